@@ -1,0 +1,175 @@
+//! Identities: accounts, keys, grants, exchanges. Pure.
+//!
+//! Ids carry the node that made them, so that nodes never need to ask each other for one.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+/// An account. The upper 16 bits name the node that opened it, the lower 48 count.
+///
+/// Written `acct_` and 16 hexadecimal digits. Zero is never given to an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AccountId(pub u64);
+
+/// A key within its account, counting from 1. Written `key_` and the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyId(pub u32);
+
+/// A credit lot within its account, counting from 1. Written `grant_` and the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct GrantId(pub u32);
+
+/// One client request from head to settled bill; also the id of its hold and what the client sees
+/// as `x-request-id`.
+///
+/// Layout, most significant first: node (16 bits), epoch (32, one more at each start of the
+/// process), counter (80). Written `req_` and 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ExchangeId(pub u128);
+
+/// A hold is named by the exchange it is for.
+pub type HoldId = ExchangeId;
+
+/// The SHA-256 of a key's secret: all that is stored of it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyHash(pub [u8; 32]);
+
+/// Hands out exchange ids that no other start of any node hands out.
+#[derive(Debug)]
+pub struct ExchangeIds {
+    prefix: u128,
+    next: AtomicU64,
+}
+
+/// A text that is not the id it should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not an id of the form `{form}`")]
+pub struct IdError {
+    text: String,
+    form: &'static str,
+}
+
+impl ExchangeIds {
+    /// Ids for this start (`epoch`) of this `node`.
+    pub fn new(node: u16, epoch: u32) -> Self {
+        let prefix = u128::from(node) << 112 | u128::from(epoch) << 80;
+        Self { prefix, next: AtomicU64::new(1) }
+    }
+
+    /// The next id.
+    pub fn next(&self) -> ExchangeId {
+        ExchangeId(self.prefix | u128::from(self.next.fetch_add(1, Ordering::Relaxed)))
+    }
+}
+
+impl AccountId {
+    /// The `count`-th account opened by `node`.
+    pub fn new(node: u16, count: u64) -> Self {
+        Self(u64::from(node) << 48 | (count & 0xffff_ffff_ffff))
+    }
+
+    /// The node that opened it.
+    pub fn node(self) -> u16 {
+        u16::try_from(self.0 >> 48).unwrap_or(u16::MAX)
+    }
+
+    /// Its number among that node's accounts.
+    pub fn count(self) -> u64 {
+        self.0 & 0xffff_ffff_ffff
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "acct_{:016x}", self.0)
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "key_{}", self.0)
+    }
+}
+
+impl fmt::Display for GrantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "grant_{}", self.0)
+    }
+}
+
+impl fmt::Display for ExchangeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "req_{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, second, third, ..] = self.0;
+        write!(f, "KeyHash({first:02x}{second:02x}{third:02x}…)")
+    }
+}
+
+impl FromStr for AccountId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let digits = text.strip_prefix("acct_").filter(|digits| digits.len() == 16);
+        digits
+            .and_then(|digits| u64::from_str_radix(digits, 16).ok())
+            .map(Self)
+            .ok_or_else(|| IdError { text: text.to_owned(), form: "acct_<16 hex digits>" })
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        text.strip_prefix("key_")
+            .and_then(|digits| digits.parse().ok())
+            .map(Self)
+            .ok_or_else(|| IdError { text: text.to_owned(), form: "key_<number>" })
+    }
+}
+
+impl FromStr for ExchangeId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let digits = text.strip_prefix("req_").filter(|digits| digits.len() == 32);
+        digits
+            .and_then(|digits| u128::from_str_radix(digits, 16).ok())
+            .map(Self)
+            .ok_or_else(|| IdError { text: text.to_owned(), form: "req_<32 hex digits>" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_read_back_what_they_write() {
+        let account = AccountId::new(3, 7);
+        assert_eq!(account.to_string(), "acct_0003000000000007");
+        assert_eq!(account.to_string().parse(), Ok(account));
+        assert_eq!((account.node(), account.count()), (3, 7));
+        let exchange = ExchangeIds::new(1, 2).next();
+        assert_eq!(exchange.to_string(), "req_00010000000200000000000000000001");
+        assert_eq!(exchange.to_string().parse(), Ok(exchange));
+        assert_eq!("key_9".parse(), Ok(KeyId(9)));
+        assert!("acct_7".parse::<AccountId>().is_err());
+        assert!(
+            "req_+0010000000200000000000000000001".parse::<ExchangeId>().is_ok_and(|id| id.0 > 0)
+        );
+    }
+}

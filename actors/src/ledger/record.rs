@@ -1,0 +1,103 @@
+//! A journal record: one event of one account, chained to the one before. Pure.
+//!
+//! Format, version 1: one version byte, then the fields of [`Record`] in order, in the postcard wire
+//! format (<https://postcard.jamesmunns.com/wire-format>). A record's [`Digest`] is the first half
+//! of the SHA-256 of these bytes; the account's next record carries it as `previous`, so that a
+//! changed, missing or moved record shows.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::account::Event;
+use crate::id::AccountId;
+
+/// The version that this build writes.
+pub const RECORD_VERSION: u8 = 1;
+
+/// One event of one account, as it stands in the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Whose event.
+    pub account: AccountId,
+    /// Its number among the account's events, counting from 1 without gaps.
+    pub number: u64,
+    /// The digest of the account's event before it; zeros for the first.
+    pub previous: Digest,
+    /// When it was decided, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// What happened.
+    pub event: Event,
+}
+
+/// The first 128 bits of a SHA-256.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Digest(pub [u8; 16]);
+
+/// Bytes that are not a journal record.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Written by a build that this one does not know.
+    #[error("journal record version {0}, this build reads version {RECORD_VERSION}")]
+    UnknownVersion(u8),
+    /// Not decodable.
+    #[error("not a journal record: {0}")]
+    Malformed(&'static str),
+}
+
+impl Record {
+    /// The bytes the journal keeps.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(192);
+        bytes.push(RECORD_VERSION);
+        // Writing to a Vec can't fail, and no type of a record refuses to be serialised.
+        postcard::to_extend(self, bytes).unwrap_or_default()
+    }
+
+    /// Reads what [`Record::encode`] wrote; bytes left over are an error.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        let (version, rest) = bytes.split_first().ok_or(RecordError::Malformed("empty"))?;
+        if *version != RECORD_VERSION {
+            return Err(RecordError::UnknownVersion(*version));
+        }
+        match postcard::take_from_bytes(rest) {
+            Ok((record, [])) => Ok(record),
+            Ok(_) => Err(RecordError::Malformed("bytes left over")),
+            Err(_) => Err(RecordError::Malformed("undecodable fields")),
+        }
+    }
+}
+
+impl Digest {
+    /// Of some bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self::first_half(Sha256::new_with_prefix(bytes))
+    }
+
+    /// Of a digest followed by some bytes: one link of a chain.
+    pub fn chained(self, bytes: &[u8]) -> Self {
+        Self::first_half(Sha256::new_with_prefix(self.0).chain_update(bytes))
+    }
+
+    fn first_half(hasher: Sha256) -> Self {
+        let mut half = [0; 16];
+        for (byte, full) in half.iter_mut().zip(hasher.finalize()) {
+            *byte = full;
+        }
+        Self(half)
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,7 @@
+//! What InferGate knows: money, accounts, providers, the ledger and their supervision.
+
+pub mod account;
+pub mod clock;
+pub mod id;
+pub mod ledger;
+pub mod money;

@@ -1,0 +1,9 @@
+//! Money as integers: amounts, prices, usage, and the one rounding. Pure.
+
+mod amount;
+mod price;
+mod usage;
+
+pub use amount::{AmountError, NanoUsd};
+pub use price::{Markup, Price, Rates, Tier};
+pub use usage::Usage;
