@@ -1,5 +1,57 @@
-//! The ledger: the single writer to the store.
+//! The ledger: the single writer to the store, and the judge of what is in it.
+//!
+//! Everything that changes money or access is an event; an event is a [`Record`] in one journal,
+//! numbered without gaps and chained to the one before it, twice: in the journal (made here) and
+//! among its account's own events (made by the account). So a missing, changed or moved event shows,
+//! and [`Ledger::open`] looks before anything is served.
+//!
+//! | file | |
+//! | --- | --- |
+//! | `handle`, `read` | [`Ledger`]: what the rest of the gateway calls |
+//! | `batch`, `queue`, `committer`, `writer` | from an actor's request to the disk |
+//! | `record`, `glance`, `layout`, `chain` | the bytes, and their proof |
+//! | `data_dir`, `high_water`, `wal`, `store` | the files |
+//! | `recovery` | opening |
+//! | `verify`, `audit` | every charge derived again |
+//! | `rebuild`, `repair`, `export` | a new directory from an old one |
+//!
+//! What is on disk when: at [`Durability::Process`] a batch is answered when the operating system
+//! has it, and flushed within [`LedgerOptions::fsync_interval`]; at [`Durability::Disk`] it is
+//! answered after the flush. A flush is followed by the high-water mark, which therefore never
+//! promises too much. A write that fails poisons the ledger for good: nobody can say what is on
+//! disk then, and only a restart, which proves everything, may go on.
 
+mod audit;
+mod batch;
+mod chain;
+mod committer;
+mod data_dir;
+mod error;
+mod export;
+mod glance;
+mod handle;
+mod high_water;
+mod layout;
+mod queue;
+mod read;
+mod rebuild;
 mod record;
+mod recovery;
+mod repair;
+mod store;
+mod verify;
+mod wal;
+mod writer;
 
+pub use audit::Totals;
+pub use batch::{Batch, Durability, Then};
+pub use error::{Damage, Head, LedgerError, Poisoned, StreamFault};
+pub use export::{ExportReport, export_directory, import};
+pub use handle::{Ledger, LedgerOptions, LedgerStats, VerifyOnStart};
+pub use layout::Snapshot;
+pub use queue::Ticket;
+pub use read::{JournalEntry, Loaded, UsageEntry};
 pub use record::{Digest, RECORD_VERSION, Record, RecordError};
+pub use recovery::RecoveryReport;
+pub use repair::{RepairReport, repair};
+pub use verify::{Difference, Fold, VerifyReport, verify_directory};

@@ -1,0 +1,17 @@
+//! The ledger, from outside.
+//!
+//! - `commits`: what is appended is answered, kept, read back and found again
+//! - `opening`: what may be opened, and what recovery does
+//! - `crash`: a process killed at any instant loses nothing that was acknowledged
+//! - `damage`: whatever happens to the files, nothing is lost in silence
+//! - `offline`: repair, export, import
+//! - `records`: the journal's format
+
+mod commits;
+mod crash;
+mod damage;
+mod desk;
+mod fold;
+mod offline;
+mod opening;
+mod records;
