@@ -97,13 +97,11 @@ fn lower_ceiling(patches: &mut Patches, envelope: &Envelope<'_>, edits: &Edits<'
     if envelope.output_ceiling().is_some() {
         return;
     }
-    match ceilings.iter().find(|ceiling| ceiling.field != "n_predict") {
-        Some(null) => patches.push(Patch { span: null.span.clone(), bytes: most.to_string() }),
-        None => {
-            let bytes = format!(",\"{}\":{most}", edits.ceiling_field.name());
-            patches.push(insertion(envelope.spans.close, bytes));
-        }
-    }
+    let null = ceilings.iter().find(|ceiling| ceiling.field != "n_predict");
+    patches.push(null.map_or_else(
+        || insertion(envelope.spans.close, format!(",\"{}\":{most}", edits.ceiling_field.name())),
+        |null| Patch { span: null.span.clone(), bytes: most.to_string() },
+    ));
 }
 
 fn ask_for_usage(patches: &mut Patches, envelope: &Envelope<'_>, edits: &Edits<'_>) {
@@ -236,7 +234,8 @@ mod tests {
         (known, others, any::<bool>()).prop_perturb(|(known, others, pretty), mut random| {
             let mut members: Vec<(String, Value)> =
                 vec![("model".into(), json!("m")), ("messages".into(), json!([{"a": "}"}]))];
-            for (name, value) in known.into_iter().map(|(name, value)| (name.into(), value)).chain(others)
+            for (name, value) in
+                known.into_iter().map(|(name, value)| (name.into(), value)).chain(others)
             {
                 if members.iter().all(|(seen, _)| *seen != name) {
                     members.insert(random.random_range(0..=members.len()), (name, value));

@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 pub use error::EnvelopeError;
 pub use messages::Media;
 
-use crate::dialect::json::{Cursor, Fault, Kind, Span, Text};
+use crate::dialect::json::{Cursor, Kind, Span, Text};
 
 /// The fields that are read, all of which must have one reading.
 ///
@@ -203,9 +203,8 @@ impl<'a> Found<'a> {
         let name = name.decoded();
         let Some(place) = FIELDS.iter().position(|field| *field == name) else {
             cursor.skip()?;
-            return misspelt(&name, &FIELDS).map_or(Ok(()), |field| {
-                Err(EnvelopeError::Misspelt(field))
-            });
+            return misspelt(&name, &FIELDS)
+                .map_or(Ok(()), |field| Err(EnvelopeError::Misspelt(field)));
         };
         let field = FIELDS.get(place).copied().unwrap_or_default();
         if self.seen & (1 << place) != 0 {

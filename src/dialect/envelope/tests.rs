@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::dialect::json::Fault;
 
 fn parse(body: &str) -> Result<(), EnvelopeError> {
     Envelope::parse(&Bytes::from(body.to_owned()), &Limits::default()).map(drop)
@@ -53,12 +54,16 @@ fn nulls_count_as_absent() {
 
 #[test]
 fn what_is_wrong_is_said_with_param_and_code() {
-    let rest = r#""messages":[{}]"#;
     for (body, param, code, message) in [
         ("", None, None, "the request body could not be parsed: the JSON ends too early"),
         ("[]", None, None, "the request body must be a JSON object, not an array"),
         ("{} x", None, None, "the request body could not be parsed: not valid JSON at byte 3"),
-        ("{}", Some("model"), Some("missing_required_parameter"), "missing required parameter: 'model'"),
+        (
+            "{}",
+            Some("model"),
+            Some("missing_required_parameter"),
+            "missing required parameter: 'model'",
+        ),
         (
             r#"{"model":"m"}"#,
             Some("messages"),
@@ -82,6 +87,11 @@ fn what_is_wrong_is_said_with_param_and_code() {
         assert_eq!((error.param(), error.code()), (param, code), "{body}");
         assert_eq!(error.to_string(), message, "{body}");
     }
+}
+
+#[test]
+fn a_field_that_decides_about_the_bill_has_one_reading() {
+    let rest = r#""messages":[{}]"#;
     for (member, param, code) in [
         (r#""model":7"#, "model", "invalid_type"),
         (r#""model":"""#, "model", "invalid_value"),
@@ -227,7 +237,8 @@ fn a_part_that_can_be_read_two_ways_is_counted_as_text() {
         format!(r#"{{"type":"image_url",{image},{image}}}"#),
         format!(r#"{{"type":"image_url","image_url":{{"url":"x","url":"{url}"}}}}"#),
         format!(r#"{{"type":"image_url","image_url":{{"url":"{url}","URL":"x"}}}}"#),
-        format!(r#"{{"type":"image_url","image_url":{{"url":"data:,{url}"}}}}"#).replace("base64", ""),
+        format!(r#"{{"type":"image_url","image_url":{{"url":"data:,{url}"}}}}"#)
+            .replace("base64", ""),
         format!("{{{image}}}"),
     ] {
         let body = Bytes::from(format!(r#"{{"model":"m","messages":[{{"content":[{part}]}}]}}"#));

@@ -1,4 +1,4 @@
-//! The reader against serde_json, on documents, near-documents and plain bytes.
+//! The reader against `serde_json`, on documents, near-documents and plain bytes.
 
 use proptest::prelude::*;
 use serde_json::Value;

@@ -63,7 +63,8 @@ struct Lines {
     seen: usize,
     /// Where the event starts, behind blank lines; `None` while there were only such.
     start: Option<usize>,
-    data_lines: usize,
+    /// How many `data` lines there were.
+    values: usize,
     /// The first `data` line's value.
     data: Range<usize>,
     name: Option<Range<usize>>,
@@ -237,10 +238,10 @@ impl Lines {
         }
         self.start.get_or_insert(place.start);
         if let Some(offset) = value(line, b"data") {
-            if self.data_lines == 0 {
+            if self.values == 0 {
                 self.data = place.start + offset..place.end;
             }
-            self.data_lines += 1;
+            self.values += 1;
         } else if let Some(offset) = value(line, b"event") {
             self.name = Some(place.start + offset..place.end);
         }
@@ -252,7 +253,7 @@ impl Lines {
         let lines = std::mem::take(self);
         self.after_cr = lines.after_cr;
         self.past_first_line = lines.past_first_line;
-        let data = match lines.data_lines {
+        let data = match lines.values {
             0 => Data::Absent,
             1 => Data::Line(lines.data),
             _ => Data::Joined(join(raw.get(lines.data.start..).unwrap_or_default(), &lines)),
@@ -265,7 +266,8 @@ impl Lines {
 fn join(rest: &[u8], lines: &Lines) -> Bytes {
     let mut joined = Vec::with_capacity(rest.len());
     joined.extend_from_slice(rest.get(..lines.data.len()).unwrap_or_default());
-    for line in rest.get(lines.data.len()..).unwrap_or_default().split(|&b| b == b'\n' || b == b'\r')
+    for line in
+        rest.get(lines.data.len()..).unwrap_or_default().split(|&b| b == b'\n' || b == b'\r')
     {
         if let Some(offset) = value(line, b"data") {
             joined.push(b'\n');
