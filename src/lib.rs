@@ -1,1 +1,3 @@
-//! x
+//! The edge of InferGate: HTTP, dialects, routing, upstream calls and operation.
+
+pub mod dialect;

@@ -1,0 +1,16 @@
+//! OpenAI's chat completions: what a chunk or an answer holds, and what the gateway itself writes. Pure.
+
+mod chunk;
+mod ending;
+mod render;
+mod upstream_error;
+mod usage;
+
+pub use chunk::{Answer, BadAnswer, Choice, Chunk, Facts, Finish, Piece, PieceKind};
+pub use ending::ChunkIdentity;
+pub use render::{ApiError, DONE, Model, model, model_list};
+pub use upstream_error::UpstreamError;
+pub use usage::{read_usage, usage_json};
+
+#[cfg(test)]
+mod tests;
