@@ -1,5 +1,14 @@
 //! The edge of InferGate: HTTP, dialects, routing, upstream calls, administration, configuration.
 
+pub mod accept;
+pub mod auth;
+pub mod catalog;
 pub mod config;
 pub mod dialect;
+pub mod error;
+pub mod exchange;
+pub mod front;
+pub mod operate;
 pub mod route;
+pub mod simulated;
+pub mod upstream;

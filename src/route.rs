@@ -5,7 +5,7 @@
 
 use smallvec::SmallVec;
 
-use crate::config::{Place, Route, Strategy, Target};
+use crate::config::{Place, Route, Strategy};
 
 /// Whether a target may be tried, as its provider last published it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,14 +33,12 @@ pub type Candidates = SmallVec<[Place; 16]>;
 /// to come back.
 ///
 /// The same `dice` gives the same order; throw them anew for each request.
-pub fn order(route: &Route, state_of: &dyn Fn(&Target) -> TargetState, dice: u64) -> Candidates {
+pub fn order(route: &Route, state_of: impl Fn(Place) -> TargetState, dice: u64) -> Candidates {
     let mut shut_only = true;
     let states: SmallVec<[TargetState; 64]> = route
-        .tiers
-        .iter()
-        .flatten()
-        .map(|target| {
-            let state = state_of(target);
+        .places()
+        .map(|place| {
+            let state = state_of(place);
             shut_only &= !matches!(state, TargetState::Passing | TargetState::ProbeDue);
             state
         })

@@ -70,6 +70,13 @@ impl ExchangeIds {
     }
 }
 
+impl ExchangeId {
+    /// The id with these bits.
+    pub fn from_bits(bits: u128) -> Self {
+        Self(bits)
+    }
+}
+
 impl AccountId {
     /// The `count`-th account opened by `node`.
     pub fn new(node: u16, count: u64) -> Self {

@@ -121,8 +121,10 @@ pub struct Timeouts {
     pub connect: Duration,
     /// From sent until the answer's head.
     pub head: Duration,
-    /// From sent until a stream's first content.
+    /// From the head until a stream's first content.
     pub first_content: Duration,
+    /// From sent until an answer that is not streamed is there: as long as generating it may take.
+    pub unstreamed: Duration,
     /// Between two pieces of a stream.
     pub idle: Duration,
     /// Until the last byte.
@@ -285,6 +287,13 @@ pub struct Place {
 }
 
 impl Route {
+    /// The places of all targets, tier by tier.
+    pub fn places(&self) -> impl Iterator<Item = Place> {
+        (0..=u16::MAX).zip(&self.tiers).flat_map(|(tier, targets)| {
+            (0..=u16::MAX).zip(targets).map(move |(target, _)| Place { tier, target })
+        })
+    }
+
     /// The target at `place`.
     pub fn target(&self, place: Place) -> Option<&Target> {
         self.tiers.get(usize::from(place.tier))?.get(usize::from(place.target))

@@ -39,6 +39,7 @@ pub(super) struct TimeoutsWritten {
     connect: Option<(Duration, Spot)>,
     head: Option<(Duration, Spot)>,
     first_content: Option<(Duration, Spot)>,
+    unstreamed: Option<(Duration, Spot)>,
     idle: Option<(Duration, Spot)>,
     total: Option<Duration>,
 }
@@ -153,6 +154,7 @@ pub(super) fn timeouts(section: Section<'_>) -> TimeoutsWritten {
         connect: timeout("connect"),
         head: timeout("head"),
         first_content: timeout("first_content"),
+        unstreamed: timeout("unstreamed"),
         idle: timeout("idle"),
         total: timeout("total").map(|(total, _)| total),
     };
@@ -179,6 +181,7 @@ impl TimeoutsWritten {
             connect: resolve(&self.connect, above.connect),
             head: resolve(&self.head, above.head),
             first_content: resolve(&self.first_content, above.first_content),
+            unstreamed: resolve(&self.unstreamed, above.unstreamed),
             idle: resolve(&self.idle, above.idle),
             total,
         }
@@ -190,6 +193,7 @@ pub(super) const TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_secs(5),
     head: Duration::from_secs(30),
     first_content: Duration::from_secs(30),
+    unstreamed: Duration::from_mins(5),
     idle: Duration::from_mins(1),
     total: Duration::from_mins(10),
 };

@@ -1,8 +1,24 @@
 //! Accounts: one actor an account, the only writer of its balance and limits.
 
+mod actor;
+mod command;
+mod decide;
 mod event;
+mod handle;
+mod limits;
+mod machine;
+mod state;
+mod view;
 
+pub use actor::Refusal;
+pub use command::{
+    Admit, Denial, Extend, NewKey, Order, Permit, RateStatus, Remaining, Scope, Settle,
+};
 pub use event::{
     Attempt, AttemptOutcome, Draw, End, Event, GrantKind, Key, Limits, Settlement, Status,
     UsageRecord,
 };
+pub use handle::{AccountOptions, Accounts, ActorLine, Unavailable};
+pub use machine::{Failure, Machine};
+pub use state::{Account, Grant, Hold, Inconsistency, SnapshotError, Totals};
+pub use view::{AccountView, Census, KeyView, LimitUsage};

@@ -1,0 +1,246 @@
+//! What an account may be asked, and why it may refuse. Pure.
+
+use std::time::Duration;
+
+use super::{End, GrantKind, Limits, Status, UsageRecord};
+use crate::id::{HoldId, KeyHash, KeyId};
+use crate::money::{NanoUsd, Rates, Usage};
+
+/// A request to begin an exchange: may this key spend this much?
+#[derive(Clone, Debug)]
+pub struct Admit {
+    /// The exchange.
+    pub hold: HoldId,
+    /// The key it came with.
+    pub key: KeyId,
+    /// The public model name asked for.
+    pub model: String,
+    /// The dearest rates that can apply.
+    pub rates: Rates,
+    /// The most prompt tokens there can be.
+    pub prompt_tokens_max: u64,
+    /// The most completion tokens wanted.
+    pub completion_tokens_max: u64,
+    /// How many of them to hold for at first; the rest is asked for by extension while the answer is
+    /// streamed. Equal to `completion_tokens_max` where the answer can't be cut.
+    pub completion_tokens_first: u64,
+    /// Fewer completion tokens than this are not a useful answer: refuse instead of lowering.
+    pub completion_tokens_min: u64,
+    /// The likely number of tokens, for tokens-per-minute limits; trued up when it is settled.
+    pub tokens_estimate: u64,
+}
+
+/// An exchange may go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permit {
+    /// What was set aside.
+    pub held: NanoUsd,
+    /// How many completion tokens that covers.
+    pub completion_tokens_held: u64,
+    /// How many completion tokens may be asked of the provider.
+    pub completion_tokens_max: u64,
+    /// The tightest limits, for the answer's head.
+    pub rate: RateStatus,
+}
+
+/// What is left under the tightest limits. `None` where there is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RateStatus {
+    /// Requests in a minute.
+    pub requests: Option<Remaining>,
+    /// Tokens in a minute.
+    pub tokens: Option<Remaining>,
+}
+
+/// A limit and what is left of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remaining {
+    /// In a minute.
+    pub limit: u64,
+    /// Now.
+    pub remaining: u64,
+    /// Until all of it is there again.
+    pub reset: Duration,
+}
+
+/// A running answer needs more than was set aside for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Extend {
+    /// The exchange.
+    pub hold: HoldId,
+    /// The dearest rates that can apply.
+    pub rates: Rates,
+    /// The most prompt tokens there can be.
+    pub prompt_tokens_max: u64,
+    /// Completion tokens covered so far.
+    pub completion_tokens_held: u64,
+    /// Completion tokens to cover from now on.
+    pub completion_tokens: u64,
+}
+
+/// The end of an exchange that is charged.
+#[derive(Clone, Debug)]
+pub struct Settle {
+    /// The exchange.
+    pub hold: HoldId,
+    /// What was used.
+    pub usage: Usage,
+    /// Whether the gateway counted it.
+    pub estimated: bool,
+    /// The rates that apply.
+    pub rates: Rates,
+    /// How it ended.
+    pub end: End,
+    /// The rest of the usage record.
+    pub record: UsageRecord,
+}
+
+/// An operator's order. Acknowledged only when it is on disk.
+#[derive(Clone, Debug)]
+pub enum Order {
+    /// Open the account: the first event of all.
+    Open {
+        /// A name for people.
+        name: String,
+        /// Its limits.
+        limits: Limits,
+    },
+    /// Change the limits.
+    SetLimits(Limits),
+    /// Change the status.
+    SetStatus {
+        /// From here on.
+        status: Status,
+        /// Why.
+        reason: String,
+    },
+    /// Add credit.
+    Grant {
+        /// Where it comes from.
+        kind: GrantKind,
+        /// How much.
+        amount: NanoUsd,
+        /// When the rest lapses, in milliseconds since 1970.
+        expires_at_ms: Option<u64>,
+        /// What the operator knows it by.
+        reference: String,
+    },
+    /// Create a key.
+    CreateKey(NewKey),
+    /// Revoke a key.
+    RevokeKey {
+        /// Which.
+        key: KeyId,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A key to be created.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// The hash of its secret.
+    pub hash: KeyHash,
+    /// The secret's last four characters.
+    pub hint: String,
+    /// A name for people.
+    pub name: String,
+    /// Public model names it may use; empty: all.
+    pub models: Vec<String>,
+    /// When it stops working, in milliseconds since 1970.
+    pub expires_at_ms: Option<u64>,
+    /// Its own limits.
+    pub limits: Limits,
+}
+
+/// Which limit was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// The account's.
+    Account,
+    /// The key's own.
+    Key,
+}
+
+/// Why an account refuses. Each is something else to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denial {
+    /// The account is suspended.
+    #[error("the account is suspended")]
+    Suspended,
+    /// The account is closed.
+    #[error("the account is closed")]
+    Closed,
+    /// The key is unknown to the account.
+    #[error("the key is unknown")]
+    UnknownKey,
+    /// The key was revoked.
+    #[error("the key was revoked")]
+    RevokedKey,
+    /// The key's time is over.
+    #[error("the key has expired")]
+    ExpiredKey,
+    /// The key may not use this model.
+    #[error("the key may not use this model")]
+    ModelNotAllowed,
+    /// The credit does not cover a useful answer.
+    #[error("the credit left ({available} USD) does not cover the request (up to {needed} USD)")]
+    InsufficientCredit {
+        /// What a hold could take.
+        available: NanoUsd,
+        /// What even the least useful answer could cost.
+        needed: NanoUsd,
+    },
+    /// Too many requests in a minute.
+    #[error("too many requests in a minute")]
+    RequestRate {
+        /// Whose limit.
+        scope: Scope,
+        /// What it is.
+        limit: u64,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// Too many tokens in a minute.
+    #[error("too many tokens in a minute")]
+    TokenRate {
+        /// Whose limit.
+        scope: Scope,
+        /// What it is.
+        limit: u64,
+        /// When to try again; `None` when the request alone is above the limit.
+        retry_after: Option<Duration>,
+    },
+    /// Too many requests at one time.
+    #[error("too many requests at one time")]
+    InFlight {
+        /// Whose limit.
+        scope: Scope,
+        /// What it is.
+        limit: u64,
+    },
+    /// The exchange is known already.
+    #[error("the exchange has begun already")]
+    DuplicateHold,
+    /// The exchange is not known, or has ended.
+    #[error("the exchange is not open")]
+    UnknownHold,
+    /// The account was opened already.
+    #[error("the account is open already")]
+    AlreadyOpen,
+    /// The account was never opened.
+    #[error("the account does not exist")]
+    NoSuchAccount,
+    /// An amount that is not above zero, or does not fit.
+    #[error("the amount must be above zero, and the sum within 9.2 billion USD")]
+    BadAmount,
+    /// A grant with this reference was made before.
+    #[error("a grant with this reference was made already")]
+    DuplicateReference,
+    /// A key with this secret exists in the account.
+    #[error("a key with this secret exists already")]
+    DuplicateKey,
+    /// A status that can't follow the present one.
+    #[error("a closed account stays closed")]
+    StatusFinal,
+}

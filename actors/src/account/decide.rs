@@ -1,0 +1,228 @@
+//! What an account answers: a command is a question to the state and changes nothing; the answer is
+//! events, or a named refusal. Pure.
+
+use smallvec::{SmallVec, smallvec};
+
+use super::state::{Account, Grant};
+use super::{Admit, Denial, Draw, Event, Extend, Key, NewKey, Order, Settle, Settlement, Status};
+use crate::id::{GrantId, KeyId};
+use crate::money::NanoUsd;
+
+/// What a hold was decided to cover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cover {
+    pub(super) amount: NanoUsd,
+    /// How many completion tokens `amount` covers.
+    pub(super) tokens_held: u64,
+    /// How many may be asked of the provider.
+    pub(super) tokens_max: u64,
+}
+
+impl Account {
+    /// The credit lots whose time is over, as far as no open hold needs them.
+    ///
+    /// A hold was promised while its credit was good. So of lapsed lots, what open holds may still
+    /// need stays until they end; all else goes.
+    pub fn lapse(&self, now_ms: u64) -> SmallVec<[Event; 1]> {
+        let mut spare = self.available();
+        let due = |lot: &&Grant| lot.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms);
+        let mut events = SmallVec::new();
+        for lot in self.grants.iter().filter(due) {
+            let amount = lot.remaining.min(spare);
+            if amount.is_positive() {
+                spare = spare.saturating_sub(amount);
+                events.push(Event::Expired { grant: lot.id, amount });
+            }
+        }
+        events
+    }
+
+    /// The key, if it may be used for `model` now.
+    pub(super) fn permitted_key(
+        &self,
+        key: KeyId,
+        model: &str,
+        now_ms: u64,
+    ) -> Result<&Key, Denial> {
+        match self.status {
+            Status::Active if self.number > 0 => {}
+            Status::Active => return Err(Denial::NoSuchAccount),
+            Status::Suspended => return Err(Denial::Suspended),
+            Status::Closed => return Err(Denial::Closed),
+        }
+        let key = self.keys.iter().find(|candidate| candidate.id == key);
+        let key = key.ok_or(Denial::UnknownKey)?;
+        if key.revoked_at_ms.is_some() {
+            return Err(Denial::RevokedKey);
+        }
+        if key.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+            return Err(Denial::ExpiredKey);
+        }
+        if !key.allows(model) {
+            return Err(Denial::ModelNotAllowed);
+        }
+        Ok(key)
+    }
+
+    /// Decides how much to hold. Credit that does not cover all that is wanted lowers the ceiling;
+    /// credit that does not cover a useful answer refuses.
+    pub(super) fn hold(&self, admit: &Admit) -> Result<Cover, Denial> {
+        if self.holds.contains_key(&admit.hold) {
+            return Err(Denial::DuplicateHold);
+        }
+        let (rates, prompt) = (&admit.rates, admit.prompt_tokens_max);
+        let affordable = rates.affordable_completion(self.available(), prompt, self.markup);
+        let useful = admit.completion_tokens_min.min(admit.completion_tokens_max);
+        let affordable = affordable.filter(|tokens| *tokens >= useful);
+        let affordable = affordable.ok_or_else(|| Denial::InsufficientCredit {
+            available: self.available(),
+            needed: rates.cost_ceiling(prompt, useful, self.markup),
+        })?;
+        let first = admit.completion_tokens_first.min(admit.completion_tokens_max);
+        let tokens_held = first.min(affordable);
+        Ok(Cover {
+            amount: rates.cost_ceiling(prompt, tokens_held, self.markup),
+            tokens_held,
+            tokens_max: if tokens_held < first { tokens_held } else { admit.completion_tokens_max },
+        })
+    }
+
+    /// Decides how far a running answer may go on: up to `extend.completion_tokens`, or as far as
+    /// the credit reaches. The second value is the number of completion tokens covered then.
+    pub fn extend(&self, extend: &Extend) -> Result<(Event, u64), Denial> {
+        let hold = self.holds.get(&extend.hold).ok_or(Denial::UnknownHold)?;
+        let budget = hold.amount.saturating_add(self.available());
+        let (rates, prompt) = (&extend.rates, extend.prompt_tokens_max);
+        let affordable = rates.affordable_completion(budget, prompt, self.markup).unwrap_or(0);
+        let tokens = extend.completion_tokens.min(affordable);
+        let needed = rates.cost_ceiling(prompt, tokens, self.markup);
+        if tokens <= extend.completion_tokens_held {
+            return Err(Denial::InsufficientCredit { available: self.available(), needed });
+        }
+        let amount = needed.saturating_sub(hold.amount).max(NanoUsd::ZERO);
+        Ok((Event::Extended { hold: extend.hold, amount }, tokens))
+    }
+
+    /// Decides the bill: the whole cost where the hold and the free credit reach, never more.
+    pub fn settle(&self, settle: Settle) -> Result<Event, Denial> {
+        let hold = self.holds.get(&settle.hold).ok_or(Denial::UnknownHold)?;
+        let cost = settle.rates.cost(&settle.usage, self.markup);
+        let payable = hold.amount.saturating_add(self.available());
+        let charged = cost.min(payable);
+        Ok(Event::Settled(Box::new(Settlement {
+            hold: settle.hold,
+            key: hold.key,
+            usage: settle.usage,
+            estimated: settle.estimated,
+            rates: settle.rates,
+            markup: self.markup,
+            cost,
+            charged,
+            absorbed: cost.saturating_sub(charged),
+            draws: self.draws(charged),
+            end: settle.end,
+            record: settle.record,
+        })))
+    }
+
+    /// Which lots pay `amount`: the soonest to lapse first, then the oldest.
+    fn draws(&self, amount: NanoUsd) -> SmallVec<[Draw; 1]> {
+        let mut left = amount;
+        let mut draws = SmallVec::new();
+        for lot in &self.grants {
+            if left == NanoUsd::ZERO {
+                break;
+            }
+            let part = lot.remaining.min(left);
+            left = left.saturating_sub(part);
+            draws.push(Draw { grant: lot.id, amount: part });
+        }
+        draws
+    }
+
+    /// Decides an operator's order.
+    pub fn order(&self, order: &Order, now_ms: u64) -> Result<SmallVec<[Event; 2]>, Denial> {
+        let opened = self.number > 0;
+        if let Order::Open { name, limits } = order {
+            if opened {
+                return Err(Denial::AlreadyOpen);
+            }
+            let mut events: SmallVec<[Event; 2]> = smallvec![Event::Opened { name: name.clone() }];
+            if *limits != super::Limits::default() {
+                events.push(Event::LimitsChanged { limits: *limits });
+            }
+            return Ok(events);
+        }
+        if !opened {
+            return Err(Denial::NoSuchAccount);
+        }
+        let event = match order {
+            Order::Open { .. } => return Err(Denial::AlreadyOpen),
+            Order::SetLimits(limits) => Event::LimitsChanged { limits: *limits },
+            Order::SetStatus { status, reason } => {
+                if self.status == Status::Closed {
+                    return Err(Denial::StatusFinal);
+                }
+                Event::StatusChanged { status: *status, reason: reason.clone() }
+            }
+            Order::Grant { kind, amount, expires_at_ms, reference } => {
+                self.may_grant(*amount, reference)?;
+                Event::Granted {
+                    grant: GrantId(self.grants_made.saturating_add(1)),
+                    kind: *kind,
+                    amount: *amount,
+                    expires_at_ms: *expires_at_ms,
+                    reference: reference.clone(),
+                }
+            }
+            Order::CreateKey(new) => Event::KeyCreated { key: self.new_key(new, now_ms)? },
+            Order::RevokeKey { key, reason } => {
+                let known = self.keys.iter().find(|candidate| candidate.id == *key);
+                if known.ok_or(Denial::UnknownKey)?.revoked_at_ms.is_some() {
+                    return Ok(SmallVec::new());
+                }
+                Event::KeyRevoked { key: *key, reason: reason.clone() }
+            }
+        };
+        Ok(smallvec![event])
+    }
+
+    fn may_grant(&self, amount: NanoUsd, reference: &str) -> Result<(), Denial> {
+        if !amount.is_positive() || self.totals.granted.checked_add(amount).is_none() {
+            return Err(Denial::BadAmount);
+        }
+        if self.references.contains(reference) {
+            return Err(Denial::DuplicateReference);
+        }
+        Ok(())
+    }
+
+    fn new_key(&self, new: &NewKey, now_ms: u64) -> Result<Key, Denial> {
+        if self.keys.iter().any(|key| key.hash == new.hash) {
+            return Err(Denial::DuplicateKey);
+        }
+        let last = self.keys.iter().map(|key| key.id.0).max().unwrap_or(0);
+        Ok(Key {
+            id: KeyId(last.saturating_add(1)),
+            hash: new.hash,
+            hint: new.hint.clone(),
+            name: new.name.clone(),
+            models: new.models.clone(),
+            expires_at_ms: new.expires_at_ms,
+            limits: new.limits,
+            revoked_at_ms: None,
+            created_at_ms: now_ms,
+        })
+    }
+}
+
+impl Key {
+    /// Whether the key may use the public model name `model`.
+    pub fn allows(&self, model: &str) -> bool {
+        let matches = |pattern: &String| match pattern.strip_suffix('*') {
+            Some(prefix) => model.starts_with(prefix),
+            None => pattern == model,
+        };
+        self.models.is_empty() || self.models.iter().any(matches)
+    }
+}

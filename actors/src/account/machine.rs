@@ -1,0 +1,184 @@
+//! An account's whole state and its answers: the fold of its events, and its limits. Pure.
+//!
+//! Each method decides, writes what was decided into a [`Batch`] for the ledger, and applies it. What
+//! it returns is for the one who asked.
+
+use std::collections::HashMap;
+
+use super::limits::Limiter;
+use super::state::{Account, Hold, Inconsistency};
+use super::{Admit, Denial, End, Event, Extend, Order, Permit, Scope, Settle};
+use crate::clock::Now;
+use crate::id::{HoldId, KeyId};
+use crate::ledger::{Batch, Record};
+
+/// One account's state.
+#[derive(Debug)]
+pub struct Machine {
+    account: Account,
+    limiter: Limiter,
+    key_limiters: HashMap<KeyId, Limiter>,
+    /// What each open hold took from the token buckets.
+    token_estimates: HashMap<HoldId, u64>,
+}
+
+/// Why there is no answer: either a refusal, or the account's own events do not fit together, which
+/// ends the actor.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// Refused.
+    #[error(transparent)]
+    Denied(#[from] Denial),
+    /// Broken.
+    #[error(transparent)]
+    Broken(#[from] Inconsistency),
+}
+
+impl Machine {
+    /// The machine of an account as its events left it.
+    pub fn new(account: Account, now: Now) -> Self {
+        let count = |holds: usize| u32::try_from(holds).unwrap_or(u32::MAX);
+        let of_key = |key: KeyId| {
+            count(account.holds.values().filter(|hold: &&Hold| hold.key == key).count())
+        };
+        let key_limiters = account
+            .keys
+            .iter()
+            .filter(|key| key.revoked_at_ms.is_none())
+            .map(|key| (key.id, Limiter::new(key.limits, of_key(key.id), now.mono)))
+            .collect();
+        let limiter = Limiter::new(account.limits, count(account.holds.len()), now.mono);
+        Self { account, limiter, key_limiters, token_estimates: HashMap::new() }
+    }
+
+    /// The account.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    pub(super) fn limiter(&self) -> &Limiter {
+        &self.limiter
+    }
+
+    pub(super) fn key_limiter(&self, key: KeyId) -> Option<&Limiter> {
+        self.key_limiters.get(&key)
+    }
+
+    /// Lets credit lapse whose time is over. To be called before every question.
+    pub fn lapse(&mut self, now: Now, batch: &mut Batch) -> Result<(), Inconsistency> {
+        for event in self.account.lapse(now.wall_ms) {
+            self.write(event, now, batch)?;
+        }
+        Ok(())
+    }
+
+    /// May this exchange begin, and how far does the credit reach?
+    pub fn admit(&mut self, admit: &Admit, now: Now, batch: &mut Batch) -> Result<Permit, Failure> {
+        self.lapse(now, batch)?;
+        self.account.permitted_key(admit.key, &admit.model, now.wall_ms)?;
+        let tokens = admit.tokens_estimate;
+        self.limiter.check(Scope::Account, tokens, now.mono)?;
+        if let Some(limiter) = self.key_limiters.get(&admit.key) {
+            limiter.check(Scope::Key, tokens, now.mono)?;
+        }
+        let cover = self.account.hold(admit)?;
+        let event = Event::Held { hold: admit.hold, key: admit.key, amount: cover.amount };
+        self.write(event, now, batch)?;
+        self.limiter.begin(tokens, now.mono);
+        let mut rate = self.limiter.status(now.mono);
+        if let Some(limiter) = self.key_limiters.get_mut(&admit.key) {
+            limiter.begin(tokens, now.mono);
+            rate = rate.tightest(limiter.status(now.mono));
+        }
+        self.token_estimates.insert(admit.hold, tokens);
+        Ok(Permit {
+            held: cover.amount,
+            completion_tokens_held: cover.tokens_held,
+            completion_tokens_max: cover.tokens_max,
+            rate,
+        })
+    }
+
+    /// May this answer go on? Up to how many completion tokens?
+    pub fn extend(&mut self, extend: &Extend, now: Now, batch: &mut Batch) -> Result<u64, Failure> {
+        self.lapse(now, batch)?;
+        match self.account.status {
+            super::Status::Active => {}
+            super::Status::Suspended => return Err(Denial::Suspended.into()),
+            super::Status::Closed => return Err(Denial::Closed.into()),
+        }
+        let (event, tokens) = self.account.extend(extend)?;
+        self.write(event, now, batch)?;
+        Ok(tokens)
+    }
+
+    /// Ends an exchange with a charge. An exchange that has ended already is [`Denial::UnknownHold`]:
+    /// it was charged once and is not charged again.
+    pub fn settle(&mut self, settle: Settle, now: Now, batch: &mut Batch) -> Result<(), Failure> {
+        self.lapse(now, batch)?;
+        let (hold, used) = (settle.hold, settle.usage.total_tokens());
+        let event = self.account.settle(settle)?;
+        self.end(hold, used, event, now, batch)
+    }
+
+    /// Ends an exchange without a charge.
+    pub fn void(
+        &mut self,
+        hold: HoldId,
+        end: End,
+        now: Now,
+        batch: &mut Batch,
+    ) -> Result<(), Failure> {
+        self.end(hold, 0, Event::Voided { hold, end }, now, batch)
+    }
+
+    fn end(
+        &mut self,
+        hold: HoldId,
+        used: u64,
+        event: Event,
+        now: Now,
+        batch: &mut Batch,
+    ) -> Result<(), Failure> {
+        let key = self.account.holds.get(&hold).ok_or(Denial::UnknownHold)?.key;
+        self.write(event, now, batch)?;
+        // A hold from before the actor was restarted took nothing from these buckets.
+        let estimate = self.token_estimates.remove(&hold).unwrap_or(used);
+        self.limiter.end(estimate, used, now.mono);
+        if let Some(limiter) = self.key_limiters.get_mut(&key) {
+            limiter.end(estimate, used, now.mono);
+        }
+        Ok(())
+    }
+
+    /// Carries out an operator's order.
+    pub fn order(&mut self, order: &Order, now: Now, batch: &mut Batch) -> Result<(), Failure> {
+        self.lapse(now, batch)?;
+        for event in self.account.order(order, now.wall_ms)? {
+            match &event {
+                Event::LimitsChanged { limits } => self.limiter.set(*limits, now.mono),
+                Event::KeyCreated { key } => {
+                    self.key_limiters.insert(key.id, Limiter::new(key.limits, 0, now.mono));
+                }
+                Event::KeyRevoked { key, .. } => {
+                    self.key_limiters.remove(key);
+                }
+                _ => {}
+            }
+            self.write(event, now, batch)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, event: Event, now: Now, batch: &mut Batch) -> Result<(), Inconsistency> {
+        let record = Record {
+            account: self.account.id,
+            number: self.account.number.saturating_add(1),
+            previous: self.account.digest,
+            at_ms: now.wall_ms,
+            event,
+        };
+        let digest = batch.push(&record);
+        self.account.apply(&record, digest)
+    }
+}

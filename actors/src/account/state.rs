@@ -1,0 +1,330 @@
+//! An account as the fold of its events: balance, credit lots, holds, keys. Pure.
+//!
+//! [`Account::apply`] is the only code that changes an account; recovery, verification and the
+//! living actor all call it, so what is in memory is what the journal would give.
+//!
+//! Invariants, checked after every event:
+//! - I1: `granted = settled + expired + remaining`, where `remaining` is what is left in the lots.
+//! - I2: no lot, and not the whole, is below zero.
+//! - I3: `held <= remaining`: open holds are covered by credit that is really there.
+//! - I4: a hold begins once and ends once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Event, GrantKind, Key, Limits, Settlement, Status};
+use crate::id::{AccountId, GrantId, HoldId, KeyId};
+use crate::ledger::{Digest, Record};
+use crate::money::{Markup, NanoUsd};
+
+const SNAPSHOT_VERSION: u8 = 1;
+
+/// The state of one account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    pub(super) id: AccountId,
+    pub(super) name: String,
+    pub(super) status: Status,
+    pub(super) limits: Limits,
+    pub(super) markup: Markup,
+    pub(super) opened_at_ms: u64,
+    /// Lots with something left, in the order they are spent.
+    pub(super) grants: Vec<Grant>,
+    pub(super) grants_made: u32,
+    /// Every reference a grant was made under, so that none is made twice.
+    pub(super) references: BTreeSet<String>,
+    pub(super) keys: Vec<Key>,
+    pub(super) holds: BTreeMap<HoldId, Hold>,
+    pub(super) totals: Totals,
+    /// How many events there have been.
+    pub(super) number: u64,
+    /// The digest of the last one.
+    pub(super) digest: Digest,
+}
+
+/// A credit lot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Its number in the account.
+    pub id: GrantId,
+    /// Where it came from.
+    pub kind: GrantKind,
+    /// What it was.
+    pub amount: NanoUsd,
+    /// What is left of it.
+    pub remaining: NanoUsd,
+    /// When the rest lapses, in milliseconds since 1970.
+    pub expires_at_ms: Option<u64>,
+}
+
+/// Money set aside for one exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// The key it came with.
+    pub key: KeyId,
+    /// How much.
+    pub amount: NanoUsd,
+    /// Since when, in milliseconds since 1970.
+    pub at_ms: u64,
+}
+
+/// Sums over all events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Credit ever granted.
+    pub granted: NanoUsd,
+    /// Ever charged.
+    pub settled: NanoUsd,
+    /// Ever lapsed.
+    pub expired: NanoUsd,
+    /// Costs the account could not pay.
+    pub absorbed: NanoUsd,
+    /// Set aside now.
+    pub held: NanoUsd,
+    /// Left in the lots now.
+    pub remaining: NanoUsd,
+}
+
+/// A record that can't follow the ones before it: the journal or the code is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("event {number} of {account} can't follow: {reason}")]
+pub struct Inconsistency {
+    /// The account.
+    pub account: AccountId,
+    /// The number of the offending event.
+    pub number: u64,
+    /// What it breaks.
+    pub reason: &'static str,
+}
+
+/// Bytes that are not a snapshot of an account.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotError {
+    /// Written by a build that this one does not know.
+    #[error("account snapshot version {0}, this build reads version {SNAPSHOT_VERSION}")]
+    UnknownVersion(u8),
+    /// Not decodable.
+    #[error("not an account snapshot")]
+    Malformed,
+}
+
+impl Account {
+    /// An account before its first event.
+    pub fn new(id: AccountId) -> Self {
+        Self {
+            id,
+            name: String::new(),
+            status: Status::Active,
+            limits: Limits::default(),
+            markup: Markup::default(),
+            opened_at_ms: 0,
+            grants: Vec::new(),
+            grants_made: 0,
+            references: BTreeSet::new(),
+            keys: Vec::new(),
+            holds: BTreeMap::new(),
+            totals: Totals::default(),
+            number: 0,
+            digest: Digest::default(),
+        }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> AccountId {
+        self.id
+    }
+
+    /// How many events there have been.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The digest of the last event.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Its sums.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// Its keys.
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    /// Its open holds.
+    pub fn holds(&self) -> &BTreeMap<HoldId, Hold> {
+        &self.holds
+    }
+
+    /// What a new hold may take.
+    pub fn available(&self) -> NanoUsd {
+        self.totals.remaining.saturating_sub(self.totals.held)
+    }
+
+    /// Folds one record in. `digest` is the digest of the record's bytes.
+    ///
+    /// # Errors
+    /// [`Inconsistency`] when the record can't follow; the account is then not to be used any more.
+    pub fn apply(&mut self, record: &Record, digest: Digest) -> Result<(), Inconsistency> {
+        let broken = |reason| Inconsistency { account: self.id, number: record.number, reason };
+        if record.account != self.id {
+            return Err(broken("it belongs to another account"));
+        }
+        if record.number != self.number.wrapping_add(1) {
+            return Err(broken("its number does not follow"));
+        }
+        if record.previous != self.digest {
+            return Err(broken("it does not name the event before it"));
+        }
+        let (id, number) = (self.id, record.number);
+        let broken = |reason| Inconsistency { account: id, number, reason };
+        self.fold(&record.event, record.at_ms).map_err(broken)?;
+        self.check().map_err(broken)?;
+        self.number = record.number;
+        self.digest = digest;
+        Ok(())
+    }
+
+    fn fold(&mut self, event: &Event, at_ms: u64) -> Result<(), &'static str> {
+        match event {
+            Event::Opened { name } => {
+                self.name.clone_from(name);
+                self.opened_at_ms = at_ms;
+            }
+            Event::StatusChanged { status, .. } => self.status = *status,
+            Event::LimitsChanged { limits } => self.limits = *limits,
+            Event::KeyCreated { key } => self.keys.push(key.clone()),
+            Event::KeyRevoked { key, .. } => {
+                let key = self.keys.iter_mut().find(|candidate| candidate.id == *key);
+                key.ok_or("it revokes a key that does not exist")?.revoked_at_ms = Some(at_ms);
+            }
+            Event::Granted { grant, kind, amount, expires_at_ms, reference } => {
+                let lot = Grant {
+                    id: *grant,
+                    kind: *kind,
+                    amount: *amount,
+                    remaining: *amount,
+                    expires_at_ms: *expires_at_ms,
+                };
+                self.grant(lot, reference)?;
+            }
+            Event::Expired { grant, amount } => {
+                self.draw(*grant, *amount)?;
+                self.totals.expired = add(self.totals.expired, *amount)?;
+            }
+            Event::Held { hold, key, amount } => {
+                let entry = Hold { key: *key, amount: *amount, at_ms };
+                if self.holds.insert(*hold, entry).is_some() {
+                    return Err("the hold exists already");
+                }
+                self.totals.held = add(self.totals.held, *amount)?;
+            }
+            Event::Extended { hold, amount } => {
+                let hold = self.holds.get_mut(hold).ok_or("it extends a hold that is not open")?;
+                hold.amount = add(hold.amount, *amount)?;
+                self.totals.held = add(self.totals.held, *amount)?;
+            }
+            Event::Settled(settlement) => self.fold_settlement(settlement)?,
+            Event::Voided { hold, .. } => self.end_hold(*hold)?,
+        }
+        Ok(())
+    }
+
+    fn grant(&mut self, lot: Grant, reference: &str) -> Result<(), &'static str> {
+        if !self.references.insert(reference.to_owned()) {
+            return Err("a grant with its reference exists already");
+        }
+        let order = |grant: &Grant| (grant.expires_at_ms.unwrap_or(u64::MAX), grant.id);
+        let place = self.grants.partition_point(|other| order(other) < order(&lot));
+        self.grants.insert(place, lot);
+        self.grants_made = self.grants_made.max(lot.id.0);
+        self.totals.granted = add(self.totals.granted, lot.amount)?;
+        self.totals.remaining = add(self.totals.remaining, lot.amount)?;
+        Ok(())
+    }
+
+    fn fold_settlement(&mut self, settlement: &Settlement) -> Result<(), &'static str> {
+        self.end_hold(settlement.hold)?;
+        let drawn: NanoUsd = settlement.draws.iter().map(|draw| draw.amount).sum();
+        if drawn != settlement.charged {
+            return Err("its draws do not add up to its charge");
+        }
+        if add(settlement.charged, settlement.absorbed)? != settlement.cost {
+            return Err("charged and absorbed do not add up to the cost");
+        }
+        for draw in &settlement.draws {
+            self.draw(draw.grant, draw.amount)?;
+        }
+        self.totals.settled = add(self.totals.settled, settlement.charged)?;
+        self.totals.absorbed = add(self.totals.absorbed, settlement.absorbed)?;
+        Ok(())
+    }
+
+    fn end_hold(&mut self, hold: HoldId) -> Result<(), &'static str> {
+        let hold = self.holds.remove(&hold).ok_or("it ends a hold that is not open")?;
+        self.totals.held = self.totals.held.saturating_sub(hold.amount);
+        Ok(())
+    }
+
+    fn draw(&mut self, grant: GrantId, amount: NanoUsd) -> Result<(), &'static str> {
+        let place = self.grants.iter().position(|lot| lot.id == grant);
+        let place = place.ok_or("it draws on a credit lot that has nothing left")?;
+        let lot = self.grants.get_mut(place).ok_or("it draws on no credit lot")?;
+        if amount.is_negative() || amount > lot.remaining {
+            return Err("it draws more than the credit lot has left");
+        }
+        lot.remaining = lot.remaining.saturating_sub(amount);
+        if lot.remaining == NanoUsd::ZERO {
+            self.grants.remove(place);
+        }
+        self.totals.remaining = self.totals.remaining.saturating_sub(amount);
+        Ok(())
+    }
+
+    /// The invariants I1 to I3; I4 is kept by the fold itself.
+    fn check(&self) -> Result<(), &'static str> {
+        let Totals { granted, settled, expired, absorbed, held, remaining } = self.totals;
+        if [granted, settled, expired, absorbed, held, remaining]
+            .iter()
+            .any(|sum| sum.is_negative())
+        {
+            return Err("a sum is below zero (I2)");
+        }
+        if granted != add(add(settled, expired)?, remaining)? {
+            return Err("grants are not settled + expired + remaining (I1)");
+        }
+        if held > remaining {
+            return Err("more is held than there is (I3)");
+        }
+        Ok(())
+    }
+
+    /// The state as bytes: a version byte, then the fields in the postcard wire format.
+    pub fn snapshot(&self) -> Vec<u8> {
+        // Writing to a Vec can't fail, and no field refuses to be serialised.
+        postcard::to_extend(self, vec![SNAPSHOT_VERSION]).unwrap_or_default()
+    }
+
+    /// Reads what [`Account::snapshot`] wrote.
+    pub fn restore(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let (version, rest) = bytes.split_first().ok_or(SnapshotError::Malformed)?;
+        if *version != SNAPSHOT_VERSION {
+            return Err(SnapshotError::UnknownVersion(*version));
+        }
+        match postcard::take_from_bytes::<Self>(rest) {
+            Ok((account, [])) if account.check().is_ok() => Ok(account),
+            _ => Err(SnapshotError::Malformed),
+        }
+    }
+}
+
+fn add(sum: NanoUsd, amount: NanoUsd) -> Result<NanoUsd, &'static str> {
+    if amount.is_negative() {
+        return Err("an amount is below zero");
+    }
+    sum.checked_add(amount).ok_or("a sum does not fit")
+}

@@ -1,0 +1,99 @@
+//! What the admin endpoint shows of a live account. Pure.
+
+use serde::Serialize;
+
+use super::limits::Limiter;
+use super::machine::Machine;
+use super::state::{Grant, Hold, Totals};
+use super::{Key, Limits, RateStatus, Status};
+use crate::id::{AccountId, HoldId, KeyId};
+use crate::ledger::Digest;
+use crate::money::NanoUsd;
+
+/// An account as it is at this moment, from its actor and not from a copy.
+#[derive(Clone, Debug)]
+pub struct AccountView {
+    /// Its id.
+    pub id: AccountId,
+    /// Its name for people.
+    pub name: String,
+    /// Its status.
+    pub status: Status,
+    /// When it was opened, in milliseconds since 1970.
+    pub opened_at_ms: u64,
+    /// Its limits.
+    pub limits: Limits,
+    /// Its sums.
+    pub totals: Totals,
+    /// What a new hold may take.
+    pub available: NanoUsd,
+    /// Credit lots with something left, in the order they are spent.
+    pub grants: Vec<Grant>,
+    /// Open holds.
+    pub holds: Vec<(HoldId, Hold)>,
+    /// Its keys, without their secrets or hashes.
+    pub keys: Vec<KeyView>,
+    /// What is left under the account's limits.
+    pub usage: LimitUsage,
+    /// How many events there have been.
+    pub events: u64,
+    /// The digest of the last one.
+    pub digest: Digest,
+}
+
+/// A key as it is at this moment.
+#[derive(Clone, Debug)]
+pub struct KeyView {
+    /// The key. Its hash is not for showing.
+    pub key: Key,
+    /// What is left under its limits.
+    pub usage: LimitUsage,
+}
+
+/// What is left under some limits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LimitUsage {
+    /// Requests under way.
+    pub in_flight: u32,
+    /// The buckets.
+    pub rate: RateStatus,
+}
+
+/// How many accounts are alive, and what they hold: for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Census {
+    /// Accounts with a living actor.
+    pub active: usize,
+    /// Keys of those accounts.
+    pub keys: usize,
+}
+
+impl AccountView {
+    pub(super) fn of(machine: &Machine, now: std::time::Duration) -> Self {
+        let account = machine.account();
+        let usage = |limiter: &Limiter| LimitUsage {
+            in_flight: limiter.in_flight(),
+            rate: limiter.status(now),
+        };
+        let key_usage = |key: KeyId| machine.key_limiter(key).map(usage).unwrap_or_default();
+        Self {
+            id: account.id,
+            name: account.name.clone(),
+            status: account.status,
+            opened_at_ms: account.opened_at_ms,
+            limits: machine.limiter().limits(),
+            totals: account.totals,
+            available: account.available(),
+            grants: account.grants.clone(),
+            holds: account.holds.iter().map(|(id, hold)| (*id, *hold)).collect(),
+            keys: account
+                .keys
+                .iter()
+                .map(|key| KeyView { key: key.clone(), usage: key_usage(key.id) })
+                .collect(),
+            usage: usage(machine.limiter()),
+            events: account.number,
+            digest: account.digest,
+        }
+    }
+}

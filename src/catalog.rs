@@ -1,0 +1,274 @@
+//! What can be asked for and where it is had: the models, routes and providers of the configuration in
+//! force, ready for use. Replaced as a whole when the configuration changes; exchanges that are
+//! under way keep the one they began with.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::uri::InvalidUri;
+use http::{HeaderName, HeaderValue, Uri};
+use infergate_actors::clock::Clock;
+use infergate_actors::money::Price;
+use infergate_actors::provider::{
+    BreakerSettings, DeploymentIndex, DeploymentSettings, DeploymentState, ProviderHandle,
+    ProviderSettings, Secret,
+};
+use infergate_actors::supervisor::{ProviderError, Providers};
+
+use crate::config::{self, Config, Kind, OutputCeilingField, Timeouts};
+use crate::dialect::redact::Redaction;
+use crate::dialect::splice::CeilingField;
+use crate::route::TargetState;
+use crate::simulated::Simulated;
+use crate::upstream::{self, TlsSetupError, Upstream};
+
+/// Models and providers in force.
+pub struct Catalog {
+    models: HashMap<Arc<str>, Arc<Model>>,
+    /// In the order of the configuration.
+    listed: Vec<Arc<Model>>,
+    /// Kept running as long as a catalog needs them.
+    _simulated: Vec<Simulated>,
+}
+
+/// A public model.
+pub struct Model {
+    /// As configured.
+    pub settings: config::Model,
+    /// Its targets, tier by tier, in the places [`config::Place`] names.
+    pub targets: Vec<Vec<Target>>,
+}
+
+/// One deployment that a model's requests may go to.
+pub struct Target {
+    /// The provider.
+    pub provider: Arc<Provider>,
+    /// The deployment at the provider.
+    pub deployment: DeploymentIndex,
+    /// The provider's name for the model.
+    pub upstream_model: Arc<str>,
+    /// What the provider charges us, if known.
+    pub cost: Option<Price>,
+    /// Time allowed to an attempt.
+    pub timeouts: Timeouts,
+}
+
+/// A provider.
+pub struct Provider {
+    /// Its actor.
+    pub handle: ProviderHandle,
+    /// Its connections.
+    pub upstream: Upstream,
+    /// Where chat completions are asked for.
+    pub chat_uri: Uri,
+    /// Sent with every request.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// What it calls the ceiling of an answer's length.
+    pub ceiling_field: CeilingField,
+    /// Takes credentials and addresses out of what reaches a client.
+    pub redaction: Redaction,
+}
+
+/// A configuration that can't be put to use.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// A provider's actor.
+    #[error("provider `{name}`")]
+    Provider {
+        /// Which.
+        name: Arc<str>,
+        /// Why.
+        source: ProviderError,
+    },
+    /// A provider's address.
+    #[error("provider `{name}`: its base URL does not make a URL with a path behind it")]
+    Address {
+        /// Which.
+        name: Arc<str>,
+        /// Why.
+        source: InvalidUri,
+    },
+    /// The provider inside this process.
+    #[error("provider `{name}`: no port on the loopback interface")]
+    Simulated {
+        /// Which.
+        name: Arc<str>,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsSetupError),
+}
+
+/// Unused connections to a provider are kept for this long: less than most servers keep theirs, so
+/// that it is rarely the other side that closes.
+const UPSTREAM_IDLE: Duration = Duration::from_secs(55);
+const UPSTREAM_IDLE_MAX: usize = 1024;
+
+impl Catalog {
+    /// Puts a configuration to use: starts or changes its providers and stops the others.
+    pub async fn build(
+        config: &Config,
+        providers: &Providers,
+        clock: &Clock,
+    ) -> Result<Self, CatalogError> {
+        let mut simulated = Vec::new();
+        let mut ready = Vec::with_capacity(config.providers.len());
+        for provider in &config.providers {
+            ready.push(Arc::new(prepare(provider, providers, clock, &mut simulated).await?));
+        }
+        let names: Vec<Arc<str>> =
+            config.providers.iter().map(|provider| provider.name.clone()).collect();
+        providers.retain(&names);
+        let listed: Vec<Arc<Model>> =
+            config.models.iter().map(|model| Arc::new(Model::new(model, config, &ready))).collect();
+        let models =
+            listed.iter().map(|model| (model.settings.name.clone(), Arc::clone(model))).collect();
+        Ok(Self { models, listed, _simulated: simulated })
+    }
+
+    /// The model that clients call `name`.
+    pub fn model(&self, name: &str) -> Option<&Arc<Model>> {
+        self.models.get(name)
+    }
+
+    /// All models, in the order of the configuration.
+    pub fn models(&self) -> &[Arc<Model>] {
+        &self.listed
+    }
+}
+
+impl Model {
+    fn new(settings: &config::Model, config: &Config, ready: &[Arc<Provider>]) -> Self {
+        let target = |target: &config::Target| {
+            let provider = ready.get(target.provider)?;
+            let deployment = config
+                .providers
+                .get(target.provider)
+                .and_then(|provider| provider.deployments.get(target.deployment))?;
+            Some(Target {
+                deployment: provider.handle.deployment(&target.upstream_model)?,
+                provider: Arc::clone(provider),
+                upstream_model: target.upstream_model.clone(),
+                cost: deployment.cost.clone(),
+                timeouts: target.timeouts,
+            })
+        };
+        let tier = |tier: &Vec<config::Target>| tier.iter().filter_map(target).collect();
+        let targets = settings.route.tiers.iter().map(tier).collect();
+        Self { settings: settings.clone(), targets }
+    }
+
+    /// The target at `place`.
+    pub fn target(&self, place: config::Place) -> Option<&Target> {
+        self.targets.get(usize::from(place.tier))?.get(usize::from(place.target))
+    }
+}
+
+impl Target {
+    /// Whether it may be tried, as its provider last published it.
+    pub fn state(&self, now: Duration) -> TargetState {
+        match self.provider.handle.health().state(self.deployment, now) {
+            DeploymentState::Passing => TargetState::Passing,
+            DeploymentState::ProbeDue => TargetState::ProbeDue,
+            DeploymentState::Shut { .. }
+            | DeploymentState::Probing
+            | DeploymentState::NoCredential { .. } => TargetState::Shut,
+            DeploymentState::Closed | DeploymentState::Draining | DeploymentState::Unknown => {
+                TargetState::Unavailable
+            }
+        }
+    }
+}
+
+async fn prepare(
+    settings: &config::Provider,
+    providers: &Providers,
+    clock: &Clock,
+    simulated: &mut Vec<Simulated>,
+) -> Result<Provider, CatalogError> {
+    let name = settings.name.clone();
+    let base = match &settings.kind {
+        Kind::OpenAi { base_url, .. } => base_url.to_string(),
+        Kind::Simulated { token_delay } => {
+            let server = Simulated::start(*token_delay, clock.clone()).await;
+            let server =
+                server.map_err(|source| CatalogError::Simulated { name: name.clone(), source })?;
+            let base = server.base_url();
+            simulated.push(server);
+            base
+        }
+    };
+    let address = |source| CatalogError::Address { name: name.clone(), source };
+    let chat_uri: Uri =
+        format!("{}/chat/completions", base.trim_end_matches('/')).parse().map_err(address)?;
+    let handle = providers.configure(actor_settings(settings)).await;
+    let handle = handle.map_err(|source| CatalogError::Provider { name: name.clone(), source })?;
+    let credentials = credentials(settings);
+    let secrets: Vec<&str> = credentials.iter().map(Secret::expose).collect();
+    let hosts: Vec<&str> = chat_uri.host().into_iter().collect();
+    let redaction = Redaction::new(&secrets, &hosts);
+    Ok(Provider {
+        handle,
+        upstream: Upstream::new(&upstream::Options {
+            connect_timeout: settings.timeouts.connect,
+            http2_only: settings.http2 && chat_uri.scheme_str() == Some("http"),
+            idle_timeout: UPSTREAM_IDLE,
+            idle_max: UPSTREAM_IDLE_MAX,
+        })?,
+        chat_uri,
+        headers: settings
+            .headers
+            .iter()
+            .filter_map(|(name, value)| {
+                let mut value = HeaderValue::from_str(value.expose()).ok()?;
+                value.set_sensitive(true);
+                Some((name.clone(), value))
+            })
+            .collect(),
+        ceiling_field: match settings.output_ceiling_field {
+            OutputCeilingField::MaxTokens => CeilingField::MaxTokens,
+            OutputCeilingField::MaxCompletionTokens => CeilingField::MaxCompletionTokens,
+        },
+        redaction,
+    })
+}
+
+fn credentials(settings: &config::Provider) -> Vec<Secret> {
+    match &settings.kind {
+        Kind::OpenAi { credentials, .. } => {
+            credentials.iter().map(|secret| Secret::new(secret.expose())).collect()
+        }
+        Kind::Simulated { .. } => Vec::new(),
+    }
+}
+
+fn actor_settings(settings: &config::Provider) -> ProviderSettings {
+    let breaker = &settings.breaker;
+    ProviderSettings {
+        in_flight_max: Some(settings.in_flight_max),
+        credentials: credentials(settings),
+        deployments: settings
+            .deployments
+            .iter()
+            .map(|deployment| DeploymentSettings {
+                name: deployment.model.clone(),
+                requests_per_minute: deployment.requests_per_minute,
+                tokens_per_minute: deployment.tokens_per_minute,
+                in_flight_max: Some(deployment.in_flight_max),
+            })
+            .collect(),
+        breaker: BreakerSettings {
+            failures_max: breaker.consecutive_failures,
+            failure_percent: breaker.failure_ratio_percent,
+            samples_min: breaker.samples_min,
+            window: breaker.window,
+            cooldown: breaker.cooldown,
+            cooldown_max: breaker.cooldown_max,
+            probe_timeout: breaker.probe_timeout,
+        },
+        ..ProviderSettings::new(settings.name.clone())
+    }
+}

@@ -1,0 +1,361 @@
+//! What a client can be told when its request is not answered: status, type, code, message. Pure.
+//!
+//! Types and codes are those of the OpenAI API (<https://platform.openai.com/docs/guides/error-codes>),
+//! which its SDKs turn into exception classes by status. Nothing of an upstream's address, credential
+//! or account, and nothing of another account, is ever in a message.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use infergate_actors::account::{Denial, End};
+
+use crate::dialect::chat::{self, UpstreamError};
+use crate::dialect::envelope::EnvelopeError;
+
+/// A refusal or failure, as the client is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiError {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The `type` of the envelope.
+    pub kind: Cow<'static, str>,
+    /// The `code` of the envelope.
+    pub code: Option<Cow<'static, str>>,
+    /// The request field at fault.
+    pub param: Option<Cow<'static, str>>,
+    /// For people.
+    pub message: Cow<'static, str>,
+    /// When it is worth trying again.
+    pub retry_after: Option<Duration>,
+    /// Whether the SDKs should not try again although the status says so.
+    pub final_answer: bool,
+}
+
+/// What clients are never asked to wait longer than: some SDKs sleep whatever they are told.
+const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
+
+impl ApiError {
+    fn new(
+        status: StatusCode,
+        kind: &'static str,
+        code: &'static str,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            status,
+            kind: Cow::Borrowed(kind),
+            code: Some(Cow::Borrowed(code)),
+            param: None,
+            message: message.into(),
+            retry_after: None,
+            final_answer: false,
+        }
+    }
+
+    fn invalid(
+        status: StatusCode,
+        code: &'static str,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::new(status, "invalid_request_error", code, message)
+    }
+
+    fn server(
+        status: StatusCode,
+        code: &'static str,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::new(status, "server_error", code, message)
+    }
+
+    /// The body of an answer with this error.
+    pub fn body(&self) -> Bytes {
+        self.rendered().body()
+    }
+
+    /// This error as an event in a stream already begun.
+    pub fn event(&self) -> Bytes {
+        self.rendered().event()
+    }
+
+    fn rendered(&self) -> chat::ApiError<'_> {
+        chat::ApiError {
+            message: &self.message,
+            kind: &self.kind,
+            param: self.param.as_deref(),
+            code: self.code.as_deref(),
+        }
+    }
+
+    /// Adds when to try again.
+    pub fn retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after.min(RETRY_AFTER_MAX));
+        self
+    }
+
+    /// Names the request field at fault.
+    pub fn param(mut self, param: impl Into<Cow<'static, str>>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+
+    /// 400: the request can't be understood.
+    pub fn bad_request(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::invalid(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    /// What a provider says is wrong with the request, in its words as far as they may be shown.
+    pub fn rejected(status: StatusCode, said: UpstreamError) -> Self {
+        let message = said.message.map_or(
+            Cow::Borrowed("The provider rejected the request without saying why."),
+            Cow::Owned,
+        );
+        Self {
+            status,
+            kind: said.kind.map_or(Cow::Borrowed("invalid_request_error"), Cow::Owned),
+            code: said.code.map(Cow::Owned),
+            param: said.param.map(Cow::Owned),
+            message,
+            retry_after: None,
+            final_answer: false,
+        }
+    }
+
+    /// 400: the envelope of the request can't be read.
+    pub fn envelope(error: &EnvelopeError) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            kind: Cow::Borrowed(EnvelopeError::KIND),
+            code: error.code().map(Cow::Borrowed),
+            param: error.param().map(Cow::Borrowed),
+            message: Cow::Owned(error.to_string()),
+            retry_after: None,
+            final_answer: false,
+        }
+    }
+
+    /// 401: no key came with the request.
+    pub fn missing_key() -> Self {
+        let message = "You did not provide an API key. Send it as `Authorization: Bearer <key>`.";
+        Self::invalid(StatusCode::UNAUTHORIZED, "invalid_api_key", message)
+    }
+
+    /// 401: the key is not one of ours, not any more, or not yet.
+    pub fn invalid_key(message: &'static str) -> Self {
+        Self::invalid(StatusCode::UNAUTHORIZED, "invalid_api_key", message)
+    }
+
+    /// 429: an address that tries too many keys that are nobody's.
+    pub fn too_many_wrong_keys(wait: Duration) -> Self {
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "rate_limit_error",
+            "too_many_wrong_keys",
+            "Too many requests with incorrect API keys from this address.",
+        )
+        .retry_after(wait)
+    }
+
+    /// 404: no such path.
+    pub fn unknown_path(method: &str, path: &str) -> Self {
+        let path: String = path.chars().take(120).collect();
+        let message = format!("Unknown request URL: {method} {path}");
+        Self::invalid(StatusCode::NOT_FOUND, "unknown_url", message)
+    }
+
+    /// 405: the path is known, the method is not.
+    pub fn method_not_allowed(method: &str, allowed: &str) -> Self {
+        let message = format!("{method} is not allowed here; use {allowed}.");
+        Self::invalid(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+    }
+
+    /// 404: no such model.
+    pub fn unknown_model(model: &str) -> Self {
+        let model: String = model.chars().take(120).collect();
+        let message =
+            format!("The model `{model}` does not exist or you do not have access to it.");
+        Self::invalid(StatusCode::NOT_FOUND, "model_not_found", message).param("model")
+    }
+
+    /// 408: the body did not arrive in time.
+    pub fn body_timeout() -> Self {
+        let message = "The request body did not arrive in time.";
+        Self::invalid(StatusCode::REQUEST_TIMEOUT, "request_timeout", message)
+    }
+
+    /// 413: the body is larger than allowed.
+    pub fn body_too_large(limit: usize) -> Self {
+        let message = format!("The request body is larger than {limit} bytes.");
+        Self::invalid(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
+    }
+
+    /// 415: a body encoding we do not decode.
+    pub fn unsupported_encoding() -> Self {
+        let message = "Send the body without `content-encoding`.";
+        Self::invalid(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", message)
+    }
+
+    /// 500: a fault of ours.
+    pub fn internal() -> Self {
+        let message = "The gateway failed to handle the request. It was not charged.";
+        Self::server(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message)
+    }
+
+    /// 503: too much at once.
+    pub fn overloaded() -> Self {
+        let message = "The gateway is handling as many requests as it may. Try again shortly.";
+        Self::server(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message)
+            .retry_after(Duration::from_secs(1))
+    }
+
+    /// 503: stopping, or the store is lost.
+    pub fn unavailable() -> Self {
+        let message = "The gateway is not taking requests at the moment.";
+        Self::server(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+            .retry_after(Duration::from_secs(1))
+    }
+
+    /// 503: no provider can take the request now.
+    pub fn no_provider(retry_after: Option<Duration>) -> Self {
+        let message = "No provider of this model can take the request at the moment.";
+        Self::server(StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable", message)
+            .retry_after(retry_after.unwrap_or(Duration::from_secs(2)))
+    }
+
+    /// 502: every provider that was tried failed.
+    pub fn provider_failed() -> Self {
+        let message = "Every provider of this model that was tried failed to answer.";
+        Self::server(StatusCode::BAD_GATEWAY, "provider_error", message)
+    }
+
+    /// 504: every provider that was tried was too slow.
+    pub fn provider_timeout() -> Self {
+        let message = "No provider of this model answered in time.";
+        Self::server(StatusCode::GATEWAY_TIMEOUT, "provider_timeout", message)
+    }
+
+    /// 429: every provider that was tried limits our rate.
+    pub fn provider_rate_limited(retry_after: Option<Duration>) -> Self {
+        let message = "Every provider of this model is at its rate limit.";
+        let error = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "rate_limit_error",
+            "provider_rate_limited",
+            message,
+        );
+        error.retry_after(retry_after.unwrap_or(Duration::from_secs(2)))
+    }
+
+    /// What is said inside a stream that ends before its answer does.
+    pub fn cut_short(end: End) -> Self {
+        match end {
+            End::TimedOut => Self::server(
+                StatusCode::GATEWAY_TIMEOUT,
+                "stream_timeout",
+                "The provider stopped sending before the answer was complete.",
+            ),
+            End::GatewayStopping => Self::server(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "gateway_stopping",
+                "The gateway stopped before the answer was complete.",
+            ),
+            _ => Self::server(
+                StatusCode::BAD_GATEWAY,
+                "stream_interrupted",
+                "The provider's answer broke off before it was complete.",
+            ),
+        }
+    }
+}
+
+impl From<Denial> for ApiError {
+    fn from(denial: Denial) -> Self {
+        let rate = |message: String, retry_after: Option<Duration>| {
+            let error = Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate_limit_error",
+                "rate_limit_exceeded",
+                message,
+            );
+            match retry_after {
+                Some(after) => error.retry_after(after),
+                None => Self { final_answer: true, ..error },
+            }
+        };
+        let forbidden = |code, message: &'static str| {
+            Self::new(StatusCode::FORBIDDEN, "permission_error", code, message)
+        };
+        match denial {
+            Denial::Suspended => forbidden("account_suspended", "This account is suspended."),
+            Denial::Closed => forbidden("account_closed", "This account is closed."),
+            Denial::UnknownKey | Denial::NoSuchAccount => {
+                Self::invalid_key("Incorrect API key provided.")
+            }
+            Denial::RevokedKey => Self::invalid_key("This API key has been revoked."),
+            Denial::ExpiredKey => Self::invalid_key("This API key has expired."),
+            Denial::ModelNotAllowed => {
+                forbidden("model_not_allowed", "This API key may not use this model.")
+                    .param("model")
+            }
+            Denial::InsufficientCredit { available, needed } => Self::new(
+                StatusCode::PAYMENT_REQUIRED,
+                "insufficient_quota",
+                "insufficient_credit",
+                format!(
+                    "The credit left (${available}) does not cover this request, which may cost \
+                     ${needed}. Add credit or lower the output ceiling."
+                ),
+            ),
+            Denial::RequestRate { limit, retry_after, .. } => {
+                rate(format!("Rate limit reached: {limit} requests per minute."), Some(retry_after))
+            }
+            Denial::TokenRate { limit, retry_after: Some(after), .. } => {
+                rate(format!("Rate limit reached: {limit} tokens per minute."), Some(after))
+            }
+            Denial::TokenRate { limit, retry_after: None, .. } => rate(
+                format!("This request alone is above the limit of {limit} tokens per minute."),
+                None,
+            ),
+            Denial::InFlight { limit, .. } => rate(
+                format!("Rate limit reached: {limit} requests at one time."),
+                Some(Duration::from_secs(1)),
+            ),
+            Denial::DuplicateHold
+            | Denial::UnknownHold
+            | Denial::AlreadyOpen
+            | Denial::BadAmount
+            | Denial::DuplicateReference
+            | Denial::DuplicateKey
+            | Denial::StatusFinal => Self::internal(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_never_asked_to_wait_absurdly_long() {
+        let denial = Denial::TokenRate {
+            scope: infergate_actors::account::Scope::Key,
+            limit: 1,
+            retry_after: Some(Duration::from_mins(150)),
+        };
+        let error = ApiError::from(denial);
+        assert_eq!(error.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(error.retry_after, Some(RETRY_AFTER_MAX));
+    }
+
+    #[test]
+    fn a_request_above_the_limit_alone_is_not_to_be_tried_again() {
+        let denial = Denial::TokenRate {
+            scope: infergate_actors::account::Scope::Account,
+            limit: 10,
+            retry_after: None,
+        };
+        assert!(ApiError::from(denial).final_answer);
+    }
+}

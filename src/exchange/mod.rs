@@ -1,0 +1,237 @@
+//! One client request from its head to the settled bill.
+//!
+//! [`chat`] is the whole story; each stage is a file: `admit` (the most it can cost, and a hold for
+//! that), [`crate::route`] (who may answer, in which order), `attempt` (one try at one provider),
+//! `relay` (the stream to the client, metered in passing), `bill` and `settle` (the charge, written
+//! exactly once whatever happens to the task).
+
+mod admit;
+mod attempt;
+mod bill;
+mod credit;
+mod gate;
+mod reader;
+mod relay;
+mod settle;
+mod tries;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use infergate_actors::account::{Accounts, End, RateStatus, Remaining};
+use infergate_actors::clock::{Clock, Now};
+use infergate_actors::id::{ExchangeId, ExchangeIds};
+use infergate_actors::ledger::{Durability, Ledger};
+
+use crate::catalog::Catalog;
+use crate::dialect::chat;
+use crate::dialect::envelope::{Envelope, Limits};
+use crate::error::ApiError;
+use crate::front::AnswerBody;
+use crate::operate::metrics::Metrics;
+
+use admit::{Admitted, admit};
+use attempt::Answer;
+use bill::{Bill, Measured};
+use credit::Credit;
+use tries::Exchange;
+
+pub(crate) use admit::Caller;
+pub use gate::{Admission, Gate};
+pub use relay::Relay;
+
+/// What every exchange needs.
+pub struct World {
+    /// The accounts.
+    pub accounts: Accounts,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// Models and providers in force.
+    pub catalog: ArcSwap<Catalog>,
+    /// The bound on exchanges in the works.
+    pub gate: Gate,
+    /// Hands out exchange ids.
+    pub ids: ExchangeIds,
+    /// The clock.
+    pub clock: Clock,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// How safe a hold is before anything reaches the client.
+    pub durability: Durability,
+    stopping: AtomicBool,
+    dice: AtomicU64,
+}
+
+/// What came with the request's head.
+pub(crate) struct Head {
+    pub(crate) id: ExchangeId,
+    pub(crate) started: Now,
+    pub(crate) caller: Caller,
+    pub(crate) admission: Admission,
+}
+
+/// What a [`World`] is made of.
+pub struct WorldParts {
+    /// See [`World::accounts`].
+    pub accounts: Accounts,
+    /// See [`World::ledger`].
+    pub ledger: Ledger,
+    /// See [`World::catalog`].
+    pub catalog: Catalog,
+    /// How many exchanges may be in the works.
+    pub in_flight_max: usize,
+    /// This node's number in ids.
+    pub node: u16,
+    /// See [`World::clock`].
+    pub clock: Clock,
+    /// See [`World::metrics`].
+    pub metrics: Metrics,
+    /// See [`World::durability`].
+    pub durability: Durability,
+}
+
+impl World {
+    /// Puts the parts together.
+    pub fn new(parts: WorldParts) -> Self {
+        Self {
+            ids: ExchangeIds::new(parts.node, parts.ledger.epoch()),
+            accounts: parts.accounts,
+            ledger: parts.ledger,
+            catalog: ArcSwap::from_pointee(parts.catalog),
+            gate: Gate::new(parts.in_flight_max),
+            dice: AtomicU64::new(parts.clock.now().wall_ms),
+            clock: parts.clock,
+            metrics: parts.metrics,
+            durability: parts.durability,
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// Streams that are cut from now on are cut by us.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// A number that looks random: `SplitMix64` (Steele, Lea and Flood, 2014) over a counter. For
+    /// drawing lots, not for secrets.
+    pub(crate) fn dice(&self) -> u64 {
+        let count = self.dice.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        let mixed = (count ^ (count >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+/// Answers a chat completion request.
+pub(crate) async fn chat(
+    world: &Arc<World>,
+    head: Head,
+    body: Bytes,
+) -> Result<Response<AnswerBody>, ApiError> {
+    let Head { id, started, caller, admission } = head;
+    let envelope = Envelope::parse(&body, &Limits::default());
+    let envelope = envelope.map_err(|error| ApiError::envelope(&error))?;
+    let catalog = world.catalog.load_full();
+    let model = catalog.model(&envelope.model);
+    let model = Arc::clone(model.ok_or_else(|| ApiError::unknown_model(&envelope.model))?);
+
+    let admitted = admit(&world.accounts, caller, id, admission, &envelope, &model).await?;
+    let Admitted { hold, permit, ticket, quote } = admitted;
+
+    let exchange = Exchange::new(world, &model, &envelope, id, started, quote, &permit);
+    let won = match exchange.run().await {
+        Ok(won) => won,
+        Err(lost) => {
+            world.metrics.exchange_failed(lost.end);
+            hold.void(lost.end);
+            return Err(*lost.error);
+        }
+    };
+    // Money spent upstream must not be forgotten: the hold is written before anything is told.
+    if world.ledger.wait(ticket, world.durability).await.is_err() {
+        return Err(ApiError::unavailable());
+    }
+    let (answer, mut bill) = won.into_bill(hold, &model, world, started);
+    bill.first_content = world.clock.mono();
+    let body = match answer {
+        Answer::Stream(opened) => {
+            let credit = Credit::new(exchange.quote(), permit.completion_tokens_held);
+            AnswerBody::stream(Box::new(Relay::new(world.clone(), *opened, bill, credit)))
+        }
+        Answer::Whole(body) => AnswerBody::whole(charge_whole(world, *bill, body, quote).await?),
+    };
+    Ok(answer_with(body, envelope.stream, permit.rate))
+}
+
+/// Charges an answer that is all there, and lets it go when that is written.
+async fn charge_whole(
+    world: &World,
+    bill: Bill,
+    body: Bytes,
+    quote: admit::Quote,
+) -> Result<Bytes, ApiError> {
+    let measured = measure_whole(&body, quote.prompt_tokens_estimate);
+    let (hold, settle) = bill.close(measured, End::Completed);
+    if let Some(settle) = settle {
+        world.metrics.exchange_ended(End::Completed, &settle);
+        hold.settle(settle).await.map_err(|_| ApiError::unavailable())?;
+    }
+    Ok(body)
+}
+
+fn measure_whole(body: &[u8], prompt_tokens_estimate: u64) -> Measured {
+    let mut meter = crate::dialect::meter::Meter::new(prompt_tokens_estimate);
+    if let chat::Answer::Completion(facts) = chat::Answer::read(body) {
+        meter.observe(&facts);
+    }
+    let metered = meter.usage();
+    Measured { usage: metered.usage, estimated: metered.estimated }
+}
+
+fn answer_with(body: AnswerBody, stream: bool, rate: RateStatus) -> Response<AnswerBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::OK;
+    let headers = response.headers_mut();
+    if stream {
+        let kind = HeaderValue::from_static("text/event-stream; charset=utf-8");
+        headers.insert(header::CONTENT_TYPE, kind);
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        // Proxies that would collect a stream are asked not to.
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    } else {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    rate_headers(headers, rate);
+    response
+}
+
+/// The `x-ratelimit-*` headers of the OpenAI API
+/// (<https://platform.openai.com/docs/guides/rate-limits>), for limits that there are.
+fn rate_headers(headers: &mut HeaderMap, rate: RateStatus) {
+    let requests = [
+        HeaderName::from_static("x-ratelimit-limit-requests"),
+        HeaderName::from_static("x-ratelimit-remaining-requests"),
+        HeaderName::from_static("x-ratelimit-reset-requests"),
+    ];
+    let tokens = [
+        HeaderName::from_static("x-ratelimit-limit-tokens"),
+        HeaderName::from_static("x-ratelimit-remaining-tokens"),
+        HeaderName::from_static("x-ratelimit-reset-tokens"),
+    ];
+    for (names, left) in [(requests, rate.requests), (tokens, rate.tokens)] {
+        let Some(Remaining { limit, remaining, reset }) = left else { continue };
+        let [limit_name, remaining_name, reset_name] = names;
+        headers.insert(limit_name, limit.into());
+        headers.insert(remaining_name, remaining.into());
+        if let Ok(reset) = HeaderValue::try_from(format!("{}ms", reset.as_millis())) {
+            headers.insert(reset_name, reset);
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! A provider's stream on its way to the client: each event leaves in the turn it came, is metered in
+//! passing, and the last one waits until the bill is written.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use http_body::Body;
+use hyper::body::Incoming;
+use infergate_actors::account::{Denial, End, Refusal};
+use tokio::time::Sleep;
+
+use super::World;
+use super::bill::Bill;
+use super::credit::Credit;
+use super::reader::{Piece, Reader, Unreadable};
+use crate::config::Timeouts;
+use crate::dialect::chat;
+use crate::error::ApiError;
+
+/// After the last finish reason, a stream that neither ends nor sends its usage is waited for no
+/// longer than this: some servers forget the terminator and keep the connection open.
+const FINISH_LINGER: Duration = Duration::from_secs(2);
+
+/// A stream being relayed.
+pub struct Relay {
+    world: Arc<World>,
+    body: Incoming,
+    reader: Reader,
+    /// What is to be handed on next.
+    ready: VecDeque<Bytes>,
+    phase: Phase,
+    /// Gone when the exchange is settled.
+    bill: Option<Box<Bill>>,
+    credit: Credit,
+    extension: Option<BoxFuture<'static, Result<u64, Refusal>>>,
+    timeouts: Timeouts,
+    /// When the last bytes came, in monotonic time.
+    last_bytes: Duration,
+    timer: Pin<Box<Sleep>>,
+}
+
+enum Phase {
+    Relaying,
+    /// The bill is being written; then the last bytes leave, and where it can't be written, an error
+    /// in their place.
+    Settling(BoxFuture<'static, bool>, Bytes),
+    Ended,
+}
+
+/// What a relay begins with: a stream whose first content has come.
+pub(super) struct Opened {
+    pub(super) body: Incoming,
+    pub(super) reader: Reader,
+    /// What came up to the first content.
+    pub(super) startup: VecDeque<Bytes>,
+    pub(super) timeouts: Timeouts,
+}
+
+impl Relay {
+    pub(super) fn new(world: Arc<World>, opened: Opened, bill: Box<Bill>, credit: Credit) -> Self {
+        let Opened { body, reader, startup, timeouts } = opened;
+        Self {
+            last_bytes: world.clock.mono(),
+            world,
+            body,
+            reader,
+            ready: startup,
+            phase: Phase::Relaying,
+            bill: Some(bill),
+            credit,
+            extension: None,
+            timeouts,
+            timer: Box::pin(tokio::time::sleep(timeouts.idle)),
+        }
+    }
+
+    /// The next bytes for the client.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            if let Some(bytes) = self.ready.pop_front() {
+                return Poll::Ready(Some(bytes));
+            }
+            match &mut self.phase {
+                Phase::Ended => return Poll::Ready(None),
+                Phase::Settling(writing, last) => {
+                    let Poll::Ready(written) = writing.poll_unpin(cx) else {
+                        return Poll::Pending;
+                    };
+                    let last = std::mem::take(last);
+                    self.phase = Phase::Ended;
+                    self.ready.push_back(if written {
+                        last
+                    } else {
+                        ApiError::unavailable().event()
+                    });
+                }
+                Phase::Relaying => {
+                    if self.poll_relay(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+
+    /// One step: an event, a frame, or the end. Pending when there is nothing to do but wait.
+    fn poll_relay(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.poll_credit(cx).is_pending() {
+            // Nothing more is handed on before it is paid for; only the clock goes on.
+            return self.poll_timer(cx);
+        }
+        if !matches!(self.phase, Phase::Relaying) {
+            return Poll::Ready(());
+        }
+        match self.reader.next_piece() {
+            Ok(Some(piece)) => self.take(piece),
+            Ok(None) => match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    self.last_bytes = self.world.clock.mono();
+                    if let Ok(data) = frame.into_data() {
+                        self.reader.push(data);
+                    }
+                }
+                Poll::Ready(Some(Err(_))) => self.finish(End::ProviderCut),
+                Poll::Ready(None) => self.end_of_stream(),
+                Poll::Pending => return self.poll_timer(cx),
+            },
+            Err(Unreadable) => self.finish(End::ProviderCut),
+        }
+        Poll::Ready(())
+    }
+
+    fn take(&mut self, piece: Piece) {
+        match piece {
+            Piece::Pass { bytes, .. } => self.ready.push_back(bytes),
+            Piece::Withheld => {}
+            Piece::Done(bytes) => self.settle(End::Completed, bytes),
+            // The provider's own words may name what the client is not to know.
+            Piece::Error => self.finish(End::ProviderCut),
+        }
+    }
+
+    /// The provider closed the stream: complete if every choice was finished, a cut otherwise.
+    fn end_of_stream(&mut self) {
+        if let Some(piece) = self.reader.finish() {
+            self.take(piece);
+        }
+        if matches!(self.phase, Phase::Relaying) {
+            let complete = self.reader.is_finished();
+            self.finish(if complete { End::Completed } else { End::ProviderCut });
+        }
+    }
+
+    /// Ends a stream that did not end itself properly.
+    fn finish(&mut self, end: End) {
+        let last = match end {
+            End::Completed => Bytes::from_static(chat::DONE),
+            other => self.reader.broken_off(other),
+        };
+        self.settle(end, last);
+    }
+
+    fn settle(&mut self, end: End, last: Bytes) {
+        let Some(bill) = self.bill.take() else {
+            self.phase = Phase::Ended;
+            return;
+        };
+        let (hold, settle) = bill.close(self.reader.measured(), end);
+        self.phase = match settle {
+            Some(settle) => {
+                self.world.metrics.exchange_ended(end, &settle);
+                Phase::Settling(hold.settle(settle).map(|settled| settled.is_ok()).boxed(), last)
+            }
+            None => Phase::Ended,
+        };
+    }
+
+    /// Sees to it that what is handed on is covered. Pending while the account is being asked and
+    /// nothing more may leave before it has answered.
+    fn poll_credit(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let delivered = self.reader.completion_tokens();
+        if self.extension.is_none()
+            && let Some(extend) = self.credit.wants(delivered)
+            && let Some(bill) = &self.bill
+            && let (Some((accounts, account)), Some(hold)) = (bill.hold.account(), bill.hold.hold())
+        {
+            let (accounts, extend) = (accounts.clone(), extend.of(hold));
+            self.extension = Some(async move { accounts.extend(account, extend).await }.boxed());
+        }
+        if let Some(extension) = &mut self.extension
+            && let Poll::Ready(answer) = extension.poll_unpin(cx)
+        {
+            self.extension = None;
+            match answer {
+                Ok(covered) => self.credit.covered(covered),
+                Err(Refusal::Denied(Denial::Suspended | Denial::Closed)) => {
+                    self.finish(End::Suspended);
+                }
+                Err(_) => self.credit.refused(),
+            }
+        }
+        if !self.credit.is_used_up(delivered) {
+            return Poll::Ready(());
+        }
+        if self.extension.is_some() {
+            return Poll::Pending;
+        }
+        if matches!(self.phase, Phase::Relaying) {
+            self.finish(End::OutOfCredit);
+        }
+        Poll::Ready(())
+    }
+
+    /// Pending unless a time limit has passed.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let now = self.world.clock.mono();
+            let idle = if self.reader.is_finished() {
+                FINISH_LINGER.min(self.timeouts.idle)
+            } else {
+                self.timeouts.idle
+            };
+            let sent = self.bill.as_ref().map_or(now, |bill| bill.sent);
+            let until = (self.last_bytes + idle).min(sent + self.timeouts.total);
+            if until <= now {
+                let complete = self.reader.is_finished();
+                self.finish(if complete { End::Completed } else { End::TimedOut });
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(tokio::time::Instant::now() + until.saturating_sub(now));
+        }
+    }
+}
+
+/// The client is gone, or the gateway is stopping: what was handed on is charged, and the provider is
+/// cut off by dropping its stream.
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let Some(bill) = self.bill.take() else { return };
+        let end = if self.world.is_stopping() { End::GatewayStopping } else { End::ClientGone };
+        let (hold, settle) = bill.close(self.reader.measured(), end);
+        if let Some(settle) = settle {
+            self.world.metrics.exchange_ended(end, &settle);
+            hold.settle_detached(settle);
+        }
+    }
+}

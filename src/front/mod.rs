@@ -1,0 +1,194 @@
+//! The front door: paths, keys, bodies, and answers to what is wrong with them.
+
+mod body;
+mod sentry;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::{HeaderName, HeaderValue, Method, Request, Response, header};
+use hyper::body::Incoming;
+use infergate_actors::id::{AccountId, ExchangeId, KeyId};
+
+use crate::accept::{ActiveRequest, Service};
+use crate::auth;
+use crate::dialect::chat;
+use crate::error::ApiError;
+use crate::exchange::{self, Caller, Head, World};
+use sentry::Sentry;
+
+pub use body::{AnswerBody, BodyLimits};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Tells the SDKs of OpenAI whether to try again, whatever the status says.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// Answers clients. Cheap to clone.
+#[derive(Clone)]
+pub struct Front(Arc<Shared>);
+
+struct Shared {
+    world: Arc<World>,
+    limits: ArcSwap<BodyLimits>,
+    sentry: Sentry,
+}
+
+impl Front {
+    /// A front door to `world`.
+    pub fn new(world: Arc<World>, limits: BodyLimits) -> Self {
+        let limits = ArcSwap::from_pointee(limits);
+        Self(Arc::new(Shared { world, limits, sentry: Sentry::new() }))
+    }
+
+    /// Changes the limits on bodies, for requests from now on.
+    pub fn set_limits(&self, limits: BodyLimits) {
+        self.0.limits.store(Arc::new(limits));
+    }
+
+    /// To be called every minute or so.
+    pub fn tidy(&self) {
+        self.0.sentry.tidy();
+    }
+}
+
+impl Service for Front {
+    type Body = AnswerBody;
+
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        client: SocketAddr,
+        active: ActiveRequest,
+    ) -> Response<AnswerBody> {
+        let shared = &self.0;
+        let id = shared.world.ids.next();
+        let answered = shared.route(request, client, id).await;
+        let mut response = answered.unwrap_or_else(|error| {
+            shared.world.metrics.refused(error.status.as_u16());
+            refusal(&error)
+        });
+        if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        response.map(|body| body.keep(active))
+    }
+}
+
+impl Shared {
+    async fn route(
+        &self,
+        request: Request<Incoming>,
+        client: SocketAddr,
+        id: ExchangeId,
+    ) -> Result<Response<AnswerBody>, ApiError> {
+        let path = request.uri().path();
+        let method = request.method();
+        let allowed = match path {
+            "/v1/chat/completions" if method == Method::POST => {
+                return self.chat(request, client, id).await;
+            }
+            "/v1/chat/completions" => "POST",
+            "/healthz" | "/readyz" if method == Method::GET => return self.health(path),
+            "/v1/models" if method == Method::GET => {
+                self.caller(&request, client).await?;
+                return Ok(self.models());
+            }
+            "/v1/models" | "/healthz" | "/readyz" => "GET",
+            _ => match path.strip_prefix("/v1/models/") {
+                Some(name) if method == Method::GET && !name.is_empty() => {
+                    self.caller(&request, client).await?;
+                    return self.model(name);
+                }
+                Some(_) => "GET",
+                None => return Err(ApiError::unknown_path(method.as_str(), path)),
+            },
+        };
+        Err(ApiError::method_not_allowed(method.as_str(), allowed))
+    }
+
+    async fn chat(
+        &self,
+        request: Request<Incoming>,
+        client: SocketAddr,
+        id: ExchangeId,
+    ) -> Result<Response<AnswerBody>, ApiError> {
+        let world = &self.world;
+        let started = world.clock.now();
+        if world.is_stopping() || world.ledger.is_poisoned() {
+            return Err(ApiError::unavailable());
+        }
+        let admission = world.gate.enter().ok_or_else(ApiError::overloaded)?;
+        let (account, key) = self.caller(&request, client).await?;
+        let (parts, body) = request.into_parts();
+        let limits = **self.limits.load();
+        let body = body::read(&parts.headers, body, limits).await?;
+        let head = Head { id, started, caller: Caller { account, key }, admission };
+        exchange::chat(world, head, body).await
+    }
+
+    /// Whose key came with the request. Whether it may be used is the account's to say.
+    async fn caller(
+        &self,
+        request: &Request<Incoming>,
+        client: SocketAddr,
+    ) -> Result<(AccountId, KeyId), ApiError> {
+        let token = auth::bearer(request.headers()).ok_or_else(ApiError::missing_key)?;
+        let found = self.world.accounts.find_key(auth::hash(token)).await;
+        let found = found.map_err(|error| {
+            tracing::error!(%error, "key can't be looked up");
+            ApiError::unavailable()
+        })?;
+        found.ok_or_else(|| match self.sentry.wrong_key(client.ip()) {
+            Ok(()) => ApiError::invalid_key("Incorrect API key provided."),
+            Err(wait) => ApiError::too_many_wrong_keys(wait),
+        })
+    }
+
+    fn health(&self, path: &str) -> Result<Response<AnswerBody>, ApiError> {
+        let alive = path == "/healthz";
+        let ready = !self.world.is_stopping() && !self.world.ledger.is_poisoned();
+        if alive || ready { Ok(json("{\"status\":\"ok\"}")) } else { Err(ApiError::unavailable()) }
+    }
+
+    fn models(&self) -> Response<AnswerBody> {
+        let catalog = self.world.catalog.load();
+        let models: Vec<chat::Model<'_>> = catalog
+            .models()
+            .iter()
+            .map(|model| {
+                let model = &model.settings;
+                chat::Model::new(&model.name, model.created, &model.owned_by)
+            })
+            .collect();
+        json(chat::model_list(&models))
+    }
+
+    fn model(&self, name: &str) -> Result<Response<AnswerBody>, ApiError> {
+        let catalog = self.world.catalog.load();
+        let model = catalog.model(name).ok_or_else(|| ApiError::unknown_model(name))?;
+        let model = &model.settings;
+        Ok(json(chat::model(&chat::Model::new(&model.name, model.created, &model.owned_by))))
+    }
+}
+
+fn json(body: impl Into<bytes::Bytes>) -> Response<AnswerBody> {
+    let mut response = Response::new(AnswerBody::whole(body));
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+fn refusal(error: &ApiError) -> Response<AnswerBody> {
+    let mut response = json(error.body());
+    *response.status_mut() = error.status;
+    let headers = response.headers_mut();
+    if let Some(after) = error.retry_after {
+        let seconds = after.as_millis().div_ceil(1_000).max(1);
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(1)));
+    }
+    if error.final_answer {
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    response
+}

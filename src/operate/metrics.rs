@@ -1,0 +1,218 @@
+//! Every metric: name, labels, help text. Handles are registered once and kept; labels have few
+//! values, and never an account, a key or anything a client made up.
+
+use infergate_actors::account::{AttemptOutcome, End, Settle};
+use metrics::{Counter, Gauge, Histogram, Unit, counter, gauge, histogram};
+use metrics_exporter_prometheus::{
+    Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
+
+use crate::catalog::Target;
+
+const EXCHANGES: &str = "infergate_exchanges_total";
+const ATTEMPT_FAILURES: &str = "infergate_attempt_failures_total";
+const TOKENS: &str = "infergate_tokens_total";
+const FIRST_CONTENT: &str = "infergate_first_content_seconds";
+const TOTAL: &str = "infergate_exchange_seconds";
+const REFUSED: &str = "infergate_refused_total";
+const ESTIMATED: &str = "infergate_estimated_settlements_total";
+const IN_FLIGHT: &str = "infergate_exchanges_in_flight";
+const ACCOUNTS: &str = "infergate_accounts_living";
+const RESTARTS: &str = "infergate_actor_restarts";
+const LEDGER_EVENTS: &str = "infergate_ledger_events";
+const LEDGER_BACKLOG: &str = "infergate_ledger_backlog";
+
+/// From a millisecond to ten minutes.
+const SECONDS_BUCKETS: [f64; 14] =
+    [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 600.0];
+
+const ENDS: [(End, &str); 10] = [
+    (End::Completed, "completed"),
+    (End::ClientGone, "client_gone"),
+    (End::ProviderCut, "provider_cut"),
+    (End::ProviderError, "provider_error"),
+    (End::TimedOut, "timed_out"),
+    (End::OutOfCredit, "out_of_credit"),
+    (End::Suspended, "suspended"),
+    (End::GatewayStopping, "gateway_stopping"),
+    (End::Recovered, "recovered"),
+    (End::Rejected, "rejected"),
+];
+
+/// The metrics of one gateway.
+pub struct Metrics {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+    handles: Handles,
+}
+
+struct Handles {
+    ends: Vec<(End, Counter)>,
+    refused: Vec<(u16, Counter)>,
+    tokens_in: Counter,
+    tokens_out: Counter,
+    estimated: Counter,
+    first_content: Histogram,
+    total: Histogram,
+    in_flight: Gauge,
+    accounts: Gauge,
+    restarts: Gauge,
+    ledger_events: Gauge,
+    ledger_backlog: Gauge,
+}
+
+/// Figures that are read when somebody looks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Readings {
+    /// Exchanges in the works.
+    pub in_flight: usize,
+    /// Accounts in memory.
+    pub accounts: usize,
+    /// Actors rebuilt after a fault.
+    pub restarts: u64,
+    /// The ledger's last sequence.
+    pub ledger_events: u64,
+    /// Batches the ledger has not written yet.
+    pub ledger_backlog: usize,
+}
+
+/// The recorder can't be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("metrics can't be set up: {0}")]
+pub struct MetricsError(String);
+
+const REFUSAL_STATUSES: [u16; 12] = [400, 401, 402, 403, 404, 408, 413, 429, 500, 502, 503, 504];
+
+impl Metrics {
+    /// Registers every metric with a recorder of its own, so that several gateways can live in one
+    /// process.
+    pub fn new() -> Result<Self, MetricsError> {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)
+            .map_err(|error| MetricsError(error.to_string()))?
+            .build_recorder();
+        let handles = metrics::with_local_recorder(&recorder, Handles::register);
+        Ok(Self { handle: recorder.handle(), recorder, handles })
+    }
+
+    /// An exchange was settled.
+    pub(crate) fn exchange_ended(&self, end: End, settle: &Settle) {
+        self.count_end(end);
+        self.handles.tokens_in.increment(settle.usage.prompt_tokens());
+        self.handles.tokens_out.increment(settle.usage.completion_tokens());
+        if settle.estimated {
+            self.handles.estimated.increment(1);
+        }
+        if let Some(first_ms) = settle.record.first_content_ms {
+            self.handles.first_content.record(f64::from(first_ms) / 1e3);
+        }
+        self.handles.total.record(f64::from(settle.record.total_ms) / 1e3);
+    }
+
+    /// An exchange was voided.
+    pub(crate) fn exchange_failed(&self, end: End) {
+        self.count_end(end);
+    }
+
+    /// A request was refused with a status.
+    pub(crate) fn refused(&self, status: u16) {
+        if let Some((_, counter)) = self.handles.refused.iter().find(|(known, _)| *known == status)
+        {
+            counter.increment(1);
+        }
+    }
+
+    /// An attempt at a provider failed. Rare enough to look the counter up.
+    pub(crate) fn attempt_failed(&self, target: &Target, outcome: AttemptOutcome) {
+        tracing::debug!(
+            provider = %target.provider.handle.name(),
+            model = %target.upstream_model,
+            ?outcome,
+            "attempt failed"
+        );
+        let provider = target.provider.handle.name().to_string();
+        metrics::with_local_recorder(&self.recorder, || {
+            counter!(ATTEMPT_FAILURES, "provider" => provider, "outcome" => outcome_name(outcome))
+                .increment(1);
+        });
+    }
+
+    fn count_end(&self, end: End) {
+        if let Some((_, counter)) = self.handles.ends.iter().find(|(known, _)| *known == end) {
+            counter.increment(1);
+        }
+    }
+
+    /// All metrics in the Prometheus text format.
+    pub fn render(&self, readings: Readings) -> String {
+        #[expect(clippy::cast_precision_loss, reason = "Prometheus knows only such numbers")]
+        let float = |number: u64| number as f64;
+        self.handles.in_flight.set(float(readings.in_flight as u64));
+        self.handles.accounts.set(float(readings.accounts as u64));
+        self.handles.restarts.set(float(readings.restarts));
+        self.handles.ledger_events.set(float(readings.ledger_events));
+        self.handles.ledger_backlog.set(float(readings.ledger_backlog as u64));
+        self.handle.render()
+    }
+
+    /// Folds recorded samples together. To be called every few seconds: without it they pile up
+    /// between scrapes.
+    pub fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+}
+
+impl Handles {
+    fn register() -> Self {
+        describe();
+        let refused = |status: u16| (status, counter!(REFUSED, "status" => status.to_string()));
+        Self {
+            ends: ENDS.map(|(end, name)| (end, counter!(EXCHANGES, "end" => name))).into(),
+            refused: REFUSAL_STATUSES.map(refused).into(),
+            tokens_in: counter!(TOKENS, "kind" => "prompt"),
+            tokens_out: counter!(TOKENS, "kind" => "completion"),
+            estimated: counter!(ESTIMATED),
+            first_content: histogram!(FIRST_CONTENT),
+            total: histogram!(TOTAL),
+            in_flight: gauge!(IN_FLIGHT),
+            accounts: gauge!(ACCOUNTS),
+            restarts: gauge!(RESTARTS),
+            ledger_events: gauge!(LEDGER_EVENTS),
+            ledger_backlog: gauge!(LEDGER_BACKLOG),
+        }
+    }
+}
+
+fn outcome_name(outcome: AttemptOutcome) -> &'static str {
+    match outcome {
+        AttemptOutcome::Answered => "answered",
+        AttemptOutcome::ConnectFailed => "connect_failed",
+        AttemptOutcome::HeadTimeout => "head_timeout",
+        AttemptOutcome::ContentTimeout => "content_timeout",
+        AttemptOutcome::IdleTimeout => "idle_timeout",
+        AttemptOutcome::DeadlinePassed => "deadline_passed",
+        AttemptOutcome::ServerError => "server_error",
+        AttemptOutcome::RateLimited => "rate_limited",
+        AttemptOutcome::CredentialRefused => "credential_refused",
+        AttemptOutcome::RequestRejected => "request_rejected",
+        AttemptOutcome::BadAnswer => "bad_answer",
+        AttemptOutcome::Cut => "cut",
+        AttemptOutcome::ClientGone => "client_gone",
+    }
+}
+
+fn describe() {
+    use metrics::{describe_counter, describe_gauge, describe_histogram};
+    describe_counter!(EXCHANGES, "Exchanges by how they ended");
+    describe_counter!(REFUSED, "Requests answered with an error, by status");
+    describe_counter!(TOKENS, "Tokens settled, by kind");
+    describe_counter!(ESTIMATED, "Settlements whose usage the gateway had to count itself");
+    describe_counter!(ATTEMPT_FAILURES, "Failed attempts, by provider and outcome");
+    describe_histogram!(FIRST_CONTENT, Unit::Seconds, "From a request's head to its first content");
+    describe_histogram!(TOTAL, Unit::Seconds, "From a request's head to its end");
+    describe_gauge!(IN_FLIGHT, "Exchanges in the works");
+    describe_gauge!(ACCOUNTS, "Accounts in memory");
+    describe_gauge!(RESTARTS, "Actors rebuilt after a fault since the start");
+    describe_gauge!(LEDGER_EVENTS, "Events in the ledger");
+    describe_gauge!(LEDGER_BACKLOG, "Batches the ledger has not written yet");
+}

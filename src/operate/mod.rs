@@ -1,0 +1,3 @@
+//! The side door: what an operator sees and orders.
+
+pub mod metrics;
