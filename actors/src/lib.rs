@@ -4,4 +4,6 @@ pub mod account;
 pub mod clock;
 pub mod id;
 pub mod ledger;
+pub mod limit;
 pub mod money;
+pub mod vitals;
