@@ -6,4 +6,5 @@ pub mod id;
 pub mod ledger;
 pub mod limit;
 pub mod money;
+pub mod provider;
 pub mod vitals;
