@@ -1,5 +1,7 @@
-//! Providers from outside: tables for the state machines, and a simulation.
+//! Providers from outside: tables for the state machines, a simulation, and the actor.
 
+#[cfg(test)]
+mod actor;
 #[cfg(test)]
 mod breaker;
 #[cfg(test)]
