@@ -8,5 +8,4 @@ pub mod ledger;
 pub mod limit;
 pub mod money;
 pub mod provider;
-pub mod supervisor;
 pub mod vitals;

@@ -240,7 +240,7 @@ mod tests {
                 let mut granted = 0;
                 for &(at, n) in &grants[first..] {
                     granted += u128::from(n);
-                    let refilled = (at - from).as_nanos() * u128::from(per_minute);
+                    let refilled = at.saturating_sub(from).as_nanos() * u128::from(per_minute);
                     let allowed = u128::from(per_minute) * u128::from(MINUTE_NS) + refilled;
                     prop_assert!(granted * u128::from(MINUTE_NS) <= allowed);
                 }
@@ -276,7 +276,7 @@ mod tests {
                 None => prop_assert!(n > per_minute),
                 Some(Duration::ZERO) => prop_assert!(bucket.take(Duration::ZERO, n).is_ok()),
                 Some(wait) => {
-                    prop_assert!(bucket.peek(wait - Duration::from_nanos(1), n).is_err());
+                    prop_assert!(bucket.peek(wait.saturating_sub(Duration::from_nanos(1)), n).is_err());
                     prop_assert!(bucket.take(wait, n).is_ok());
                 }
             }

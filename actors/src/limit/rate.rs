@@ -227,7 +227,7 @@ mod tests {
             }
             for (first, &from) in granted.iter().enumerate() {
                 for (count, &at) in granted[first..].iter().enumerate() {
-                    let refilled = (at - from).as_nanos() * u128::from(limit);
+                    let refilled = at.saturating_sub(from).as_nanos() * u128::from(limit);
                     let allowed = u128::from(limit) * u128::from(MINUTE_NS) + refilled;
                     prop_assert!((count as u128 + 1) * u128::from(MINUTE_NS) <= allowed);
                 }

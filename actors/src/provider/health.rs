@@ -1,0 +1,167 @@
+//! What routing sees of a provider without asking it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::breaker::State;
+use super::outcome::{DeploymentIndex, Mode};
+
+/// A provider's health, as published after the last change that routing cares about: mode, breakers,
+/// credentials, configuration. What time alone changes is told by [`HealthView::state`]; what changes
+/// with every request is in the [`Gauge`]s.
+#[derive(Clone, Debug, Default)]
+pub struct HealthView {
+    /// The operator's mode.
+    pub mode: Mode,
+    /// From when on a credential can be used; zero if one already can, `None` if all are disabled.
+    pub credential_at: Option<Duration>,
+    /// Requests at one time, over all deployments.
+    pub in_flight_max: Option<u32>,
+    /// All deployments there ever were, by index.
+    pub deployments: Vec<DeploymentHealth>,
+}
+
+/// One deployment's health.
+#[derive(Clone, Debug)]
+pub struct DeploymentHealth {
+    /// The provider's name for the model.
+    pub name: Arc<str>,
+    /// Not configured any more: its index stays taken.
+    pub removed: bool,
+    /// Where its breaker stands.
+    pub breaker: BreakerHealth,
+    /// Requests at one time.
+    pub in_flight_max: Option<u32>,
+    /// Its live figures.
+    pub gauge: Arc<Gauge>,
+}
+
+/// Where a breaker stands, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerHealth {
+    /// Passing.
+    Passing,
+    /// Shut.
+    Shut {
+        /// From then on a probe is due.
+        until: Duration,
+    },
+    /// Probing.
+    Probing {
+        /// From then on another probe is due.
+        until: Duration,
+    },
+}
+
+/// What a deployment would say to one more request, apart from limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeploymentState {
+    /// It takes requests.
+    Passing,
+    /// It takes one, as the probe.
+    ProbeDue,
+    /// It is being probed.
+    Probing,
+    /// It takes none.
+    Shut {
+        /// Until then.
+        until: Duration,
+    },
+    /// The provider has no credential that can be used.
+    NoCredential {
+        /// Until then; `None` while all are disabled.
+        until: Option<Duration>,
+    },
+    /// An operator closed the provider.
+    Closed,
+    /// An operator drains the provider.
+    Draining,
+    /// There is no such deployment, or not any more.
+    Unknown,
+}
+
+/// A deployment's figures, written by its provider's actor and read by anyone.
+#[derive(Debug, Default)]
+pub struct Gauge {
+    in_flight: AtomicU32,
+    first_content_us: AtomicU64,
+    total_us: AtomicU64,
+}
+
+impl HealthView {
+    /// What a deployment would say to one more request now, apart from limits.
+    pub fn state(&self, index: DeploymentIndex, now: Duration) -> DeploymentState {
+        let Some(deployment) = self.deployment(index) else {
+            return DeploymentState::Unknown;
+        };
+        match self.mode {
+            Mode::Open => {}
+            Mode::Closed => return DeploymentState::Closed,
+            Mode::Draining => return DeploymentState::Draining,
+        }
+        let state = match deployment.breaker {
+            BreakerHealth::Passing => DeploymentState::Passing,
+            BreakerHealth::Shut { until } if now < until => {
+                return DeploymentState::Shut { until };
+            }
+            BreakerHealth::Probing { until } if now < until => return DeploymentState::Probing,
+            BreakerHealth::Shut { .. } | BreakerHealth::Probing { .. } => DeploymentState::ProbeDue,
+        };
+        match self.credential_at {
+            Some(from) if from <= now => state,
+            until => DeploymentState::NoCredential { until },
+        }
+    }
+
+    /// A deployment that is configured.
+    pub fn deployment(&self, index: DeploymentIndex) -> Option<&DeploymentHealth> {
+        self.deployments.get(usize::from(index.0)).filter(|deployment| !deployment.removed)
+    }
+
+    /// The index of the deployment of this name.
+    pub fn index(&self, name: &str) -> Option<DeploymentIndex> {
+        let mut all = self.deployments.iter();
+        let place = all.position(|deployment| !deployment.removed && &*deployment.name == name)?;
+        u16::try_from(place).ok().map(DeploymentIndex)
+    }
+}
+
+impl Gauge {
+    /// Requests under way.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Decaying average of the time to the first content, in microseconds; zero before the first answer.
+    pub fn first_content_us(&self) -> u64 {
+        self.first_content_us.load(Ordering::Relaxed)
+    }
+
+    /// Decaying average of the time to the end of the answer, in microseconds; zero before the first.
+    pub fn total_us(&self) -> u64 {
+        self.total_us.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_in_flight(&self, in_flight: u32) {
+        self.in_flight.store(in_flight, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_first_content_us(&self, micros: u64) {
+        self.first_content_us.store(micros, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_total_us(&self, micros: u64) {
+        self.total_us.store(micros, Ordering::Relaxed);
+    }
+}
+
+impl BreakerHealth {
+    pub(super) fn of(breaker: &super::breaker::Breaker) -> Self {
+        match breaker.state() {
+            State::Passing { .. } => Self::Passing,
+            State::Shut { until, .. } => Self::Shut { until: *until },
+            State::Probing { since, .. } => Self::Probing { until: breaker.given_up_at(*since) },
+        }
+    }
+}

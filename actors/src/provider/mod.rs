@@ -1,0 +1,33 @@
+//! Providers: who is asked, with which credential, and who is given up on for a while.
+//!
+//! [`ProviderMachine`] knows and decides; everything it is made of takes the time as an argument and
+//! does nothing else. [`ProviderHandle`] is how the rest of the program speaks with the actor around it.
+
+pub mod actor;
+pub mod breaker;
+pub mod credential;
+pub mod handle;
+pub mod health;
+pub mod latency;
+pub mod machine;
+pub mod outcome;
+pub mod secret;
+pub mod settings;
+pub mod snapshot;
+pub mod tickets;
+pub mod view;
+pub mod window;
+
+mod counters;
+mod deployment;
+
+pub use actor::{Saved, SnapshotSink, Start, StartError};
+pub use credential::Fingerprint;
+pub use handle::{ControlError, ProviderHandle, Ticket};
+pub use health::{DeploymentState, Gauge, HealthView};
+pub use machine::{Grant, Notice, ProviderMachine};
+pub use outcome::{DeploymentIndex, FaultKind, Mode, Outcome, Refusal};
+pub use secret::Secret;
+pub use settings::{BreakerSettings, CoolingSettings, DeploymentSettings, ProviderSettings};
+pub use snapshot::RestoreError;
+pub use view::ProviderView;
