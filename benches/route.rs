@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use infergate::config::{Route, Strategy, Target, Timeouts};
+use infergate::config::{Place, Route, Strategy, Target, Timeouts};
 use infergate::route::{TargetState, order};
 
 /// Tiers of ten; every seventh target is shut, every eleventh due for a probe.
@@ -14,6 +14,7 @@ fn route(strategy: Strategy, targets: usize) -> Route {
         connect: second,
         head: second,
         first_content: second,
+        unstreamed: second,
         idle: second,
         total: second,
     };
@@ -30,8 +31,8 @@ fn route(strategy: Strategy, targets: usize) -> Route {
     Route { strategy, tiers, attempts_max: 4, deadline: second }
 }
 
-fn state(target: &Target) -> TargetState {
-    match target.deployment {
+fn state(place: Place) -> TargetState {
+    match place.tier * 10 + place.target {
         n if n % 7 == 6 => TargetState::Shut,
         n if n % 11 == 10 => TargetState::ProbeDue,
         _ => TargetState::Passing,
@@ -46,7 +47,7 @@ fn route_order(c: &mut Criterion) {
             c.bench_function(&format!("route/{name}/{targets}"), |bencher| {
                 bencher.iter(|| {
                     dice = dice.wrapping_add(1);
-                    order(black_box(&route), &state, dice)
+                    order(black_box(&route), state, dice)
                 });
             });
         }
@@ -57,7 +58,7 @@ fn route_order(c: &mut Criterion) {
     c.bench_function("route/weighted/50 in one tier", |bencher| {
         bencher.iter(|| {
             dice = dice.wrapping_add(1);
-            order(black_box(&one_tier), &|_| TargetState::Passing, dice)
+            order(black_box(&one_tier), |_| TargetState::Passing, dice)
         });
     });
 }

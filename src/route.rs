@@ -119,7 +119,7 @@ mod tests {
     use proptest::prelude::{ProptestConfig, any, prop, prop_assert, prop_assert_eq, proptest};
 
     use super::*;
-    use crate::config::Timeouts;
+    use crate::config::{Target, Timeouts};
 
     /// A route with these weights; a target's deployment is its number over all tiers.
     fn route(strategy: Strategy, tiers: &[&[u32]]) -> Route {
@@ -128,6 +128,7 @@ mod tests {
             connect: second,
             head: second,
             first_content: second,
+            unstreamed: second,
             idle: second,
             total: second,
         };
@@ -146,14 +147,14 @@ mod tests {
 
     /// The numbers of the targets in order; `states` has a letter for each target.
     fn numbers(route: &Route, states: &str, dice: u64) -> Vec<usize> {
-        let state_of = |target: &Target| match states.as_bytes()[target.deployment] {
+        let number = |place: Place| route.target(place).unwrap().deployment;
+        let state_of = |place| match states.as_bytes()[number(place)] {
             b'p' => TargetState::Passing,
             b'd' => TargetState::ProbeDue,
             b's' => TargetState::Shut,
             _ => TargetState::Unavailable,
         };
-        let places = order(route, &state_of, dice);
-        places.iter().map(|&place| route.target(place).unwrap().deployment).collect()
+        order(route, state_of, dice).into_iter().map(number).collect()
     }
 
     #[test]

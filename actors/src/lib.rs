@@ -8,4 +8,5 @@ pub mod ledger;
 pub mod limit;
 pub mod money;
 pub mod provider;
+pub mod supervisor;
 pub mod vitals;

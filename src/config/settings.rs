@@ -202,11 +202,11 @@ pub(super) const TIMEOUTS: Timeouts = Timeouts {
 pub(super) const BREAKER: Breaker = Breaker {
     consecutive_failures: 5,
     failure_ratio_percent: 50,
-    window: Duration::from_secs(30),
+    window: Duration::from_secs(10),
     samples_min: 20,
-    cooldown: Duration::from_secs(5),
-    cooldown_max: Duration::from_mins(2),
-    probe_timeout: Duration::from_mins(1),
+    cooldown: Duration::from_secs(2),
+    cooldown_max: Duration::from_mins(1),
+    probe_timeout: Duration::from_secs(30),
 };
 
 pub(super) fn breaker(section: Section<'_>, above: &Breaker) -> Breaker {

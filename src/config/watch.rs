@@ -226,12 +226,27 @@ mod tests {
         fs::rename(&other, &path).unwrap();
         assert_eq!(next(&mut reasons).await, Reason::Changed);
 
-        // The same content again is no change: what is reported next is the one after it.
-        fs::write(&path, "c").unwrap();
         fs::remove_file(&path).unwrap();
         fs::write(&path, "d").unwrap();
         assert_eq!(next(&mut reasons).await, Reason::Changed);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_gone_or_the_same_as_before_is_not_reported() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("infergate.toml");
+        fs::write(&path, "a").unwrap();
+        let (report, mut reasons) = mpsc::channel(1);
+        let mut task = Task { path: path.clone(), seen: fingerprint(&path), report };
+        task.look().await;
+        fs::remove_file(&path).unwrap();
+        task.look().await;
+        fs::write(&path, "a").unwrap();
+        task.look().await;
         assert!(reasons.try_recv().is_err());
+        fs::write(&path, "b").unwrap();
+        task.look().await;
+        assert_eq!(reasons.try_recv(), Ok(Reason::Changed));
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Event, GrantKind, Key, Limits, Settlement, Status};
 use crate::id::{AccountId, GrantId, HoldId, KeyId};
-use crate::ledger::{Digest, Record};
+use crate::ledger::{Digest, Fold, Record};
 use crate::money::{Markup, NanoUsd};
 
 const SNAPSHOT_VERSION: u8 = 1;
@@ -319,6 +319,31 @@ impl Account {
             Ok((account, [])) if account.check().is_ok() => Ok(account),
             _ => Err(SnapshotError::Malformed),
         }
+    }
+}
+
+/// For verification, which folds the journal on its own.
+impl Fold for Account {
+    fn new(account: AccountId) -> Self {
+        Self::new(account)
+    }
+
+    fn apply(&mut self, record: &Record) -> Result<(), String> {
+        let digest = Digest::of(&record.encode());
+        self.apply(record, digest).map_err(|broken| broken.to_string())
+    }
+
+    fn restore(account: AccountId, state: &[u8]) -> Result<Self, String> {
+        let restored = Self::restore(state).map_err(|error| error.to_string())?;
+        if restored.id == account { Ok(restored) } else { Err("another account's".to_owned()) }
+    }
+
+    fn snapshot(&self) -> Vec<u8> {
+        self.snapshot()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.check().map_err(str::to_owned)
     }
 }
 

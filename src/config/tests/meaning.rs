@@ -120,6 +120,7 @@ fn timeouts_are_the_routes_over_the_providers_over_the_defaults() {
         connect: seconds(1),
         head: seconds(20),
         first_content: seconds(20),
+        unstreamed: seconds(20),
         idle: seconds(7),
         total: seconds(20),
     };
