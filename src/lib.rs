@@ -10,5 +10,6 @@ pub mod exchange;
 pub mod front;
 pub mod operate;
 pub mod route;
+pub mod serve;
 pub mod simulated;
 pub mod upstream;

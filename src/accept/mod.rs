@@ -20,6 +20,7 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use infergate_actors::clock::Clock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use deadline::{Activity, DeadlineStream};
 
@@ -67,17 +68,22 @@ const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// After a failed accept (out of descriptors, say) there is no point in trying at once.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// Serves `listener` until `stop` turns true; then takes no more connections, lets requests in the
-/// works finish for at most `grace`, and returns how many connections were cut.
+/// Serves `listener` until `stop` turns true; then takes no more connections and lets requests in the
+/// works finish for at most `grace`. What is open then is cut, after `before_cut` was called. Returns
+/// how many connections that were.
 pub async fn serve<S: Service>(
     listener: TcpListener,
     options: Options,
     service: S,
     mut stop: watch::Receiver<bool>,
     grace: Duration,
+    before_cut: impl FnOnce(),
 ) -> usize {
     let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
     loop {
+        // Those that have ended would be kept until somebody asks.
+        while connections.try_join_next().is_some() {}
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
@@ -86,7 +92,7 @@ pub async fn serve<S: Service>(
             Ok((stream, client)) => {
                 let connection =
                     Connection { options: options.clone(), service: service.clone(), client };
-                tokio::spawn(connection.serve(stream, graceful.watcher()));
+                connections.spawn(connection.serve(stream, graceful.watcher()));
             }
             Err(error) => {
                 tracing::warn!(%error, "connection not accepted");
@@ -95,11 +101,14 @@ pub async fn serve<S: Service>(
         }
     }
     drop(listener);
-    let open = graceful.count();
-    tokio::select! {
-        () = graceful.shutdown() => 0,
-        () = tokio::time::sleep(grace) => open,
+    if tokio::time::timeout(grace, graceful.shutdown()).await.is_ok() {
+        return 0;
     }
+    while connections.try_join_next().is_some() {}
+    let open = connections.len();
+    before_cut();
+    connections.shutdown().await;
+    open
 }
 
 struct Connection<S> {

@@ -62,6 +62,7 @@ pub struct World {
     /// How safe a hold is before anything reaches the client.
     pub durability: Durability,
     stopping: AtomicBool,
+    cutting: AtomicBool,
     dice: AtomicU64,
 }
 
@@ -107,15 +108,26 @@ impl World {
             metrics: parts.metrics,
             durability: parts.durability,
             stopping: AtomicBool::new(false),
+            cutting: AtomicBool::new(false),
         }
     }
 
-    /// Streams that are cut from now on are cut by us.
+    /// No exchange is begun from now on.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_stopping(&self) -> bool {
+    /// Streams that are cut from now on are cut by us.
+    pub fn cut(&self) {
+        self.cutting.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_cutting(&self) -> bool {
+        self.cutting.load(Ordering::Relaxed)
+    }
+
+    /// Whether [`World::stop`] was called.
+    pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
 

@@ -247,7 +247,7 @@ impl Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         let Some(bill) = self.bill.take() else { return };
-        let end = if self.world.is_stopping() { End::GatewayStopping } else { End::ClientGone };
+        let end = if self.world.is_cutting() { End::GatewayStopping } else { End::ClientGone };
         let (hold, settle) = bill.close(self.reader.measured(), end);
         if let Some(settle) = settle {
             self.world.metrics.exchange_ended(end, &settle);

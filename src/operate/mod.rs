@@ -1,3 +1,4 @@
 //! The side door: what an operator sees and orders.
 
+pub mod admin;
 pub mod metrics;
