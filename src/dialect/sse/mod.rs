@@ -136,8 +136,9 @@ impl Scanner {
                     let raw = std::mem::take(&mut self.frame);
                     return self.complete(raw).map(Some);
                 }
-                self.joined.extend_from_slice(&self.frame);
-                self.frame.clear();
+                // Taken, not cleared: an empty slice would keep the frame's memory.
+                let frame = std::mem::take(&mut self.frame);
+                self.joined.extend_from_slice(&frame);
             } else {
                 // One line at a time, so that what follows the event is not copied.
                 let line = self.frame.split_to(line_length(&self.frame));
@@ -178,7 +179,7 @@ impl Scanner {
             return Ok(());
         }
         self.failed = true;
-        self.frame.clear();
+        self.frame = Bytes::new();
         self.joined = BytesMut::new();
         Err(EventTooLong(self.event_bytes_max))
     }
