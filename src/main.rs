@@ -12,8 +12,11 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let path = std::env::args().nth(1).map_or(PathBuf::from("config/infergate.toml"), PathBuf::from);
-    match runtime.block_on(async { tokio::spawn(async move { infergate::serve::run(&path).await }).await }) {
+    let path =
+        std::env::args().nth(1).map_or(PathBuf::from("config/infergate.toml"), PathBuf::from);
+    match runtime
+        .block_on(async { tokio::spawn(async move { infergate::serve::run(&path).await }).await })
+    {
         Ok(Ok(())) => ExitCode::SUCCESS,
         other => {
             eprintln!("{other:?}");

@@ -169,8 +169,9 @@ async fn grant_trial(
     let order = Order::Grant {
         kind: GrantKind::Trial,
         amount: config.trial.credit,
-        expires_at_ms: lasts
-            .map(|lasts| now_ms.saturating_add(u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX))),
+        expires_at_ms: lasts.map(|lasts| {
+            now_ms.saturating_add(u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX))
+        }),
         reference: TRIAL_REFERENCE.to_owned(),
     };
     match world.accounts.order(account, order).await {
@@ -195,29 +196,35 @@ async fn create_key(
     Ok(world.accounts.order(account, Order::CreateKey(key)).await?)
 }
 
+/// Where the gateway is to be found.
+pub(super) struct Place<'a> {
+    pub(super) config: &'a Path,
+    pub(super) data: SocketAddr,
+    pub(super) operator: SocketAddr,
+}
+
 /// Tells on standard output where the gateway is, and the new secrets with a line to paste.
-pub(super) fn announce(
-    secrets: &Secrets,
-    config_path: &Path,
-    data: SocketAddr,
-    operator: SocketAddr,
-    model: Option<&str>,
-) {
+pub(super) fn announce(secrets: &Secrets, place: &Place<'_>, config: &Config) {
+    let models: Vec<&str> = config.models.iter().map(|model| &*model.name).collect();
     let mut out = io::stdout().lock();
     // Nobody may be reading; that is no reason to stop.
-    let _ = write_announcement(&mut out, secrets, config_path, data, operator, model);
+    let _ = write_announcement(&mut out, secrets, place, &models, config.notes.len());
 }
 
 fn write_announcement(
     out: &mut impl Write,
     secrets: &Secrets,
-    config_path: &Path,
-    data: SocketAddr,
-    operator: SocketAddr,
-    model: Option<&str>,
+    place: &Place<'_>,
+    models: &[&str],
+    notes: usize,
 ) -> io::Result<()> {
+    let Place { config, data, operator } = place;
     writeln!(out, "InferGate {}", env!("CARGO_PKG_VERSION"))?;
-    writeln!(out, "  configuration  {}", config_path.display())?;
+    writeln!(out, "  configuration  {}", config.display())?;
+    if notes > 0 {
+        writeln!(out, "                 {notes} parts are off: `infergate check` says why")?;
+    }
+    writeln!(out, "  models         {}", models.join(", "))?;
     writeln!(out, "  API            http://{data}/v1")?;
     writeln!(out, "  admin          http://{operator}/admin/v1")?;
     if let Some(token) = &secrets.admin_token {
@@ -225,19 +232,23 @@ fn write_announcement(
     }
     if let Some(key) = &secrets.demo_key {
         writeln!(out, "  demo key       {key}   (shown once)")?;
-        if let Some(model) = model {
-            writeln!(out, "\nTry it:\n")?;
-            writeln!(out, "  curl -N http://{data}/v1/chat/completions \\")?;
-            writeln!(out, "    -H 'Authorization: Bearer {key}' \\")?;
-            writeln!(out, "    -H 'Content-Type: application/json' \\")?;
-            writeln!(
-                out,
-                "    -d '{{\"model\":\"{model}\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\
-                 \"content\":\"Hello!\"}}]}}'\n"
-            )?;
+        if let Some(model) = models.first() {
+            write_example(out, *data, key, model)?;
         }
     }
     out.flush()
+}
+
+fn write_example(out: &mut impl Write, data: SocketAddr, key: &str, model: &str) -> io::Result<()> {
+    writeln!(out, "\nTry it:\n")?;
+    writeln!(out, "  curl -N http://{data}/v1/chat/completions \\")?;
+    writeln!(out, "    -H 'Authorization: Bearer {key}' \\")?;
+    writeln!(out, "    -H 'Content-Type: application/json' \\")?;
+    let body = format!(
+        "{{\"model\":\"{model}\",\"stream\":true,\
+         \"messages\":[{{\"role\":\"user\",\"content\":\"Hello!\"}}]}}"
+    );
+    writeln!(out, "    -d '{body}'\n")
 }
 
 impl From<Unavailable> for FirstRunError {
@@ -276,8 +287,8 @@ mod tests {
         let told = |secrets: &Secrets| {
             let mut out = Vec::new();
             let address: SocketAddr = "127.0.0.1:8080".parse().unwrap();
-            write_announcement(&mut out, secrets, Path::new("c.toml"), address, address, Some("m"))
-                .unwrap();
+            let place = Place { config: Path::new("c.toml"), data: address, operator: address };
+            write_announcement(&mut out, secrets, &place, &["m"], 0).unwrap();
             String::from_utf8(out).unwrap()
         };
         let secrets = Secrets { admin_token: None, demo_key: Some("ig-secret".into()) };

@@ -92,7 +92,7 @@ pub async fn run(config_path: &Path) -> Result<(), ServeError> {
     let (watch, changes) = crate::config::watch::Watch::start(config_path)?;
     let config = Config::load(config_path, &environment).map_err(ServeError::Config)?;
     for note in &config.notes {
-        tracing::info!(note, "configuration");
+        tracing::debug!(note, "configuration");
     }
     let gateway = Gateway::start(config, &environment).await?;
     gateway.announce(config_path)?;
@@ -136,8 +136,8 @@ impl Gateway {
 
     fn announce(&self, config_path: &Path) -> Result<(), ServeError> {
         let (data, operator) = (self.data.local_addr()?, self.operator.local_addr()?);
-        let model = self.config.models.first().map(|model| model.name.clone());
-        first_run::announce(&self.secrets, config_path, data, operator, model.as_deref());
+        let place = first_run::Place { config: config_path, data, operator };
+        first_run::announce(&self.secrets, &place, &self.config);
         Ok(())
     }
 
@@ -154,7 +154,8 @@ impl Gateway {
         });
         tokio::spawn(wait_for_signal(stop.clone(), Arc::clone(&self.world)));
         let upkeep = tokio::spawn(upkeep(Arc::clone(&self.world), self.front.clone()));
-        let operator = Operator::new(Arc::clone(&self.world), self.system.clone(), self.admin_token);
+        let operator =
+            Operator::new(Arc::clone(&self.world), self.system.clone(), self.admin_token);
         let admin = tokio::spawn(admin::serve(
             self.operator,
             admin::router(Arc::new(operator)),
@@ -181,9 +182,7 @@ impl Gateway {
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| ServeError::Listen { address, source })
+    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
 }
 
 async fn open_ledger(config: &Config, clock: Clock) -> Result<Ledger, ServeError> {
