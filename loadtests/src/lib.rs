@@ -1,0 +1,10 @@
+//! Black-box scenarios against the gateway: everything here talks to it over sockets and keeps books
+//! of its own.
+
+pub mod client;
+pub mod clock;
+pub mod generator;
+pub mod random;
+pub mod rest;
+pub mod simulator;
+pub mod table;
