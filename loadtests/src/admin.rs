@@ -117,8 +117,7 @@ impl Admin {
         let mut records = Vec::new();
         let mut after = after;
         for _ in 0..PAGES_MAX {
-            let path =
-                format!("/admin/v1/accounts/{account}/journal?after={after}&limit={PAGE}");
+            let path = format!("/admin/v1/accounts/{account}/journal?after={after}&limit={PAGE}");
             let page: Page = self.rest.call(Method::GET, &path, None).await?;
             records.extend(page.events);
             match page.next {
@@ -159,4 +158,3 @@ pub fn breaker_state(provider: &Value) -> Option<&str> {
         _ => None,
     }
 }
-

@@ -189,7 +189,8 @@ impl Load {
         let load = Arc::new(self);
         let mut workers = JoinSet::new();
         for _ in 0..load.connections {
-            let worker = Worker { load: Arc::clone(&load), next: Arc::clone(&next), start, interval };
+            let worker =
+                Worker { load: Arc::clone(&load), next: Arc::clone(&next), start, interval };
             workers.spawn(worker.run());
         }
         let mut sum = Tally::default();
@@ -254,7 +255,8 @@ impl Worker {
     /// Waits for the turn of the `index`-th request and says when its latency begins.
     async fn begin(&self, index: u64, tally: &mut Tally) -> Instant {
         let Some(interval) = self.interval else { return clock::now() };
-        let intended = self.start + interval.saturating_mul(u32::try_from(index).unwrap_or(u32::MAX));
+        let intended =
+            self.start + interval.saturating_mul(u32::try_from(index).unwrap_or(u32::MAX));
         if clock::now() >= intended {
             return intended;
         }

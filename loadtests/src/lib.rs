@@ -11,5 +11,6 @@ pub mod price;
 pub mod process;
 pub mod random;
 pub mod rest;
+pub mod scenarios;
 pub mod simulator;
 pub mod table;

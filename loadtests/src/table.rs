@@ -60,8 +60,9 @@ impl fmt::Display for Table {
             });
             writeln!(f, "{line}|")?;
             if number == 0 {
-                let rule: String =
-                    widths.iter().map(|width| format!("|{}", "-".repeat(width + 2))).collect();
+                let rule = widths
+                    .iter()
+                    .fold(String::new(), |rule, width| rule + "|" + &"-".repeat(width + 2));
                 writeln!(f, "{rule}|")?;
             }
         }
@@ -89,8 +90,8 @@ impl Report {
     pub fn claim_equal<T: PartialEq + fmt::Debug>(
         &mut self,
         text: impl Into<String>,
-        left: T,
-        right: T,
+        left: &T,
+        right: &T,
     ) {
         let holds = left == right;
         let details = if holds { Vec::new() } else { vec![format!("{left:?} is not {right:?}")] };
@@ -173,7 +174,7 @@ mod tests {
     #[test]
     fn a_report_holds_when_all_of_its_claims_do() {
         let mut report = Report::default();
-        report.claim_equal("one is one", 1, 1);
+        report.claim_equal("one is one", &1, &1);
         assert!(report.holds());
         report.claim_none("nothing is wrong", vec!["something".into()]);
         assert!(!report.holds());

@@ -195,9 +195,12 @@ impl Book {
                 return;
             }
         };
+        // A provider that was killed has taken its log with it: then the answer's own word counts.
         let winner = seen.reading.answer_id.as_ref().and_then(|answer| winners.get(answer));
-        let Some(winner) = winner else { return };
-        let reported = (winner.prompt, winner.completion, winner.cached);
+        let in_answer =
+            seen.reading.usage.map(|usage| (usage.prompt_tokens, usage.completion_tokens, cached));
+        let in_log = winner.map(|winner| (winner.prompt, winner.completion, winner.cached));
+        let Some(reported) = in_log.or(in_answer) else { return };
         let billed = (usage.prompt_tokens, usage.completion_tokens, cached);
         if reported != billed || estimated {
             self.fault(format!(
@@ -234,7 +237,8 @@ impl Book {
     }
 
     fn hold(&mut self, number: u64, hold: Hold) {
-        if self.ended.contains_key(&hold.hold) || self.holds.insert(hold.hold, hold.amount).is_some()
+        if self.ended.contains_key(&hold.hold)
+            || self.holds.insert(hold.hold, hold.amount).is_some()
         {
             self.fault(format!("event {number}: req_{:032x} is held a second time", hold.hold));
         }
@@ -252,12 +256,11 @@ impl Book {
     }
 
     fn release(&mut self, number: u64, id: u128) {
-        match self.holds.remove(&id) {
-            Some(amount) => self.held -= amount,
-            None => {
-                let again = if self.ended.contains_key(&id) { " any more" } else { "" };
-                self.fault(format!("event {number}: req_{id:032x} is not held{again}"));
-            }
+        if let Some(amount) = self.holds.remove(&id) {
+            self.held -= amount;
+        } else {
+            let again = if self.ended.contains_key(&id) { " any more" } else { "" };
+            self.fault(format!("event {number}: req_{id:032x} is not held{again}"));
         }
     }
 

@@ -7,7 +7,8 @@ use crate::client::Reading;
 use crate::clock;
 use crate::simulator::stats::Outcome;
 
-const PRICE: Price = Price { input: 1_000_000, cached_input: 500_000, output: 2_000_000, request: 0 };
+const PRICE: Price =
+    Price { input: 1_000_000, cached_input: 500_000, output: 2_000_000, request: 0 };
 
 /// A record a line: `grant 100`, `hold 1 60`, `extend 1 5`, `void 1`, or
 /// `settle 1 input output cost charged`.

@@ -125,11 +125,8 @@ impl Drop for Open {
 impl Ask {
     /// A chat completion of `model` with a short prompt and a ceiling of `tokens_max`.
     pub fn chat(model: &str, tokens_max: u32, streamed: bool) -> Self {
-        let stream = if streamed {
-            r#""stream":true,"stream_options":{"include_usage":true},"#
-        } else {
-            ""
-        };
+        let stream =
+            if streamed { r#""stream":true,"stream_options":{"include_usage":true},"# } else { "" };
         let body = format!(
             concat!(
                 r#"{{"model":"{}",{}"max_tokens":{},"temperature":0.7,"messages":["#,
@@ -142,7 +139,7 @@ impl Ask {
             body: Bytes::from(body),
             streamed,
             leave_after: None,
-            deadline: Duration::from_secs(60),
+            deadline: Duration::from_mins(1),
         }
     }
 
@@ -190,6 +187,11 @@ impl Connection {
         Self { target, authorization, host, open: None }
     }
 
+    /// Connects, if it is not connected; a failure shows at the next ask.
+    pub async fn open_now(&mut self) {
+        self.ready().await;
+    }
+
     /// Asks, and reads the answer to its end, or until the ask says to break off.
     pub async fn ask(&mut self, ask: &Ask, intended: Instant) -> Seen {
         let mut seen = Seen::nothing(intended, ask.streamed);
@@ -215,11 +217,10 @@ impl Connection {
         let whole = read(answer.into_body(), streamed, ask.leave_after, seen).await;
         match whole {
             Read::Left => Ending::Left,
-            Read::Broken => Ending::Cut,
             Read::Ended if status != 200 => Ending::Refused,
             Read::Ended if seen.reading.error.is_some() => Ending::ErrorEvent,
             Read::Ended if seen.reading.whole => Ending::Complete,
-            Read::Ended => Ending::Cut,
+            Read::Ended | Read::Broken => Ending::Cut,
         }
     }
 

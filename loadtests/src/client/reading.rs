@@ -173,7 +173,9 @@ mod tests {
     #[test]
     fn a_stream_with_an_error_event_is_not_whole() {
         let mut reading = Reading::default();
-        reading.stream(b"data: {\"error\":{\"type\":\"server_error\",\"code\":null}}\n\ndata: [DONE]\n\n");
+        reading.stream(
+            b"data: {\"error\":{\"type\":\"server_error\",\"code\":null}}\n\ndata: [DONE]\n\n",
+        );
         assert!(!reading.whole);
         assert_eq!(reading.error.unwrap().kind.as_deref(), Some("server_error"));
     }

@@ -12,7 +12,7 @@ use crate::admin::Admin;
 use crate::price::Price;
 use crate::rest::Rest;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const ADMIN_TOKEN: &str = "loadtests-admin-token-0123456789abcdef";
 const DEMO_KEY: &str = "ig-loadtests-demo-key-0123456789abcdef0123456789";
 
@@ -206,10 +206,8 @@ impl Gateway {
             .map_err(|source| Error::Prepare { what: file.display().to_string(), source })?;
         let mut words = programs.gateway.clone();
         words.extend([OsString::from("serve"), "--config".into(), file.into()]);
-        let environment = [
-            ("INFERGATE_ADMIN_TOKEN", ADMIN_TOKEN),
-            ("INFERGATE_DEMO_KEY", DEMO_KEY),
-        ];
+        let environment =
+            [("INFERGATE_ADMIN_TOKEN", ADMIN_TOKEN), ("INFERGATE_DEMO_KEY", DEMO_KEY)];
         let environment =
             environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         let log = directory.join("gateway.log");

@@ -1,6 +1,7 @@
 //! Child processes: started on free loopback ports, measured, killed; never one that is not ours.
 
 pub mod gateway;
+pub mod limits;
 pub mod nginx;
 pub mod simulator;
 pub mod usage;
@@ -128,10 +129,8 @@ impl Child {
         let program = program.unwrap_or_default();
         let output = File::options().create(true).append(true).open(&plan.log);
         let streams = output.and_then(|output| Ok((output.try_clone()?, output)));
-        let (out, err) = streams.map_err(|source| Error::Prepare {
-            what: plan.log.display().to_string(),
-            source,
-        })?;
+        let (out, err) = streams
+            .map_err(|source| Error::Prepare { what: plan.log.display().to_string(), source })?;
         let started = clock::now();
         let process = Command::new(&program)
             .args(words.iter().skip(1))

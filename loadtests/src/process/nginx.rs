@@ -20,11 +20,8 @@ pub struct Nginx {
 
 /// The version of the installed nginx, if there is one.
 pub fn version() -> Option<String> {
-    let output = std::process::Command::new("nginx")
-        .arg("-v")
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
+    let output =
+        std::process::Command::new("nginx").arg("-v").stdin(Stdio::null()).output().ok()?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     text.trim().strip_prefix("nginx version: ").map(str::to_owned)
 }

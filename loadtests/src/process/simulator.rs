@@ -21,6 +21,7 @@ const PAGES_MAX: usize = 1_000;
 #[derive(Debug)]
 pub struct Simulator {
     name: String,
+    starts: u32,
     data: SocketAddr,
     control: Rest,
     plan: Plan,
@@ -42,26 +43,29 @@ impl Simulator {
             "simulator".to_owned(),
             format!("--listen={data}"),
             format!("--control={control}"),
-            format!("--name={name}"),
             format!("--log-capacity={log_capacity}"),
         ];
         words.extend(arguments.into_iter().map(Into::into));
         let log: PathBuf = directory.join(format!("simulator-{name}.log"));
         let plan = Plan { words, environment: Vec::new(), log, cpu };
-        let mut child = Child::start(plan.clone())?;
-        child.ready(data, "/healthz", PATIENCE).await?;
+        let child = launch(&plan, &series(name, 1), data).await?;
         let control = Rest { address: control, token: None };
-        Ok(Self { name: name.to_owned(), data, control, plan, child })
+        Ok(Self { name: name.to_owned(), starts: 1, data, control, plan, child })
     }
 
-    /// Its name, which begins every answer's `id`.
-    pub fn name(&self) -> &str {
-        &self.name
+    /// What the `id` of each of its answers begins with, over all of its starts.
+    pub fn answer_prefix(&self) -> String {
+        format!("chatcmpl-{}.", self.name)
     }
 
     /// Where it takes requests.
     pub fn address(&self) -> SocketAddr {
         self.data
+    }
+
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// The process.
@@ -72,8 +76,9 @@ impl Simulator {
     /// Starts it again after it was killed; it has forgotten its scripts and its log.
     pub async fn restart(&mut self) -> Result<(), Error> {
         self.child.kill().await;
-        self.child = Child::start(self.plan.clone())?;
-        self.child.ready(self.data, "/healthz", PATIENCE).await.map(drop)
+        self.starts += 1;
+        self.child = launch(&self.plan, &series(&self.name, self.starts), self.data).await?;
+        Ok(())
     }
 
     /// Makes `model` behave.
@@ -102,7 +107,8 @@ impl Simulator {
             let path = format!("/control/log?after={after}");
             let page: LogPage = self.control.call(Method::GET, &path, None).await?;
             for entry in page.entries {
-                entries.insert(format!("chatcmpl-{}-{}", self.name, entry.sequence), entry);
+                let series = series(&self.name, self.starts);
+                entries.insert(format!("chatcmpl-{series}-{}", entry.sequence), entry);
             }
             match page.next {
                 Some(next) => after = next,
@@ -111,4 +117,17 @@ impl Simulator {
         }
         Ok(entries)
     }
+}
+
+/// The name of one start: sequences begin again at each, and answers must not share an `id`.
+fn series(name: &str, starts: u32) -> String {
+    format!("{name}.{starts}")
+}
+
+async fn launch(plan: &Plan, series: &str, data: SocketAddr) -> Result<Child, Error> {
+    let mut plan = plan.clone();
+    plan.words.push(format!("--name={series}").into());
+    let mut child = Child::start(plan)?;
+    child.ready(data, "/healthz", PATIENCE).await?;
+    Ok(child)
 }

@@ -67,7 +67,8 @@ fn fields(stat: &str) -> impl Iterator<Item = &str> {
 
 fn cpu(stat: &str, ticks_per_second: u64) -> Duration {
     // `utime` and `stime` are fields 14 and 15 of the line; the state, field 3, is our first.
-    let ticks: u64 = fields(stat).skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    let ticks: u64 =
+        fields(stat).skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
     Duration::from_nanos(ticks.saturating_mul(1_000_000_000) / ticks_per_second.max(1))
 }
 

@@ -42,6 +42,7 @@ pub struct Behaviour {
 /// What goes wrong. Everything absent or false: nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a script, each for itself")]
 pub struct Faults {
     /// Answer with an error status.
     pub error: Option<ErrorRule>,
@@ -185,8 +186,7 @@ impl Span {
 impl Faults {
     /// An error status for every request.
     pub fn status(status: u16) -> Self {
-        let error =
-            ErrorRule { status, per_million: certain(), body: None, retry_after: None };
+        let error = ErrorRule { status, per_million: certain(), body: None, retry_after: None };
         Self { error: Some(error), ..Self::default() }
     }
 
@@ -211,8 +211,8 @@ impl Behaviour {
         tokens_max: Option<u32>,
         random: &mut Random,
     ) -> Plan {
-        let faulty = self.faults_first.is_none_or(|first| index < u64::from(first));
-        let mut faults = if faulty { self.faults.clone() } else { Faults::default() };
+        let is_met = self.faults_first.is_none_or(|first| index < u64::from(first));
+        let mut faults = if is_met { self.faults.clone() } else { Faults::default() };
         faults.error = faults.error.filter(|rule| random.happens(rule.per_million));
         let bytes = u64::try_from(body_bytes).unwrap_or(u64::MAX);
         Plan {
@@ -269,7 +269,8 @@ mod tests {
 
     #[test]
     fn times_are_stretched_by_the_slow_down() {
-        let json = r#"{"head_ms":20,"first_token_ms":[5,5],"tokens_per_second":100,"slow_percent":300}"#;
+        let json =
+            r#"{"head_ms":20,"first_token_ms":[5,5],"tokens_per_second":100,"slow_percent":300}"#;
         let plan = plan(json, 0, None);
         assert_eq!(plan.head, Duration::from_millis(60));
         assert_eq!(plan.first_token, Duration::from_millis(15));

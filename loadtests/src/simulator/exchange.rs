@@ -78,15 +78,19 @@ impl Exchange<'_> {
             .and_then(|value| value.strip_prefix("Bearer "));
         if credential.is_some() && credential == plan.faults.limited_credential.as_deref() {
             let retry_after = plan.faults.limited_retry_after.map(|seconds| seconds.to_string());
-            return Some(ErrorRule { status: 429, per_million: 1_000_000, body: None, retry_after });
+            return Some(ErrorRule {
+                status: 429,
+                per_million: 1_000_000,
+                body: None,
+                retry_after,
+            });
         }
         plan.faults.error.clone()
     }
 
     fn refuse(&self, rule: &ErrorRule, running: Running) -> Response<AnswerBody> {
         self.state.stats.count_status(rule.status);
-        let body =
-            rule.body.clone().map_or_else(|| wire::error_body(rule.status), |text| text.into());
+        let body = rule.body.clone().map_or_else(|| wire::error_body(rule.status), Bytes::from);
         let mut answer =
             response(rule.status, JSON, Whole::answer(body, Outcome::Refused, running));
         let retry_after = rule.retry_after.as_deref().map(HeaderValue::from_str);

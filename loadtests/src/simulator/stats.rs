@@ -244,7 +244,8 @@ mod tests {
         for _ in 0..5 {
             drop(stats.begin(&model));
         }
-        let sequences = |page: &LogPage| page.entries.iter().map(|e| e.sequence).collect::<Vec<_>>();
+        let sequences =
+            |page: &LogPage| page.entries.iter().map(|e| e.sequence).collect::<Vec<_>>();
         let first = stats.log(0, 2);
         assert_eq!((sequences(&first), first.next, first.dropped), (vec![2, 3], Some(4), 2));
         let second = stats.log(4, 2);

@@ -127,7 +127,14 @@ impl Whole {
     ) -> AnswerBody {
         let announced = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let sent = if cut { bytes.slice(..bytes.len() / 2) } else { bytes };
-        AnswerBody::Whole(Self { silence, bytes: Some(sent), announced, cut, flushed: false, running })
+        AnswerBody::Whole(Self {
+            silence,
+            bytes: Some(sent),
+            announced,
+            cut,
+            flushed: false,
+            running,
+        })
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
@@ -175,10 +182,10 @@ impl Stream {
             self.silence = None;
         }
         match self.step {
-            Step::Role => Poll::Ready(self.send(Step::Token(0), self.events.role.clone())),
+            Step::Role => self.send(Step::Token(0), self.events.role.clone()),
             Step::Token(index) => self.poll_token(index, cx),
             Step::AfterGarbled(index) => self.poll_sound_token(index, cx),
-            Step::Usage => Poll::Ready(self.send(Step::Done, self.events.usage(self.usage))),
+            Step::Usage => self.send(Step::Done, self.events.usage(self.usage)),
             Step::Done => {
                 self.end(Outcome::Completed);
                 Poll::Ready((!self.faults.missing_done).then(|| Ok(wire::done())))
@@ -196,11 +203,7 @@ impl Stream {
     }
 
     /// A token's place in the script: a fault, or the token.
-    fn poll_token(
-        &mut self,
-        index: u32,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Cut>>> {
+    fn poll_token(&mut self, index: u32, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
         if self.faults.stall_after == Some(index)
             && let Some(mut released) = self.stall.take()
             && released.as_mut().poll(cx).is_pending()
@@ -218,7 +221,7 @@ impl Stream {
             return flush_first(cx);
         }
         if self.faults.invalid_event_at == Some(index) {
-            return Poll::Ready(self.send(Step::AfterGarbled(index), wire::garbled()));
+            return self.send(Step::AfterGarbled(index), wire::garbled());
         }
         self.poll_sound_token(index, cx)
     }
@@ -232,7 +235,7 @@ impl Stream {
             let own_event = self.mode == UsageMode::AsAsked && self.asked_usage;
             let on_finish = (self.mode == UsageMode::OnFinish).then_some(self.usage);
             let next = if own_event { Step::Usage } else { Step::Done };
-            return Poll::Ready(self.send(next, self.events.finish(on_finish)));
+            return self.send(next, self.events.finish(on_finish));
         }
         if let Some(pace) = &mut self.pace {
             ready!(pace.poll(cx));
@@ -240,12 +243,12 @@ impl Stream {
         if let Some(running) = &mut self.running {
             running.tokens += 1;
         }
-        Poll::Ready(self.send(Step::Token(index + 1), self.events.token.clone()))
+        self.send(Step::Token(index + 1), self.events.token.clone())
     }
 
-    fn send(&mut self, next: Step, bytes: Bytes) -> Option<Result<Bytes, Cut>> {
+    fn send(&mut self, next: Step, bytes: Bytes) -> Poll<Option<Result<Bytes, Cut>>> {
         self.step = next;
-        Some(Ok(bytes))
+        Poll::Ready(Some(Ok(bytes)))
     }
 
     fn end(&mut self, outcome: Outcome) {

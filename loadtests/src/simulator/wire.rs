@@ -13,7 +13,8 @@ use serde::Deserialize;
 pub const WORD: &str = "word ";
 
 const CREATED: &str = "1700000000";
-const WORDS: &str = "word word word word word word word word word word word word word word word word ";
+const WORDS: &str =
+    "word word word word word word word word word word word word word word word word ";
 const WORDS_COUNT: usize = 16;
 
 /// What the simulator reads of a request.
@@ -150,8 +151,14 @@ impl Events {
         prefix.put_slice(b"data: ");
         put_identity(&mut prefix, name, sequence, "chat.completion.chunk", model);
         let prefix = prefix.freeze();
-        let role = join(&prefix, r#","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#);
-        let token = join(&prefix, r#","choices":[{"index":0,"delta":{"content":"word "},"finish_reason":null}]}"#);
+        let role = join(
+            &prefix,
+            r#","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#,
+        );
+        let token = join(
+            &prefix,
+            r#","choices":[{"index":0,"delta":{"content":"word "},"finish_reason":null}]}"#,
+        );
         Self { prefix, role, token }
     }
 
@@ -260,7 +267,9 @@ mod tests {
         assert_eq!(event(&events.finish(Some(USAGE)))["usage"]["completion_tokens"], 35);
         assert_eq!(event(&error_event())["error"]["type"], "server_error");
         assert_eq!(json(&error_body(429))["error"]["code"], "rate_limit_exceeded");
-        assert!(serde_json::from_slice::<Value>(garbled().strip_prefix(b"data: ").unwrap()).is_err());
+        assert!(
+            serde_json::from_slice::<Value>(garbled().strip_prefix(b"data: ").unwrap()).is_err()
+        );
     }
 
     #[test]
