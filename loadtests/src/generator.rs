@@ -90,12 +90,14 @@ impl Default for Tally {
     }
 }
 
+/// An empty histogram of nanoseconds, up to ten minutes.
 #[expect(clippy::expect_used, reason = "the bounds are constants that the histogram accepts")]
-fn histogram() -> Histogram<u64> {
+pub fn histogram() -> Histogram<u64> {
     Histogram::new_with_max(NANOS_MAX, 3).expect("valid bounds")
 }
 
-fn record(histogram: &mut Histogram<u64>, time: Duration) {
+/// Counts a time in a histogram of nanoseconds.
+pub fn record(histogram: &mut Histogram<u64>, time: Duration) {
     histogram.saturating_record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
 }
 

@@ -28,8 +28,9 @@ use crate::table::{Report, Table, usd};
 const FEE: i64 = 10_000_000;
 const TOKENS: u32 = 12;
 const TOKENS_HELD: u32 = 64;
-const ROUNDS_MAX: u32 = 1_000;
-const REQUESTS_EACH_MAX: u32 = 10_000;
+const ROUNDS_MAX: u32 = 100;
+/// Several times what an account of this much credit could pay for.
+const SERVED_PER_COVERED_MAX: u64 = 50;
 
 /// How much of it.
 #[derive(Clone, Debug, clap::Args)]
@@ -217,18 +218,20 @@ impl Scene<'_> {
         self.simulator.behave(MODEL, &calm()).await?;
 
         let clients = self.requests / 10;
-        let (mut seen, mut rounds) = (Vec::new(), 0);
+        let budget = Arc::new(AtomicU64::new(self.covered * SERVED_PER_COVERED_MAX + clients));
+        let (mut seen, mut rounds, mut ended) = (Vec::new(), 0, false);
         for _ in 0..ROUNDS_MAX {
             rounds += 1;
-            let round = self.round(&key, &asks, clients).await;
-            let served = round.iter().any(|seen| seen.ending != Ending::Refused);
+            let round = self.round(&key, &asks, clients, &budget).await;
+            ended = round.iter().all(|seen| seen.ending == Ending::Refused);
             seen.extend(round);
-            if !served {
+            if ended {
                 break;
             }
         }
         let count = Count::of(&seen);
         report.claim(format!("{name}: something was served"), count.served > 0, Vec::new());
+        report.claim(format!("{name}: in the end everybody was refused"), ended, Vec::new());
         report.claim_none(format!("{name}: nothing but answers and 402"), count.others.clone());
         let winners: HashMap<String, Entry> = self.simulator.log().await?;
         let case =
@@ -245,16 +248,26 @@ impl Scene<'_> {
         Ok(row)
     }
 
-    /// Every client asks until it is refused.
-    async fn round(&self, key: &str, asks: &Arc<[Ask]>, clients: u64) -> Vec<Seen> {
+    /// Every client asks until it is refused; all together at most `budget` times.
+    async fn round(
+        &self,
+        key: &str,
+        asks: &Arc<[Ask]>,
+        clients: u64,
+        budget: &Arc<AtomicU64>,
+    ) -> Vec<Seen> {
         let mut workers = JoinSet::new();
         for number in 0..clients {
             let mut connection = Connection::new(self.target(key.to_owned()));
-            let asks = Arc::clone(asks);
+            let (asks, budget) = (Arc::clone(asks), Arc::clone(budget));
             workers.spawn(async move {
                 let mut seen = Vec::new();
                 let turn = usize::try_from(number).unwrap_or(0);
-                for ask in asks.iter().cycle().skip(turn).take(REQUESTS_EACH_MAX as usize) {
+                for ask in asks.iter().cycle().skip(turn) {
+                    let less = |left: u64| left.checked_sub(1);
+                    if budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_err() {
+                        break;
+                    }
                     let exchange = connection.ask(ask, clock::now()).await;
                     let goes_on = matches!(exchange.ending, Ending::Complete | Ending::Left);
                     seen.push(exchange);

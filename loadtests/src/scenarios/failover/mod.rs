@@ -213,18 +213,20 @@ impl Play {
         state.is_ok_and(|state| breaker_state(&state) == Some("shut"))
     }
 
-    fn share(&self, from: Instant, to: Instant) -> u64 {
+    fn share(&self, from: Instant, to: Instant) -> Option<u64> {
         let points = self.points.lock().unwrap_or_else(PoisonError::into_inner);
         Stretch { from, to }.share_percent(&points)
     }
 
     /// Until the first provider has half of its share again, over half a second.
-    async fn wait_for_return(&self, ended: Instant, share_before: u64) -> Option<Duration> {
+    async fn wait_for_return(&self, ended: Instant, share_before: Option<u64>) -> Option<Duration> {
         while clock::since(ended) < self.recovery_time {
             sleep(SAMPLE).await;
             let now = clock::now();
             let window = ended.max(now.checked_sub(WINDOW).unwrap_or(ended));
-            if clock::since(ended) >= WINDOW && self.share(window, now) * 2 >= share_before {
+            if clock::since(ended) >= WINDOW
+                && self.share(window, now).unwrap_or(0) * 2 >= share_before.unwrap_or(100)
+            {
                 return Some(now.saturating_duration_since(ended));
             }
         }

@@ -2,11 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
-
 use super::Fault;
 use crate::client::Ending;
-use crate::generator::quantile;
+use crate::generator::{histogram, quantile, record};
 use crate::table::time;
 
 /// A fault is over for clients when the failing provider gets less than this share of the requests.
@@ -63,21 +61,20 @@ impl Stretch {
         points.iter().filter(move |point| point.begun >= self.from && point.begun < self.to)
     }
 
-    /// The first provider's share of the answers, in percent.
-    pub(super) fn share_percent(self, points: &[Point]) -> u64 {
+    /// The first provider's share of the answers, in percent; `None` when there were none.
+    pub(super) fn share_percent(self, points: &[Point]) -> Option<u64> {
         let (mut first, mut all) = (0, 0);
         for point in self.points(points).filter(|point| point.ending == Ending::Complete) {
             all += 1;
             first += u64::from(point.first);
         }
-        (first * 100_u64).checked_div(all).unwrap_or(0)
+        (first * 100_u64).checked_div(all)
     }
 
     fn latency(self, points: &[Point]) -> (Duration, Duration) {
-        let Ok(mut histogram) = Histogram::new(3) else { return Default::default() };
+        let mut histogram = histogram();
         for point in self.points(points).filter(|point| point.ending == Ending::Complete) {
-            let nanos = u64::try_from(point.latency.as_nanos()).unwrap_or(u64::MAX);
-            histogram.saturating_record(nanos);
+            record(&mut histogram, point.latency);
         }
         (quantile(&histogram, 0.5), quantile(&histogram, 0.99))
     }
@@ -145,7 +142,7 @@ impl Outline {
                 let mut row = vec![self.fault.name().to_owned(), name.to_owned()];
                 row.extend(stretch.parts(4).map(|part| {
                     let first = part.share_percent(points);
-                    format!("{first} %")
+                    first.map_or_else(|| "–".to_owned(), |first| format!("{first} %"))
                 }));
                 row
             })
@@ -185,6 +182,8 @@ mod tests {
             point(10, true, Ending::Complete),
         ];
         let stretch = Stretch { from, to: from + Duration::from_millis(10) };
-        assert_eq!(stretch.share_percent(&points), 50);
+        assert_eq!(stretch.share_percent(&points), Some(50));
+        assert_eq!(Stretch { from: stretch.to, to: stretch.to }.share_percent(&points), None);
+        assert_eq!(stretch.latency(&points).0.as_millis(), 1);
     }
 }
