@@ -1,0 +1,160 @@
+//! A typed client of the gateway's admin API, as far as scenarios use it.
+
+use http::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::journal::Record;
+use crate::rest::{Error, Rest};
+
+/// Events asked for at a time.
+const PAGE: usize = 1_000;
+/// Pages that are read at most.
+const PAGES_MAX: usize = 10_000;
+
+/// The admin API of one gateway.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    rest: Rest,
+}
+
+/// An account's live state. Amounts are nano-dollars.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Account {
+    /// `acct_…`.
+    pub id: String,
+    /// All credit that was ever added.
+    #[serde(rename = "granted_nano_usd")]
+    pub granted: i64,
+    /// All that was ever charged.
+    #[serde(rename = "settled_nano_usd")]
+    pub settled: i64,
+    /// All that the operator paid because the account could not.
+    #[serde(rename = "absorbed_nano_usd", default)]
+    pub absorbed: i64,
+    /// All credit that lapsed.
+    #[serde(rename = "expired_nano_usd", default)]
+    pub expired: i64,
+    /// What is left.
+    #[serde(rename = "balance_nano_usd")]
+    pub balance: i64,
+    /// What of it is set aside.
+    #[serde(rename = "held_nano_usd")]
+    pub held: i64,
+    /// What of it is not.
+    #[serde(rename = "available_nano_usd")]
+    pub available: i64,
+    /// What is set aside, one by one.
+    #[serde(default)]
+    pub holds: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct Created {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct CreatedKey {
+    secret: String,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    events: Vec<Record>,
+    next: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Verified {
+    ok: bool,
+}
+
+impl Admin {
+    /// The API behind `rest`.
+    pub fn new(rest: Rest) -> Self {
+        Self { rest }
+    }
+
+    /// Opens an account; its id.
+    pub async fn open_account(&self, name: &str) -> Result<String, Error> {
+        let body = json!({ "name": name }).to_string();
+        let created: Created =
+            self.rest.call(Method::POST, "/admin/v1/accounts", Some(body)).await?;
+        Ok(created.id)
+    }
+
+    /// Adds credit.
+    pub async fn grant(&self, account: &str, nano: i64, reference: &str) -> Result<(), Error> {
+        let body = json!({ "amount_nano_usd": nano, "kind": "paid", "reference": reference });
+        let path = format!("/admin/v1/accounts/{account}/grants");
+        self.rest.call::<Value>(Method::POST, &path, Some(body.to_string())).await.map(drop)
+    }
+
+    /// Creates a key; its secret.
+    pub async fn create_key(&self, account: &str, name: &str) -> Result<String, Error> {
+        let path = format!("/admin/v1/accounts/{account}/keys");
+        let body = json!({ "name": name }).to_string();
+        let created: CreatedKey = self.rest.call(Method::POST, &path, Some(body)).await?;
+        Ok(created.secret)
+    }
+
+    /// Opens an account with credit and a key; its id and the key's secret.
+    pub async fn customer(&self, name: &str, nano: i64) -> Result<(String, String), Error> {
+        let account = self.open_account(name).await?;
+        self.grant(&account, nano, &format!("credit of {name}")).await?;
+        let secret = self.create_key(&account, name).await?;
+        Ok((account, secret))
+    }
+
+    /// An account's live state.
+    pub async fn account(&self, account: &str) -> Result<Account, Error> {
+        self.rest.call(Method::GET, &format!("/admin/v1/accounts/{account}"), None).await
+    }
+
+    /// An account's events behind the `after`-th, all of them.
+    pub async fn journal(&self, account: &str, after: u64) -> Result<Vec<Record>, Error> {
+        let mut records = Vec::new();
+        let mut after = after;
+        for _ in 0..PAGES_MAX {
+            let path = format!("/admin/v1/accounts/{account}/journal?after={after}&limit={PAGE}");
+            let page: Page = self.rest.call(Method::GET, &path, None).await?;
+            records.extend(page.events);
+            match page.next {
+                Some(next) if next > after => after = next,
+                _ => break,
+            }
+        }
+        Ok(records)
+    }
+
+    /// A provider's state, as it is.
+    pub async fn provider(&self, name: &str) -> Result<Value, Error> {
+        self.rest.call(Method::GET, &format!("/admin/v1/providers/{name}"), None).await
+    }
+
+    /// Whether the gateway finds its own ledger sound.
+    pub async fn verify(&self) -> Result<bool, Error> {
+        let path = "/admin/v1/ledger/verify";
+        let verified: Verified = self.rest.call(Method::POST, path, None).await?;
+        Ok(verified.ok)
+    }
+
+    /// Takes a snapshot now.
+    pub async fn snapshot(&self) -> Result<(), Error> {
+        self.rest.call::<Value>(Method::POST, "/admin/v1/snapshot", None).await.map(drop)
+    }
+}
+
+/// The first word in `provider` that names a breaker's state, wherever it stands.
+pub fn breaker_state(provider: &Value) -> Option<&str> {
+    match provider {
+        Value::String(word) => {
+            let states = ["passing", "shut", "probing"];
+            states.contains(&word.as_str()).then_some(word.as_str())
+        }
+        Value::Array(values) => values.iter().find_map(breaker_state),
+        Value::Object(fields) => fields.values().find_map(breaker_state),
+        _ => None,
+    }
+}

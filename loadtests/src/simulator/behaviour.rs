@@ -1,0 +1,294 @@
+//! What a simulated model does, as scripts write it, and what that means for one request. Pure.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::random::Random;
+
+/// Tokens of an answer where neither the behaviour nor the request says how many.
+pub const TOKENS_DEFAULT: u32 = 16;
+/// The most tokens of one answer, whatever was asked.
+pub const TOKENS_MAX: u32 = 1_000_000;
+
+/// How one model behaves. The default is a healthy provider that answers at once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Behaviour {
+    /// Time to the response head, in milliseconds: a number, or `[from, to]`.
+    pub head_ms: Span,
+    /// From there to the first content, in milliseconds: a number, or `[from, to]`.
+    pub first_token_ms: Span,
+    /// Content events a second after the first; 0: as fast as they are taken.
+    pub tokens_per_second: u32,
+    /// Every time above, in percent of itself: 1,000 is ten times slower.
+    pub slow_percent: u32,
+    /// Tokens of an answer, at most what the request allows. Absent: all that it allows, or 16.
+    pub tokens: Option<u32>,
+    /// Exactly as many tokens as the request allows, whatever `tokens` says.
+    pub tokens_max_exact: bool,
+    /// Prompt tokens to report. Absent: a quarter of the body's bytes, rounded up.
+    pub prompt_tokens: Option<u64>,
+    /// How many of them to report as cached.
+    pub cached_tokens: u64,
+    /// When a usage is reported.
+    pub usage: UsageMode,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// Only the first so many requests after this behaviour was set meet `faults`. Absent: all.
+    pub faults_first: Option<u32>,
+}
+
+/// What goes wrong. Everything absent or false: nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a script, each for itself")]
+pub struct Faults {
+    /// Answer with an error status.
+    pub error: Option<ErrorRule>,
+    /// Answer 429 to this credential only (what follows `Bearer `).
+    pub limited_credential: Option<String>,
+    /// The `retry-after` of that 429, in seconds.
+    pub limited_retry_after: Option<u32>,
+    /// Go silent until the behaviour is changed.
+    pub hang: Option<Hang>,
+    /// Break the connection without any response.
+    pub cut_before_head: bool,
+    /// Break the connection after so many tokens.
+    pub cut_after: Option<u32>,
+    /// Break connections by a TCP reset and not by an orderly close.
+    pub cut_by_reset: bool,
+    /// Go silent after so many tokens, until the behaviour is changed.
+    pub stall_after: Option<u32>,
+    /// Send half of an unstreamed body, then break the connection.
+    pub truncate_body: bool,
+    /// End a stream without `[DONE]`.
+    pub missing_done: bool,
+    /// Before this token (from 0), send an event that is not JSON.
+    pub invalid_event_at: Option<u32>,
+    /// Before this token (from 0), send an error event and end the stream.
+    pub error_event_at: Option<u32>,
+    /// End a stream right after its head.
+    pub empty_stream: bool,
+}
+
+/// An error answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorRule {
+    /// The HTTP status.
+    pub status: u16,
+    /// How likely, in millionths. Absent: certain.
+    #[serde(default = "certain")]
+    pub per_million: u32,
+    /// The body. Absent: an error object in the usual shape.
+    #[serde(default)]
+    pub body: Option<String>,
+    /// The `retry-after` header, as it is to be written.
+    #[serde(default)]
+    pub retry_after: Option<String>,
+}
+
+/// Where silence begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hang {
+    /// The request is taken, nothing comes back.
+    BeforeHead,
+    /// The head comes back, nothing after it.
+    AfterHead,
+}
+
+/// When a usage is reported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UsageMode {
+    /// Unstreamed always; streamed in an event of its own when the request asks for it.
+    #[default]
+    AsAsked,
+    /// Never.
+    Off,
+    /// Streamed: on the event that carries `finish_reason`, asked for or not.
+    OnFinish,
+}
+
+/// A time in milliseconds: fixed, or anywhere in a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Span {
+    /// Always this.
+    Fixed(u64),
+    /// Uniformly from the first to the second.
+    Range([u64; 2]),
+}
+
+/// A behaviour, decided for one request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Time to the head.
+    pub head: Duration,
+    /// From there to the first content.
+    pub first_token: Duration,
+    /// Between two tokens.
+    pub interval: Duration,
+    /// Tokens of the answer.
+    pub tokens: u32,
+    /// Prompt tokens reported.
+    pub prompt_tokens: u64,
+    /// Cached ones among them.
+    pub cached_tokens: u64,
+    /// When a usage is reported.
+    pub usage: UsageMode,
+    /// What goes wrong this time; an `error` is here only if it happens.
+    pub faults: Faults,
+}
+
+fn certain() -> u32 {
+    1_000_000
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            head_ms: Span::default(),
+            first_token_ms: Span::default(),
+            tokens_per_second: 0,
+            slow_percent: 100,
+            tokens: None,
+            tokens_max_exact: false,
+            prompt_tokens: None,
+            cached_tokens: 0,
+            usage: UsageMode::default(),
+            faults: Faults::default(),
+            faults_first: None,
+        }
+    }
+}
+
+impl Default for Span {
+    fn default() -> Self {
+        Self::Fixed(0)
+    }
+}
+
+impl Span {
+    fn draw(self, random: &mut Random, slow_percent: u32) -> Duration {
+        let milliseconds = match self {
+            Self::Fixed(fixed) => fixed,
+            Self::Range([low, high]) => random.between(low, high),
+        };
+        Duration::from_micros(
+            milliseconds.saturating_mul(10).saturating_mul(u64::from(slow_percent)),
+        )
+    }
+}
+
+impl Faults {
+    /// An error status for every request.
+    pub fn status(status: u16) -> Self {
+        let error = ErrorRule { status, per_million: certain(), body: None, retry_after: None };
+        Self { error: Some(error), ..Self::default() }
+    }
+
+    /// Silence for every request.
+    pub fn hang(hang: Hang) -> Self {
+        Self { hang: Some(hang), ..Self::default() }
+    }
+
+    /// Whether a request that went silent under an earlier behaviour stays silent under this one.
+    pub fn keeps_silent(&self) -> bool {
+        self.hang.is_some() || self.stall_after.is_some()
+    }
+}
+
+impl Behaviour {
+    /// What the `index`-th request (from 0) since the behaviour was set meets, when its body has
+    /// `body_bytes` and allows `tokens_max` tokens.
+    pub fn plan(
+        &self,
+        index: u64,
+        body_bytes: usize,
+        tokens_max: Option<u32>,
+        random: &mut Random,
+    ) -> Plan {
+        let is_met = self.faults_first.is_none_or(|first| index < u64::from(first));
+        let mut faults = if is_met { self.faults.clone() } else { Faults::default() };
+        faults.error = faults.error.filter(|rule| random.happens(rule.per_million));
+        let bytes = u64::try_from(body_bytes).unwrap_or(u64::MAX);
+        Plan {
+            head: self.head_ms.draw(random, self.slow_percent),
+            first_token: self.first_token_ms.draw(random, self.slow_percent),
+            interval: self.interval(),
+            tokens: self.tokens(tokens_max),
+            prompt_tokens: self.prompt_tokens.unwrap_or_else(|| bytes.div_ceil(4)),
+            cached_tokens: self.cached_tokens,
+            usage: self.usage,
+            faults,
+        }
+    }
+
+    fn tokens(&self, tokens_max: Option<u32>) -> u32 {
+        let allowed = tokens_max.unwrap_or(TOKENS_MAX);
+        let wished = if self.tokens_max_exact { None } else { self.tokens };
+        wished.or(tokens_max).unwrap_or(TOKENS_DEFAULT).min(allowed).min(TOKENS_MAX)
+    }
+
+    fn interval(&self) -> Duration {
+        let nanos = u64::from(self.slow_percent).saturating_mul(10_000_000);
+        nanos
+            .checked_div(u64::from(self.tokens_per_second))
+            .map_or(Duration::ZERO, Duration::from_nanos)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Behaviour {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn plan(json: &str, index: u64, tokens_max: Option<u32>) -> Plan {
+        read(json).plan(index, 101, tokens_max, &mut Random::new(3))
+    }
+
+    #[test]
+    fn an_answer_has_as_many_tokens_as_behaviour_and_request_allow() {
+        for (json, asked, tokens) in [
+            ("{}", None, 16),
+            ("{}", Some(5), 5),
+            (r#"{"tokens":40}"#, None, 40),
+            (r#"{"tokens":40}"#, Some(30), 30),
+            (r#"{"tokens":40}"#, Some(50), 40),
+            (r#"{"tokens":40,"tokens_max_exact":true}"#, Some(50), 50),
+        ] {
+            assert_eq!(plan(json, 0, asked).tokens, tokens, "{json} {asked:?}");
+        }
+    }
+
+    #[test]
+    fn times_are_stretched_by_the_slow_down() {
+        let json =
+            r#"{"head_ms":20,"first_token_ms":[5,5],"tokens_per_second":100,"slow_percent":300}"#;
+        let plan = plan(json, 0, None);
+        assert_eq!(plan.head, Duration::from_millis(60));
+        assert_eq!(plan.first_token, Duration::from_millis(15));
+        assert_eq!(plan.interval, Duration::from_millis(30));
+        assert_eq!(plan.prompt_tokens, 26);
+    }
+
+    #[test]
+    fn only_the_first_requests_meet_the_faults_when_it_says_so() {
+        let json = r#"{"faults":{"error":{"status":503}},"faults_first":2}"#;
+        let failing: Vec<bool> =
+            (0..4).map(|index| plan(json, index, None).faults.error.is_some()).collect();
+        assert_eq!(failing, [true, true, false, false]);
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused() {
+        assert!(serde_json::from_str::<Behaviour>(r#"{"head":5}"#).is_err());
+        assert!(serde_json::from_str::<Behaviour>(r#"{"faults":{"hang":"never"}}"#).is_err());
+    }
+}

@@ -1,0 +1,309 @@
+//! The bodies of answers: a whole one, or a stream that keeps its pace and fails where its script
+//! says.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::behaviour::{Faults, Plan, UsageMode};
+use super::stats::{Outcome, Running};
+use super::wire::{self, Events, Reported};
+use crate::clock;
+
+/// Breaks the connection off: hyper closes it without ending the message.
+#[derive(Debug, thiserror::Error)]
+#[error("broken off by script")]
+pub struct Cut;
+
+/// Resolves when a silent answer may go on.
+pub(super) type Released = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Any body that the simulator sends.
+#[derive(Debug)]
+pub enum AnswerBody {
+    /// All of it at once; with [`Cut`] after it when only a part of the announced length is there.
+    Whole(Whole),
+    /// Event by event.
+    Stream(Box<Stream>),
+}
+
+/// An unstreamed body.
+pub struct Whole {
+    silence: Option<Released>,
+    bytes: Option<Bytes>,
+    announced: u64,
+    cut: bool,
+    flushed: bool,
+    running: Option<(Running, Outcome)>,
+}
+
+/// A streamed body.
+pub struct Stream {
+    step: Step,
+    events: Events,
+    usage: Reported,
+    mode: UsageMode,
+    asked_usage: bool,
+    faults: Faults,
+    pace: Option<Pace>,
+    /// Nothing is sent until it resolves.
+    silence: Option<Released>,
+    /// Becomes the silence at the token where the script says so.
+    stall: Option<Released>,
+    reset: Arc<AtomicBool>,
+    running: Option<Running>,
+}
+
+/// All that a stream is made from.
+pub(super) struct Script<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) events: Events,
+    pub(super) usage: Reported,
+    pub(super) asked_usage: bool,
+    pub(super) silence: Option<Released>,
+    pub(super) stall: Option<Released>,
+    /// Set when the connection is to be reset rather than closed.
+    pub(super) reset: Arc<AtomicBool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Role,
+    Token(u32),
+    /// The garbled event at this token is out; the token itself is next.
+    AfterGarbled(u32),
+    Usage,
+    Done,
+    Cut,
+    End,
+}
+
+struct Pace {
+    next: Instant,
+    interval: Duration,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl std::fmt::Debug for Whole {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Whole").field("announced", &self.announced).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream").field("step", &self.step).finish_non_exhaustive()
+    }
+}
+
+impl Whole {
+    /// A body without an answer behind it.
+    pub(super) fn plain(bytes: Bytes) -> AnswerBody {
+        Self::of(None, bytes, false, None)
+    }
+
+    /// An answer's body, which ends as `outcome`; half of it and then [`Cut`] when it is cut.
+    pub(super) fn answer(bytes: Bytes, outcome: Outcome, running: Running) -> AnswerBody {
+        Self::of(None, bytes, outcome == Outcome::Cut, Some((running, outcome)))
+    }
+
+    /// An answer's body, all of it, after a silence.
+    pub(super) fn after(silence: Option<Released>, bytes: Bytes, running: Running) -> AnswerBody {
+        Self::of(silence, bytes, false, Some((running, Outcome::Completed)))
+    }
+
+    fn of(
+        silence: Option<Released>,
+        bytes: Bytes,
+        cut: bool,
+        running: Option<(Running, Outcome)>,
+    ) -> AnswerBody {
+        let announced = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let sent = if cut { bytes.slice(..bytes.len() / 2) } else { bytes };
+        AnswerBody::Whole(Self {
+            silence,
+            bytes: Some(sent),
+            announced,
+            cut,
+            flushed: false,
+            running,
+        })
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        if let Some(silence) = &mut self.silence {
+            ready!(silence.as_mut().poll(cx));
+            self.silence = None;
+        }
+        if let Some((mut running, outcome)) = self.running.take() {
+            running.ends_as(outcome);
+        }
+        match self.bytes.take() {
+            Some(bytes) => Poll::Ready(Some(Ok(bytes))),
+            None if self.cut && !std::mem::replace(&mut self.flushed, true) => flush_first(cx),
+            None => Poll::Ready(self.cut.then_some(Err(Cut))),
+        }
+    }
+}
+
+impl Stream {
+    pub(super) fn answer(script: Script<'_>, running: Running) -> AnswerBody {
+        let plan = script.plan;
+        let timed = !plan.first_token.is_zero() || !plan.interval.is_zero();
+        let pace = timed.then(|| {
+            let next = Instant::from_std(clock::now()) + plan.first_token;
+            Pace { next, interval: plan.interval, sleep: Box::pin(sleep_until(next)) }
+        });
+        AnswerBody::Stream(Box::new(Self {
+            step: if plan.faults.empty_stream { Step::End } else { Step::Role },
+            events: script.events,
+            usage: script.usage,
+            mode: plan.usage,
+            asked_usage: script.asked_usage,
+            faults: plan.faults.clone(),
+            pace,
+            silence: script.silence,
+            stall: script.stall,
+            reset: script.reset,
+            running: Some(running),
+        }))
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        if let Some(released) = &mut self.silence {
+            ready!(released.as_mut().poll(cx));
+            self.silence = None;
+        }
+        match self.step {
+            Step::Role => self.send(Step::Token(0), self.events.role.clone()),
+            Step::Token(index) => self.poll_token(index, cx),
+            Step::AfterGarbled(index) => self.poll_sound_token(index, cx),
+            Step::Usage => self.send(Step::Done, self.events.usage(self.usage)),
+            Step::Done => {
+                self.end(Outcome::Completed);
+                Poll::Ready((!self.faults.missing_done).then(|| Ok(wire::done())))
+            }
+            Step::Cut => {
+                self.reset.store(self.faults.cut_by_reset, Ordering::Relaxed);
+                self.step = Step::End;
+                Poll::Ready(Some(Err(Cut)))
+            }
+            Step::End => {
+                self.end(Outcome::Failed);
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    /// A token's place in the script: a fault, or the token.
+    fn poll_token(&mut self, index: u32, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        if self.faults.stall_after == Some(index)
+            && let Some(mut released) = self.stall.take()
+            && released.as_mut().poll(cx).is_pending()
+        {
+            self.silence = Some(released);
+            return Poll::Pending;
+        }
+        if self.faults.error_event_at == Some(index) {
+            self.end(Outcome::Failed);
+            return Poll::Ready(Some(Ok(wire::error_event())));
+        }
+        if self.faults.cut_after == Some(index) {
+            self.end(Outcome::Cut);
+            self.step = Step::Cut;
+            return flush_first(cx);
+        }
+        if self.faults.invalid_event_at == Some(index) {
+            return self.send(Step::AfterGarbled(index), wire::garbled());
+        }
+        self.poll_sound_token(index, cx)
+    }
+
+    fn poll_sound_token(
+        &mut self,
+        index: u32,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Cut>>> {
+        if u64::from(index) >= self.usage.completion {
+            let own_event = self.mode == UsageMode::AsAsked && self.asked_usage;
+            let on_finish = (self.mode == UsageMode::OnFinish).then_some(self.usage);
+            let next = if own_event { Step::Usage } else { Step::Done };
+            return self.send(next, self.events.finish(on_finish));
+        }
+        if let Some(pace) = &mut self.pace {
+            ready!(pace.poll(cx));
+        }
+        if let Some(running) = &mut self.running {
+            running.tokens += 1;
+        }
+        self.send(Step::Token(index + 1), self.events.token.clone())
+    }
+
+    fn send(&mut self, next: Step, bytes: Bytes) -> Poll<Option<Result<Bytes, Cut>>> {
+        self.step = next;
+        Poll::Ready(Some(Ok(bytes)))
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        if let Some(mut running) = self.running.take() {
+            running.ends_as(outcome);
+        }
+        self.step = Step::End;
+    }
+}
+
+/// Comes back at once, after hyper has written what it has: an error would throw that away.
+fn flush_first<T>(cx: &Context<'_>) -> Poll<T> {
+    cx.waker().wake_by_ref();
+    Poll::Pending
+}
+
+impl Pace {
+    /// Waits for the next token's time. A stream that has fallen behind sends what is due at once.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.interval.is_zero() && self.sleep.is_elapsed() {
+            return Poll::Ready(());
+        }
+        ready!(self.sleep.as_mut().poll(cx));
+        self.next += self.interval;
+        self.sleep.as_mut().reset(self.next);
+        Poll::Ready(())
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match &mut *self {
+            Self::Whole(whole) => whole.poll(cx),
+            Self::Stream(stream) => stream.poll(cx),
+        }
+        .map(|next| next.map(|sent| sent.map(Frame::data)))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(whole) => SizeHint::with_exact(whole.announced),
+            Self::Stream(_) => SizeHint::default(),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(whole) => whole.bytes.is_none() && !whole.cut,
+            Self::Stream(_) => false,
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! A small version of each scenario, as a process with an exit code.
+
+use std::process::{Command, Stdio};
+
+use crate::gateway;
+use crate::stage::executable;
+
+fn check(words: &[&str]) {
+    let name = words.join(" ");
+    if !gateway::is_linked(&name) {
+        return;
+    }
+    let output = Command::new(executable())
+        .args(words)
+        .arg("--small")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}: {}\n{told}\n{complaints}", output.status);
+    assert!(told.contains("holds"), "{name} claims nothing:\n{told}");
+}
+
+#[test]
+fn an_account_never_spends_more_than_it_has() {
+    check(&["overspend"]);
+}
+
+#[test]
+fn an_account_never_spends_more_than_it_has_on_disk() {
+    check(&["overspend", "--durability", "disk"]);
+}
+
+#[test]
+fn no_client_notices_that_a_provider_fails() {
+    check(&["failover"]);
+}
+
+#[test]
+fn no_settled_charge_is_lost_or_doubled_by_a_crash() {
+    check(&["crash"]);
+}
+
+#[test]
+fn the_cost_of_a_request_is_measured() {
+    check(&["throughput"]);
+}
+
+#[test]
+fn open_streams_are_measured_and_come_to_their_end() {
+    check(&["streams"]);
+}
+
+#[test]
+fn accounts_are_measured() {
+    check(&["idle-accounts"]);
+}
