@@ -11,11 +11,13 @@ use hyper::body::Incoming;
 use infergate_actors::account::AttemptOutcome;
 use infergate_actors::provider::{FaultKind, Outcome, Ticket};
 
+use super::bill::Measured;
 use super::reader::{Piece, Reader, Unreadable};
 use super::relay::Opened;
 use crate::catalog::Target;
 use crate::config::Timeouts;
 use crate::dialect::chat::{self, UpstreamError};
+use crate::dialect::meter::Meter;
 use crate::error::ApiError;
 use crate::upstream::{self, SendError, Verdict};
 
@@ -46,7 +48,7 @@ pub(super) enum Answer {
     /// Being streamed.
     Stream(Box<Opened>),
     /// All there.
-    Whole(Bytes),
+    Whole { body: Bytes, measured: Measured },
 }
 
 /// Why there is none.
@@ -103,8 +105,8 @@ pub(super) async fn attempt(
     sending: Sending<'_>,
 ) -> Result<(StatusCode, Answer), Failure> {
     let timeouts = target.timeouts;
-    let Sending { stream, choices, .. } = sending;
-    let reader = Reader::new(sending.prompt_tokens_estimate, choices, sending.usage_is_wanted);
+    let Sending { stream, choices, prompt_tokens_estimate, usage_is_wanted, .. } = sending;
+    let reader = Reader::new(prompt_tokens_estimate, choices, usage_is_wanted);
     let request = request(target, ticket, sending).ok_or_else(|| {
         tracing::error!(provider = %target.provider.handle.name(), "request can't be written");
         Failure::fault(AttemptOutcome::ConnectFailed, FaultKind::ConnectFailed)
@@ -120,7 +122,7 @@ pub(super) async fn attempt(
     let answer = if stream {
         first_content(response.into_body(), reader, timeouts).await
     } else {
-        whole(response.into_body(), timeouts).await
+        whole(response.into_body(), timeouts, prompt_tokens_estimate).await
     };
     match answer {
         Ok(answer) => Ok((status, answer)),
@@ -198,13 +200,21 @@ async fn read_startup(
 }
 
 /// Reads an answer that is not streamed.
-async fn whole(body: Incoming, timeouts: Timeouts) -> Result<Answer, Failure> {
+async fn whole(
+    body: Incoming,
+    timeouts: Timeouts,
+    prompt_tokens_estimate: u64,
+) -> Result<Answer, Failure> {
     let limited = Limited::new(body, WHOLE_BYTES_MAX).collect();
     let collected = within(timeouts.unstreamed, Late::Body, limited).await?;
     let cut = |_| Failure::fault(AttemptOutcome::Cut, FaultKind::Cut);
     let body = collected.map_err(cut)?.to_bytes();
-    let is_completion = matches!(chat::Answer::read(&body), chat::Answer::Completion(_));
-    if is_completion { Ok(Answer::Whole(body)) } else { Err(bad_answer()) }
+    let mut meter = Meter::new(prompt_tokens_estimate);
+    match chat::Answer::read(&body) {
+        chat::Answer::Completion(facts) => meter.observe(&facts),
+        chat::Answer::Error | chat::Answer::Bad(_) => return Err(bad_answer()),
+    }
+    Ok(Answer::Whole { body, measured: meter.usage().into() })
 }
 
 /// What an error status comes to.

@@ -10,6 +10,7 @@ use infergate_actors::provider::{FaultKind, Outcome, Ticket};
 
 use super::settle::OpenHold;
 use crate::catalog::{Model, Target};
+use crate::dialect::meter::Metered;
 
 /// An exchange that a provider is answering: all that its end will need.
 pub(super) struct Bill {
@@ -32,6 +33,12 @@ pub(super) struct Bill {
 pub(super) struct Measured {
     pub(super) usage: Usage,
     pub(super) estimated: bool,
+}
+
+impl From<Metered> for Measured {
+    fn from(Metered { usage, estimated }: Metered) -> Self {
+        Self { usage, estimated }
+    }
 }
 
 impl Bill {

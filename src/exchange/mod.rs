@@ -27,7 +27,6 @@ use infergate_actors::id::{ExchangeId, ExchangeIds};
 use infergate_actors::ledger::{Durability, Ledger};
 
 use crate::catalog::Catalog;
-use crate::dialect::chat;
 use crate::dialect::envelope::{Envelope, Limits};
 use crate::error::ApiError;
 use crate::front::AnswerBody;
@@ -177,7 +176,9 @@ pub(crate) async fn chat(
             let credit = Credit::new(exchange.quote(), permit.completion_tokens_held);
             AnswerBody::stream(Box::new(Relay::new(world.clone(), *opened, bill, credit)))
         }
-        Answer::Whole(body) => AnswerBody::whole(charge_whole(world, *bill, body, quote).await?),
+        Answer::Whole { body, measured } => {
+            AnswerBody::whole(charge_whole(world, *bill, body, measured).await?)
+        }
     };
     Ok(answer_with(body, envelope.stream, permit.rate))
 }
@@ -187,24 +188,14 @@ async fn charge_whole(
     world: &World,
     bill: Bill,
     body: Bytes,
-    quote: admit::Quote,
+    measured: Measured,
 ) -> Result<Bytes, ApiError> {
-    let measured = measure_whole(&body, quote.prompt_tokens_estimate);
     let (hold, settle) = bill.close(measured, End::Completed);
     if let Some(settle) = settle {
         world.metrics.exchange_ended(End::Completed, &settle);
         hold.settle(settle).await.map_err(|_| ApiError::unavailable())?;
     }
     Ok(body)
-}
-
-fn measure_whole(body: &[u8], prompt_tokens_estimate: u64) -> Measured {
-    let mut meter = crate::dialect::meter::Meter::new(prompt_tokens_estimate);
-    if let chat::Answer::Completion(facts) = chat::Answer::read(body) {
-        meter.observe(&facts);
-    }
-    let metered = meter.usage();
-    Measured { usage: metered.usage, estimated: metered.estimated }
 }
 
 fn answer_with(body: AnswerBody, stream: bool, rate: RateStatus) -> Response<AnswerBody> {

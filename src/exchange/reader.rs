@@ -5,7 +5,7 @@ use infergate_actors::account::End;
 
 use super::bill::Measured;
 use crate::dialect::chat::{Chunk, ChunkIdentity};
-use crate::dialect::meter::{Meter, Metered};
+use crate::dialect::meter::Meter;
 use crate::dialect::sse::{Event, Scanner};
 use crate::error::ApiError;
 
@@ -123,8 +123,7 @@ impl Reader {
 
     /// What has been used.
     pub(super) fn measured(&self) -> Measured {
-        let Metered { usage, estimated } = self.meter.usage();
-        Measured { usage, estimated }
+        self.meter.usage().into()
     }
 
     /// The end of a stream that the gateway breaks off.
