@@ -112,8 +112,8 @@ impl Audit {
 
     fn extended(&mut self, hold: HoldId, more: NanoUsd, faults: &mut Vec<String>) {
         match self.holds.get_mut(&hold) {
-            Some(held) if !more.is_negative() => {
-                *held += wide(more);
+            Some(amount) if !more.is_negative() => {
+                *amount += wide(more);
                 self.totals.held += wide(more);
             }
             Some(_) => faults.push(format!("{hold} is extended by a negative amount")),
@@ -122,11 +122,11 @@ impl Audit {
     }
 
     fn ended(&mut self, hold: HoldId, faults: &mut Vec<String>) {
-        let held = self.holds.remove(&hold);
-        self.totals.held -= held.unwrap_or_default();
+        let amount = self.holds.remove(&hold);
+        self.totals.held -= amount.unwrap_or_default();
         if !self.ended.insert(hold) {
             faults.push(format!("{hold} ends twice"));
-        } else if held.is_none() {
+        } else if amount.is_none() {
             faults.push(format!("{hold} ends and was not held"));
         }
     }

@@ -75,8 +75,12 @@ impl Committer {
                 tracing::error!(reason, "a write of the ledger failed");
                 let poisoned = Poisoned(reason.into());
                 let mut unanswered = mem::take(&mut self.awaiting_sync);
-                unanswered.extend(shared.poison(&poisoned));
-                answer_all(unanswered, &Err(poisoned));
+                let (waiting, calls) = shared.poison(&poisoned);
+                unanswered.extend(waiting);
+                answer_all(unanswered, &Err(poisoned.clone()));
+                for call in calls {
+                    call(&poisoned);
+                }
                 return;
             }
             if stopping {

@@ -70,6 +70,12 @@ pub enum Damage {
     /// Neither slot of the high-water file can be read.
     #[error("the high-water file can't be read")]
     HighWater,
+    /// A file of the store was changed.
+    #[error("the file `{file}` was changed")]
+    File {
+        /// Its name.
+        file: String,
+    },
     /// The store's own write-ahead file is broken before its end.
     #[error("the write-ahead file `{file}` is broken at byte {offset}")]
     WriteAhead {

@@ -84,10 +84,6 @@ pub struct LedgerStats {
     pub sync_time: Duration,
     /// Holds without an end.
     pub holds_open: usize,
-    /// The size of the write-ahead files, in bytes.
-    pub wal_bytes: u64,
-    /// The size of the whole store, in bytes.
-    pub disk_bytes: u64,
 }
 
 impl LedgerOptions {
@@ -210,10 +206,9 @@ impl Ledger {
         self.append(batch, then)
     }
 
-    /// How the ledger is doing.
+    /// How the ledger is doing. Never waits.
     pub fn stats(&self) -> LedgerStats {
         let counters = &self.0.shared.counters;
-        let (wal_bytes, disk_bytes) = self.0.store.disk_bytes();
         LedgerStats {
             backlog: counters.backlog.load(Ordering::Relaxed),
             sequence: counters.sequence.load(Ordering::Acquire),
@@ -223,9 +218,13 @@ impl Ledger {
             commit_time: Duration::from_nanos(counters.commit_nanos.load(Ordering::Relaxed)),
             sync_time: Duration::from_nanos(counters.sync_nanos.load(Ordering::Relaxed)),
             holds_open: counters.holds_open.load(Ordering::Relaxed),
-            wal_bytes,
-            disk_bytes,
         }
+    }
+
+    /// The size of the store's write-ahead files and of all its files, in bytes. Blocks: it may wait
+    /// for a flush.
+    pub fn disk_bytes(&self) -> (u64, u64) {
+        self.0.store.disk_bytes()
     }
 
     /// Whether so much waits that no more work should be taken in.

@@ -138,7 +138,7 @@ mod tests {
             let expected = if newest_is_hit { mark(2) } else { mark(3) };
             assert_eq!(HighWater::read(&path).unwrap(), Some(expected), "byte {byte}");
         }
-        for damaged in [&whole[..127], &[], &vec![0; 128], &[whole.clone(), vec![0]].concat()] {
+        for damaged in [&whole[..127], &[], &[0; 128], &[whole.clone(), vec![0]].concat()] {
             std::fs::write(&path, damaged).unwrap();
             assert_eq!(HighWater::read(&path).unwrap(), None);
         }

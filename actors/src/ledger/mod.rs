@@ -10,7 +10,7 @@
 //! | `handle`, `read` | [`Ledger`]: what the rest of the gateway calls |
 //! | `batch`, `queue`, `committer`, `writer` | from an actor's request to the disk |
 //! | `record`, `glance`, `layout`, `chain` | the bytes, and their proof |
-//! | `data_dir`, `high_water`, `wal`, `store` | the files |
+//! | `data_dir`, `high_water`, `store`, `store_files`, `wal` | the files |
 //! | `recovery` | opening |
 //! | `verify`, `audit` | every charge derived again |
 //! | `rebuild`, `repair`, `export` | a new directory from an old one |
@@ -39,6 +39,7 @@ mod record;
 mod recovery;
 mod repair;
 mod store;
+mod store_files;
 mod verify;
 mod wal;
 mod writer;

@@ -16,6 +16,9 @@ use crate::clock::Clock;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub(super) u64);
 
+/// What is called when a write fails.
+pub(super) type OnPoison = Box<dyn FnOnce(&Poisoned) + Send>;
+
 /// What the actors and the committer share.
 #[derive(Default)]
 pub(super) struct Shared {
@@ -46,7 +49,7 @@ pub(super) struct Counters {
 struct Queue {
     batches: Vec<Queued>,
     waiters: Vec<Waiter>,
-    on_poison: Vec<Box<dyn FnOnce(&Poisoned) + Send>>,
+    on_poison: Vec<OnPoison>,
     ticket_last: u64,
     urgent: bool,
     stopping: bool,
@@ -136,7 +139,7 @@ impl Shared {
     }
 
     /// Has `call` called when a write fails; at once if one has.
-    pub(super) fn on_poison(&self, call: Box<dyn FnOnce(&Poisoned) + Send>) {
+    pub(super) fn on_poison(&self, call: OnPoison) {
         let mut queue = self.lock();
         match self.poisoned.get() {
             None => queue.on_poison.push(call),
@@ -225,13 +228,11 @@ impl Shared {
         thens.chain(waiters.into_iter().map(|waiter| waiter.then)).collect()
     }
 
-    pub(super) fn poison(&self, poisoned: &Poisoned) -> Vec<Then> {
+    /// Notes that a write has failed. Gives who is to be told: those who wait, and those who asked.
+    pub(super) fn poison(&self, poisoned: &Poisoned) -> (Vec<Then>, Vec<OnPoison>) {
+        // Set before the lock is taken: who asks from now on is told at once.
         let _ = self.poisoned.set(poisoned.clone());
-        let unanswered = self.refuse(poisoned);
-        let calls = mem::take(&mut self.lock().on_poison);
-        for call in calls {
-            call(poisoned);
-        }
-        unanswered
+        let waiting = self.refuse(poisoned);
+        (waiting, mem::take(&mut self.lock().on_poison))
     }
 }

@@ -21,6 +21,7 @@ use super::layout::{
     split_account_journal_key, split_entry, split_epoch_key, usage_key,
 };
 use super::store::{Area, Store, StoreError, StoreMemory, View, guarded};
+use super::store_files;
 use super::wal;
 use super::writer::Writer;
 use super::{Digest, Head, Record, VerifyOnStart};
@@ -124,9 +125,10 @@ pub(super) fn prove(
     how: VerifyOnStart,
 ) -> Result<Proven, LedgerError> {
     let path = dir.store();
-    Store::check_files(&path).map_err(|damage| dir.damaged(damage))?;
+    let unreadable = |error| LedgerError::io("read", &path, error);
+    store_files::check(&path).map_err(unreadable)?.map_err(|damage| dir.damaged(damage))?;
     let summary = wal::check(&path, mark.head.sequence, mark.closed)
-        .map_err(|error| LedgerError::io("read", &path, error))?
+        .map_err(unreadable)?
         .map_err(|damage| dir.damaged(damage))?;
     let refused = |error: StoreError| dir.damaged(Damage::Store(error.0));
     let store = Store::open(&path, memory, lock).map_err(refused)?;
@@ -167,9 +169,10 @@ fn take_over(
     for OpenHold { hold, account, amount } in open {
         let head = match heads.entry(account) {
             Entry::Occupied(head) => head.into_mut(),
-            Entry::Vacant(head) => {
-                head.insert(account_head(&store.view(), account).map_err(to_store_error)?)
-            }
+            Entry::Vacant(head) => head.insert(
+                account_head(&store.view(), account)
+                    .map_err(|damage| StoreError(damage.to_string()))?,
+            ),
         };
         let event = Event::Voided { hold, end: End::Recovered };
         let (number, previous) = (head.number + 1, head.digest);
@@ -373,8 +376,4 @@ fn epoch_last(view: &View<'_>) -> Result<u32, Damage> {
 pub(super) fn epoch_of(hold: HoldId) -> u32 {
     let bits = (hold.0 >> 80) & u128::from(u32::MAX);
     u32::try_from(bits).unwrap_or(u32::MAX)
-}
-
-fn to_store_error(damage: Damage) -> StoreError {
-    StoreError(damage.to_string())
 }

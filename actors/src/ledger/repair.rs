@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::chain::Chain;
 use super::data_dir::{DataDir, require_empty};
@@ -22,7 +22,7 @@ use super::high_water::HighWater;
 use super::layout::{epoch_prefix, read_u64, split_entry, split_epoch_key, unseal};
 use super::rebuild::Rebuild;
 use super::store::{Area, Store, StoreError, View, guarded};
-use super::{Head, Record, wal};
+use super::{Head, Record, store_files, wal};
 
 /// Legible events beyond the break that are kept for the report.
 const LEGIBLE_MAX: usize = 1000;
@@ -88,18 +88,7 @@ fn repair_with_copy(
     copy: &Path,
     mut salvage: Salvage,
 ) -> Result<RepairReport, LedgerError> {
-    copy_tables(&source.store(), copy).map_err(|error| LedgerError::io("copy to", copy, error))?;
-    let memory = LedgerOptions::new(to).memory();
-    let tables = match Store::open_remains(copy, memory) {
-        Ok(store) => Some(store),
-        Err(StoreError(reason)) => {
-            let note = format!(
-                "the store's tables can't be opened, and only its write-ahead files are saved: {reason}"
-            );
-            salvage.notes.push(note);
-            None
-        }
-    };
+    let tables = open_tables(&source.store(), copy, &mut salvage)?;
     let view = tables.as_ref().map(Store::view);
     if let Some(view) = &view {
         let read = guarded(|| read_tables(view, &mut salvage));
@@ -224,31 +213,68 @@ fn legible_behind(view: Option<&View<'_>>, salvage: &Salvage, good: u64) -> Vec<
     legible
 }
 
-/// Copies everything but the write-ahead files.
-fn copy_tables(from: &Path, to: &Path) -> io::Result<()> {
-    let mut folders: Vec<(PathBuf, PathBuf)> = vec![(from.to_owned(), to.to_owned())];
-    while let Some((from, to)) = folders.pop() {
-        fs::create_dir_all(&to)?;
-        for entry in fs::read_dir(&from)? {
-            let entry = entry?;
-            let (from, to) = (entry.path(), to.join(entry.file_name()));
-            if entry.file_type()?.is_dir() {
-                folders.push((from, to));
-            } else if from.extension().is_none_or(|extension| extension != "jnl") {
-                fs::copy(from, to)?;
+/// Opens a copy of the tables that a repair needs, or of the journal's alone.
+fn open_tables(
+    from: &Path,
+    copy: &Path,
+    salvage: &mut Salvage,
+) -> Result<Option<Store>, LedgerError> {
+    let failed = |error| LedgerError::io("copy to", copy, error);
+    let memory = LedgerOptions::new(copy).memory();
+    for areas in [[Area::Journal, Area::Meta, Area::Providers].as_slice(), &[Area::Journal]] {
+        if copy.exists() {
+            fs::remove_dir_all(copy).map_err(failed)?;
+        }
+        // A store of its own, whose keyspaces are then exchanged for copies of the damaged ones: so
+        // nothing depends on the files that the store keeps about itself.
+        drop(Store::create(copy, memory)?);
+        for area in areas {
+            match store_files::check_tables(from, area.number()).map_err(failed)? {
+                Ok(()) => {
+                    let folder = format!("keyspaces/{}", area.number());
+                    fs::remove_dir_all(copy.join(&folder)).map_err(failed)?;
+                    copy_folder(&from.join(&folder), &copy.join(&folder)).map_err(failed)?;
+                }
+                Err(damage) => salvage.note(format!("the tables of `{}`: {damage}", area.name())),
             }
+        }
+        match Store::open_copy(copy, memory) {
+            Ok(store) => return Ok(Some(store)),
+            Err(StoreError(reason)) => {
+                salvage.note(format!("the tables of {} keyspaces: {reason}", areas.len()));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type()?.is_dir() {
+            copy_folder(&from, &to)?;
+        } else {
+            fs::copy(from, to)?;
         }
     }
     Ok(())
 }
 
 impl Salvage {
+    fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
     fn provider(&mut self, name: &[u8], sealed: &[u8]) {
         match (std::str::from_utf8(name), unseal(name, sealed)) {
             (Ok(name), Some(state)) => {
                 self.providers.insert(name.to_owned(), state.to_vec());
             }
-            _ => self.notes.push("a provider's state can't be read".to_owned()),
+            _ => self.note("a provider's state can't be read".to_owned()),
         }
     }
 

@@ -4,7 +4,6 @@
 //! What it does not give is in `wal.rs` and `recovery.rs`. It may panic on damaged files, which is
 //! why opening and proving run under [`guarded`].
 
-use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -34,7 +33,7 @@ pub(super) enum Area {
     Meta,
 }
 
-const AREAS: [Area; 7] = [
+pub(super) const AREAS: [Area; 7] = [
     Area::Journal,
     Area::AccountJournal,
     Area::Accounts,
@@ -85,6 +84,11 @@ impl Area {
         }
     }
 
+    /// Fjall's number for it, which is also the name of its folder.
+    pub(super) fn number(self) -> usize {
+        AREAS.iter().take_while(|area| **area != self).count() + 1
+    }
+
     /// The keyspace with fjall's number, which counts from 1.
     pub(super) fn from_number(number: u64) -> Option<Self> {
         let index = usize::try_from(number).ok()?.checked_sub(1)?;
@@ -125,8 +129,8 @@ impl Store {
         guarded(|| Self::start(path, memory, Some(lock)))
     }
 
-    /// Opens what is left of one, which may be nothing.
-    pub(super) fn open_remains(path: &Path, memory: StoreMemory) -> Result<Self, StoreError> {
+    /// Opens one that nobody else knows of.
+    pub(super) fn open_copy(path: &Path, memory: StoreMemory) -> Result<Self, StoreError> {
         guarded(|| Self::start(path, memory, None))
     }
 
@@ -145,27 +149,17 @@ impl Store {
             }
         }
         let open = |area: Area| database.keyspace(area.name(), || area.options(memory));
-        let [a, b, c, d, e, f, g] = AREAS;
-        let keyspaces = [open(a)?, open(b)?, open(c)?, open(d)?, open(e)?, open(f)?, open(g)?];
+        let [journal, account_journal, accounts, usage, keys, providers, meta] = AREAS;
+        let keyspaces = [
+            open(journal)?,
+            open(account_journal)?,
+            open(accounts)?,
+            open(usage)?,
+            open(keys)?,
+            open(providers)?,
+            open(meta)?,
+        ];
         Ok(Self { database, keyspaces, _lock: lock })
-    }
-
-    /// Looks for the files whose absence fjall would mend by starting empty.
-    pub(super) fn check_files(path: &Path) -> Result<(), Damage> {
-        let missing = |part: String| Damage::Missing(format!("store/{part}"));
-        let is_file = |part: &str| fs::metadata(path.join(part)).is_ok_and(|file| file.is_file());
-        for part in ["version", "lock"] {
-            if !is_file(part) {
-                return Err(missing(part.to_owned()));
-            }
-        }
-        for number in 0..=AREAS.len() {
-            let part = format!("keyspaces/{number}/current");
-            if !is_file(&part) {
-                return Err(missing(part));
-            }
-        }
-        Ok(())
     }
 
     fn keyspace(&self, area: Area) -> &Keyspace {

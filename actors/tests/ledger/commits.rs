@@ -3,12 +3,14 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
+use infergate_actors::account::Event;
 use infergate_actors::clock::Clock;
 use infergate_actors::id::{AccountId, KeyHash, KeyId};
 use infergate_actors::ledger::{Batch, Durability, Ledger, LedgerOptions, VerifyReport};
+use infergate_actors::money::NanoUsd;
 use tempfile::tempdir;
 
-use crate::desk::{Pen, append, contents, history, hold, key, open, options, wait};
+use crate::desk::{Pen, append, contents, history, hold, key, open, options, settlement, wait};
 use crate::fold::{Tally, load};
 
 pub(crate) fn verify(ledger: &Ledger) -> VerifyReport {
@@ -109,7 +111,7 @@ fn an_answer_at_disk_comes_after_the_flush() {
     for durability in [Durability::Process, Durability::Disk] {
         let dir = tempdir().unwrap();
         // An interval that never passes: only who asks for it gets a flush.
-        let fsync_interval = Duration::from_secs(3600);
+        let fsync_interval = Duration::from_hours(1);
         let options = LedgerOptions { durability, fsync_interval, ..options(dir.path()) };
         let (ledger, _) = Ledger::open(options, Clock::real()).unwrap();
         let mut pen = Pen::new(ledger.new_account_id());
@@ -185,4 +187,79 @@ fn the_last_handle_may_be_dropped_by_an_answer() {
     drop(ledger);
     hand_over.send(()).unwrap();
     answered.recv().unwrap();
+}
+
+#[test]
+fn a_verification_names_what_does_not_agree() {
+    let dir = tempdir().unwrap();
+    let (ledger, _) = open(dir.path());
+    let mut pens = history(&ledger, 2, 4);
+    assert!(verify(&ledger).is_clean());
+    let mut wrong = settlement(hold(1), 5);
+    wrong.charged = NanoUsd::from_nano(9_999);
+    let (first, second) = pens.split_at_mut(1);
+    let mut batch = Batch::new();
+    first[0].hold(&mut batch, hold(1), 10_000);
+    first[0].write(&mut batch, Event::Settled(Box::new(wrong)));
+    // A snapshot of something else, and a key that another account has.
+    second[0].hold(&mut batch, hold(2), 1);
+    let whole = second[0].tally.clone();
+    second[0].tally.balance += 1;
+    second[0].snapshot(&mut batch);
+    second[0].tally = whole;
+    second[0].write(&mut batch, Event::KeyCreated { key: key(first[0].account) });
+    append(&ledger, batch);
+    let report = ledger.verify::<Tally>().unwrap();
+    let found: Vec<_> =
+        report.differences.iter().map(|it| (it.account.map(AccountId::count), &*it.what)).collect();
+    assert_eq!(
+        found,
+        [
+            (Some(1), "the event is not in its index"),
+            (
+                Some(1),
+                "req_00090000000100000000000000000001: 0.000009999 charged and 0 absorbed is not 0.00001"
+            ),
+            (
+                Some(1),
+                "req_00090000000100000000000000000001 is charged 0.000009999 USD and draws 10000 nano-USD"
+            ),
+            (Some(2), "the snapshot is not the fold of the events up to it"),
+            (None, "`keys` has 2 entries, not 3"),
+        ]
+    );
+    assert_eq!(report.differences_count, 5);
+}
+
+#[test]
+fn a_failed_write_is_final_and_told_to_everyone() {
+    let dir = tempdir().unwrap();
+    let (ledger, _) = open(dir.path());
+    let pens = history(&ledger, 1, 1);
+    let (call, called) = mpsc::channel();
+    ledger.on_poison(move |poisoned| call.send(poisoned.clone()).unwrap());
+    // The store finds this out when it writes the next table.
+    std::fs::remove_dir_all(dir.path().join("store/keyspaces/1")).unwrap();
+    let mut pen = pens[0].clone();
+    let mut failed = None;
+    for count in 0..100_000 {
+        let mut batch = Batch::new();
+        pen.hold(&mut batch, hold(count), 1);
+        let (answer, answered) = mpsc::channel();
+        ledger.append(batch, Some(Box::new(move |result| answer.send(result).unwrap())));
+        if let Err(poisoned) = answered.recv().unwrap() {
+            failed = Some(poisoned);
+            break;
+        }
+    }
+    let poisoned = failed.unwrap();
+    assert_eq!(called.recv().unwrap(), poisoned);
+    assert!(ledger.is_poisoned());
+    let (answer, answered) = mpsc::channel();
+    ledger.append(Batch::new(), Some(Box::new(move |result| answer.send(result).unwrap())));
+    assert_eq!(answered.recv().unwrap(), Err(poisoned.clone()));
+    let (call, called) = mpsc::channel();
+    ledger.on_poison(move |poisoned| call.send(poisoned.clone()).unwrap());
+    assert_eq!(called.recv().unwrap(), poisoned);
+    assert!(ledger.close().is_err());
 }

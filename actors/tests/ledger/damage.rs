@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use infergate_actors::clock::Clock;
-use infergate_actors::ledger::{Damage, Ledger, LedgerError};
+use infergate_actors::ledger::{Batch, Damage, Durability, Ledger, LedgerError, LedgerOptions};
 use tempfile::tempdir;
 
-use crate::desk::{contents, history, open, options};
+use crate::desk::{Contents, Pen, append, contents, history, open, options, wait};
 use crate::fold::Tally;
 
-const CASES: u64 = 400;
 const PAGE: usize = 4096;
 
 /// Every file under a directory, in memory.
@@ -102,41 +102,100 @@ fn damage(image: &mut Image, chance: &mut Chance) -> String {
     format!("{}: {how}", name.display())
 }
 
-#[test]
-fn damage_is_found_or_harmless() {
+/// A store to damage, and what is in it.
+struct Subject {
+    image: Image,
+    contents: Contents,
+    /// Events that were on disk when the image was taken.
+    promised: u64,
+}
+
+/// Damages the subject in `cases` ways. Each must be found, or leave everything as it was; what was
+/// not yet on disk may be missing at the end, if the report says that something was cut off.
+fn check(subject: &Subject, cases: u64, options: impl Fn(&Path) -> LedgerOptions) {
     let dir = tempdir().unwrap();
-    let root = dir.path().join("data");
-    let (ledger, _) = open(&root);
-    history(&ledger, 4, 60);
-    drop(ledger);
-    // Opening once more takes the preallocated zeros off the write-ahead file.
-    let (ledger, _) = open(&root);
-    let expected = contents(&ledger);
-    drop(ledger);
-    let whole = Image::take(&root);
-    let (mut refused, mut found, mut harmless) = (0, 0, 0);
-    for seed in 1..=CASES {
+    let (mut refused, mut found, mut harmless, mut shorter) = (0, 0, 0, 0);
+    for seed in 1..=cases {
         let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let mut image = Image(whole.0.clone());
-        let how = damage(&mut image, &mut chance);
-        image.put_back(&root);
-        match Ledger::open(options(&root), Clock::real()) {
+        let mut image = Image(subject.image.0.clone());
+        let how = format!("seed {seed}: {}", damage(&mut image, &mut chance));
+        image.put_back(dir.path());
+        let (ledger, report) = match Ledger::open(options(dir.path()), Clock::real()) {
+            Ok(opened) => opened,
             Err(error) => {
                 refused += 1;
                 // What is found before the store opens leaves the files as they were.
                 if let LedgerError::Damaged { damage: Damage::WriteAhead { .. }, .. } = error {
-                    assert!(image == Image::take(&root), "seed {seed}, {how}: files changed");
+                    assert!(image == Image::take(dir.path()), "{how}: files changed");
                 }
+                continue;
             }
-            Ok((ledger, _)) => match ledger.verify::<Tally>() {
-                Ok(report) if report.is_clean() => {
-                    harmless += 1;
-                    assert!(contents(&ledger) == expected, "seed {seed}, {how}: differs");
-                }
-                Ok(_) | Err(_) => found += 1,
-            },
+        };
+        if !ledger.verify::<Tally>().is_ok_and(|report| report.is_clean()) {
+            found += 1;
+        } else if report.last_sequence == subject.contents.events() {
+            harmless += 1;
+            assert!(contents(&ledger) == subject.contents, "{how}: differs");
+        } else {
+            shorter += 1;
+            assert!(report.last_sequence >= subject.promised, "{how}: lost what was on disk");
+            assert!(report.torn_bytes > 0, "{how}: lost in silence");
+            assert!(subject.contents.starts_with(&contents(&ledger)), "{how}: differs");
         }
     }
-    println!("{refused} refused at the start, {found} found by verify, {harmless} harmless");
-    assert!(refused > CASES / 2);
+    println!("refused {refused}, found by verify {found}, harmless {harmless}, shorter {shorter}");
+    assert!(refused > cases / 2);
+}
+
+#[test]
+fn damage_to_a_closed_ledger_is_found_or_harmless() {
+    let dir = tempdir().unwrap();
+    let (ledger, _) = open(dir.path());
+    history(&ledger, 4, 60);
+    drop(ledger);
+    // Opening once more takes the preallocated zeros off the write-ahead file.
+    let (ledger, _) = open(dir.path());
+    let contents = contents(&ledger);
+    drop(ledger);
+    let promised = contents.events();
+    check(&Subject { image: Image::take(dir.path()), contents, promised }, 240, options);
+}
+
+/// Nothing is written to tables, so that an image can be taken while the ledger is open.
+fn in_memory(path: &Path) -> LedgerOptions {
+    let fsync_interval = Duration::from_hours(1);
+    LedgerOptions { memtable_bytes: 64 << 20, fsync_interval, ..options(path) }
+}
+
+#[test]
+fn damage_to_a_killed_ledger_is_found_or_harmless() {
+    let dir = tempdir().unwrap();
+    drop(Ledger::open(in_memory(dir.path()), Clock::real()).unwrap());
+    let (ledger, _) = Ledger::open(in_memory(dir.path()), Clock::real()).unwrap();
+    history(&ledger, 2, 30);
+    let ticket = append(&ledger, Batch::new());
+    wait(&ledger, ticket, Durability::Disk);
+    let (contents, promised) = (contents(&ledger), ledger.stats().sequence_synced);
+    assert_eq!(promised, contents.events());
+    check(&Subject { image: Image::take(dir.path()), contents, promised }, 80, in_memory);
+}
+
+#[test]
+fn damage_behind_what_is_on_disk_is_reported() {
+    let dir = tempdir().unwrap();
+    drop(Ledger::open(in_memory(dir.path()), Clock::real()).unwrap());
+    let (ledger, _) = Ledger::open(in_memory(dir.path()), Clock::real()).unwrap();
+    history(&ledger, 2, 10);
+    let ticket = append(&ledger, Batch::new());
+    wait(&ledger, ticket, Durability::Disk);
+    let promised = ledger.stats().sequence_synced;
+    for count in 0..40 {
+        let mut batch = Batch::new();
+        let mut pen = Pen::new(ledger.new_account_id());
+        pen.open(&mut batch, count);
+        append(&ledger, batch);
+    }
+    let contents = contents(&ledger);
+    assert!(promised < contents.events());
+    check(&Subject { image: Image::take(dir.path()), contents, promised }, 80, in_memory);
 }

@@ -62,20 +62,6 @@ impl Pen {
         Self { account, tally, number: 0, previous: Digest::default(), at_ms: START_MS }
     }
 
-    /// Goes on where the ledger stands.
-    pub(crate) fn resume(ledger: &Ledger, account: AccountId) -> Self {
-        let last: Option<JournalEntry> =
-            ledger.account_journal(account, 0, usize::MAX).unwrap().pop();
-        let last = last.unwrap();
-        Self {
-            account,
-            tally: load(ledger, account).unwrap(),
-            number: last.record.number,
-            previous: last.digest,
-            at_ms: last.record.at_ms,
-        }
-    }
-
     pub(crate) fn write(&mut self, batch: &mut Batch, event: Event) {
         self.number += 1;
         self.at_ms += 1;
@@ -232,6 +218,20 @@ pub(crate) fn contents(ledger: &Ledger) -> Contents {
     }
 }
 
+impl Contents {
+    pub(crate) fn events(&self) -> u64 {
+        self.accounts.iter().map(|(_, journal, ..)| journal.len() as u64).sum()
+    }
+
+    /// Whether `earlier` is what this was some time ago.
+    pub(crate) fn starts_with(&self, earlier: &Self) -> bool {
+        earlier.accounts.iter().all(|(account, journal, ..)| {
+            let now = self.accounts.iter().find(|(id, ..)| id == account);
+            now.is_some_and(|(_, now, ..)| now.starts_with(journal))
+        })
+    }
+}
+
 pub(crate) fn hold(count: u128) -> HoldId {
-    ExchangeId(1 << 80 | count)
+    ExchangeId(9 << 112 | 1 << 80 | count)
 }

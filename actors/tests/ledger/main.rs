@@ -7,6 +7,8 @@
 //! - `offline`: repair, export, import
 //! - `records`: the journal's format
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail anywhere")]
+
 mod commits;
 mod crash;
 mod damage;

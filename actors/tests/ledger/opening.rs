@@ -1,6 +1,8 @@
 //! What may be opened, and what recovery does.
 
 use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
 use infergate_actors::account::{End, Event};
 use infergate_actors::clock::Clock;
@@ -16,7 +18,7 @@ use crate::damage::Image;
 use crate::desk::{Pen, START_MS, append, contents, history, hold, open, options};
 use crate::fold::{Tally, load};
 
-fn open_tail(path: &std::path::Path) -> Ledger {
+fn open_tail(path: &Path) -> Ledger {
     let options = LedgerOptions { verify_on_start: VerifyOnStart::Tail, ..options(path) };
     Ledger::open(options, Clock::real()).unwrap().0
 }
@@ -165,4 +167,28 @@ fn an_older_copy_of_the_store_is_refused() {
     older.put_back(&dir.path().join("store"));
     let refused = Ledger::open(options(dir.path()), Clock::real()).unwrap_err();
     assert!(matches!(refused, LedgerError::Damaged { .. }), "{refused}");
+}
+
+#[test]
+fn half_a_write_at_the_end_is_cut_off_and_reported() {
+    let dir = tempdir().unwrap();
+    // Nothing is flushed unless asked for.
+    let fsync_interval = Duration::from_hours(1);
+    let options = LedgerOptions { fsync_interval, ..options(dir.path()) };
+    drop(Ledger::open(options.clone(), Clock::real()).unwrap());
+    let (ledger, _) = Ledger::open(options.clone(), Clock::real()).unwrap();
+    for credit in 0..3 {
+        let mut batch = Batch::new();
+        Pen::new(ledger.new_account_id()).open(&mut batch, credit);
+        append(&ledger, batch);
+    }
+    let mut image = Image::take(dir.path());
+    drop(ledger);
+    let wal = image.0.get_mut(Path::new("store/0.jnl")).unwrap();
+    wal.truncate(wal.len() - 5);
+    image.put_back(dir.path());
+    let (ledger, report) = Ledger::open(options, Clock::real()).unwrap();
+    assert_eq!((report.last_sequence, report.closed_in_order), (6, false));
+    assert!(report.torn_bytes > 0);
+    verify(&ledger);
 }
