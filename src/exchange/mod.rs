@@ -10,6 +10,7 @@ mod attempt;
 mod bill;
 mod credit;
 mod gate;
+mod gather;
 mod reader;
 mod relay;
 mod settle;

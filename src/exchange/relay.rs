@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http_body::Body;
@@ -19,6 +19,7 @@ use tokio::time::Sleep;
 use super::World;
 use super::bill::Bill;
 use super::credit::Credit;
+use super::gather::Gather;
 use super::reader::{Piece, Reader, Unreadable};
 use crate::config::Timeouts;
 use crate::dialect::chat;
@@ -28,6 +29,9 @@ use crate::error::ApiError;
 /// longer than this: some servers forget the terminator and keep the connection open.
 const FINISH_LINGER: Duration = Duration::from_secs(2);
 
+/// Events are gathered up to this size; a client that reads slowly holds the provider back.
+const GATHER_BYTES_MAX: usize = 16 << 10;
+
 /// A stream being relayed.
 pub struct Relay {
     world: Arc<World>,
@@ -35,6 +39,8 @@ pub struct Relay {
     reader: Reader,
     /// What is to be handed on next.
     ready: VecDeque<Bytes>,
+    ready_bytes: usize,
+    gather: Gather,
     phase: Phase,
     /// Gone when the exchange is settled.
     bill: Option<Box<Bill>>,
@@ -71,7 +77,9 @@ impl Relay {
             world,
             body,
             reader,
+            ready_bytes: startup.iter().map(Bytes::len).sum(),
             ready: startup,
+            gather: Gather::default(),
             phase: Phase::Relaying,
             bill: Some(bill),
             credit,
@@ -81,33 +89,61 @@ impl Relay {
         }
     }
 
-    /// The next bytes for the client.
+    /// The next bytes for the client: all events that have come, in one piece.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
-            if let Some(bytes) = self.ready.pop_front() {
-                return Poll::Ready(Some(bytes));
-            }
             match &mut self.phase {
-                Phase::Ended => return Poll::Ready(None),
+                Phase::Ended => return Poll::Ready(self.gathered()),
                 Phase::Settling(writing, last) => {
                     let Poll::Ready(written) = writing.poll_unpin(cx) else {
-                        return Poll::Pending;
+                        return self.gathered().map_or(Poll::Pending, |all| Poll::Ready(Some(all)));
                     };
                     let last = std::mem::take(last);
                     self.phase = Phase::Ended;
-                    self.ready.push_back(if written {
-                        last
-                    } else {
-                        ApiError::unavailable().event()
-                    });
+                    self.hand_later(if written { last } else { ApiError::unavailable().event() });
+                }
+                Phase::Relaying if self.ready_bytes >= GATHER_BYTES_MAX => {
+                    return Poll::Ready(self.gathered());
                 }
                 Phase::Relaying => {
                     if self.poll_relay(cx).is_pending() {
-                        return Poll::Pending;
+                        return self.hand_on(cx);
                     }
                 }
             }
         }
+    }
+
+    /// Nothing more has come. Hands on what has, but lets the connection's own task go first where
+    /// that has paid lately: it passes on one event at a time, and several that came together are to
+    /// leave together, in one write.
+    fn hand_on(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if self.ready.is_empty() {
+            return Poll::Pending;
+        }
+        if self.gather.asks_for_more() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(self.gathered())
+    }
+
+    fn gathered(&mut self) -> Option<Bytes> {
+        let bytes = match self.ready.len() {
+            0 | 1 => self.ready.pop_front(),
+            _ => {
+                let mut all = BytesMut::with_capacity(self.ready_bytes);
+                self.ready.drain(..).for_each(|bytes| all.extend_from_slice(&bytes));
+                Some(all.freeze())
+            }
+        };
+        self.ready_bytes = 0;
+        bytes
+    }
+
+    fn hand_later(&mut self, bytes: Bytes) {
+        self.ready_bytes += bytes.len();
+        self.ready.push_back(bytes);
     }
 
     /// One step: an event, a frame, or the end. Pending when there is nothing to do but wait.
@@ -124,6 +160,7 @@ impl Relay {
             Ok(None) => match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     self.last_bytes = self.world.clock.mono();
+                    self.gather.frame_came();
                     if let Ok(data) = frame.into_data() {
                         self.reader.push(data);
                     }
@@ -139,7 +176,7 @@ impl Relay {
 
     fn take(&mut self, piece: Piece) {
         match piece {
-            Piece::Pass { bytes, .. } => self.ready.push_back(bytes),
+            Piece::Pass { bytes, .. } => self.hand_later(bytes),
             Piece::Withheld => {}
             Piece::Done(bytes) => self.settle(End::Completed, bytes),
             // The provider's own words may name what the client is not to know.
