@@ -64,6 +64,11 @@ pub enum Refusal {
     Unavailable(#[from] Unavailable),
 }
 
+/// A snapshot that is not what it is kept as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the snapshot of {0} has the state of another account or moment: verify the ledger")]
+struct Mislabelled(AccountId);
+
 /// One account's actor.
 pub(super) struct AccountActor {
     pub(super) account: AccountId,
@@ -304,7 +309,15 @@ fn rebuild(
         return Ok((Account::new(id), 0));
     };
     let (mut account, number) = match snapshot {
-        Some(snapshot) => (Account::restore(&snapshot.state)?, snapshot.number),
+        Some(snapshot) => {
+            let account = Account::restore(&snapshot.state)?;
+            // The events behind it follow from what its label says, so its state must say the same.
+            let label = (id, snapshot.number, snapshot.digest);
+            if (account.id(), account.number(), account.digest()) != label {
+                return Err(Mislabelled(id).into());
+            }
+            (account, snapshot.number)
+        }
         None => (Account::new(id), 0),
     };
     for record in &tail {
