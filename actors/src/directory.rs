@@ -66,6 +66,12 @@ impl<H: Clone> Directory<H> {
     pub(crate) fn forget_key(&self, hash: &KeyHash) {
         self.keys.remove(hash);
     }
+
+    /// Forgets the keys of accounts that do not live.
+    pub(crate) fn forget_keys_of_sleepers(&self) {
+        // The one place that holds a lock of each map: of `keys` first.
+        self.keys.retain(|_, (account, _)| self.accounts.contains_key(account));
+    }
 }
 
 /// A SHA-256 is as good a hash as there is: its first eight bytes are taken as they are.

@@ -9,11 +9,16 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
+use tokio::sync::Mutex;
 
-use crate::account::{AccountOptions, Accounts, ActorLine};
+use crate::account::{AccountOptions, Accounts, ActorLine, status_name};
 use crate::clock::Clock;
 use crate::ledger::{Batch, Ledger, LedgerError};
 use crate::provider::{ProviderHandle, ProviderSettings, Saved, SnapshotSink, Start, StartError};
+
+/// How long to wait before another try to start a provider's actor, at first and at most.
+const REBUILD_AGAIN_AFTER: (Duration, Duration) =
+    (Duration::from_millis(20), Duration::from_secs(10));
 
 /// How often a provider's state is written.
 const PROVIDER_SNAPSHOT_EVERY: Duration = Duration::from_secs(10);
@@ -38,6 +43,8 @@ struct Shared {
     clock: Clock,
     root: ActorRef<Message>,
     restarts: AtomicU64,
+    /// Held while a provider is started or changed: each has one actor.
+    changing: Mutex<()>,
 }
 
 #[derive(Clone)]
@@ -88,14 +95,17 @@ impl System {
             clock,
             root: root.clone(),
             restarts: AtomicU64::new(0),
+            changing: Mutex::new(()),
         }));
         let _ = root.cast(Message::Adopt(accounts.clone(), providers.clone()));
-        root.send_interval(options.idle, || Message::Sweep);
+        root.send_interval(options.idle.max(Duration::from_millis(1)), || Message::Sweep);
         Ok(Self { accounts, providers, root })
     }
 
-    /// Stops every actor. What they decided is with the ledger already.
+    /// Stops every actor when it has handled what is in its mailbox; none is started any more. What
+    /// they decided, and a last snapshot of each, is with the ledger then.
     pub async fn stop(&self) {
+        self.accounts.close().await;
         self.root.stop_children_and_wait(None, None).await;
         let _ = self.root.stop_and_wait(None, None).await;
     }
@@ -168,6 +178,7 @@ impl Providers {
         &self,
         settings: ProviderSettings,
     ) -> Result<ProviderHandle, ProviderError> {
+        let _alone = self.0.changing.lock().await;
         let name = settings.name.clone();
         if let Some(known) = self.known(&name) {
             let changed = known.handle.reconfigure(settings.clone()).await;
@@ -186,8 +197,8 @@ impl Providers {
     pub fn retain(&self, names: &[Arc<str>]) {
         self.0.known.retain(|name, known| {
             let keep = names.contains(name);
-            if !keep && let Some(actor) = known.handle.actor() {
-                actor.stop(None);
+            if !keep {
+                known.handle.stop();
             }
             keep
         });
@@ -232,7 +243,10 @@ impl Providers {
             };
             ActorLine {
                 id: known.handle.name().to_string(),
-                status: if known.handle.actor().is_some() { "running" } else { "starting" },
+                status: known
+                    .handle
+                    .actor()
+                    .map_or("starting", |actor| status_name(actor.get_status())),
                 handled: vital(crate::vitals::Vitals::handled),
                 queued: vital(crate::vitals::Vitals::queued),
                 restarts: known.restarts,
@@ -254,23 +268,42 @@ impl Providers {
         self.0.known.iter().find(|entry| is_its(entry.value())).map(|entry| entry.key().to_string())
     }
 
-    /// Starts another actor in the place of one that broke down. Not awaited: the root goes on.
+    /// Starts another actor in the place of one that broke down, trying until it is there or the
+    /// provider is not wanted any more. Not awaited: the root goes on.
     fn rebuild(&self, name: String) {
+        self.0.restarts.fetch_add(1, Ordering::Relaxed);
+        if let Some(mut known) = self.0.known.get_mut(name.as_str()) {
+            known.restarts += 1;
+        }
         let providers = self.clone();
         tokio::spawn(async move {
-            let Some(known) = providers.known(&name) else { return };
-            providers.0.restarts.fetch_add(1, Ordering::Relaxed);
-            if let Some(mut known) = providers.0.known.get_mut(name.as_str()) {
-                known.restarts += 1;
-            }
-            let started = match providers.start_of(known.settings).await {
-                Ok(start) => known.handle.restart(start).await.map_err(ProviderError::from),
-                Err(error) => Err(error),
-            };
-            if let Err(error) = started {
+            let (mut wait, wait_max) = REBUILD_AGAIN_AFTER;
+            while let Err(error) = providers.restart(&name).await {
                 tracing::error!(provider = name, %error, "provider's actor can't be started again");
+                tokio::time::sleep(wait).await;
+                wait = wait.saturating_mul(2).min(wait_max);
             }
         });
+    }
+
+    async fn restart(&self, name: &str) -> Result<(), ProviderError> {
+        let _alone = self.0.changing.lock().await;
+        let Some(Known { handle, settings, .. }) = self.known(name) else { return Ok(()) };
+        let start = self.start_of(settings.clone()).await?;
+        match handle.restart(start).await {
+            Err(StartError::Snapshot(error)) => {
+                // It says how the provider was doing, which will show again: no reason to do without.
+                tracing::error!(provider = name, %error, "provider starts without its snapshot");
+                let start = self.start_of(settings).await?;
+                handle.restart(Start { snapshot: None, ..start }).await?;
+            }
+            restarted => restarted?,
+        }
+        if self.known(name).is_none() {
+            // Removed meanwhile, when there was no actor to be stopped.
+            handle.stop();
+        }
+        Ok(())
     }
 
     async fn start_of(&self, settings: ProviderSettings) -> Result<Start, ProviderError> {

@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 
-use super::handle::{Accounts, Unavailable};
+use super::handle::{Accounts, Turn, Unavailable};
+use super::living::Life;
 use super::machine::{Failure, Machine};
 use super::state::Account;
 use super::{AccountView, Admit, Denial, End, Extend, Order, Permit, Settle};
 use crate::clock::Now;
 use crate::id::{AccountId, HoldId};
 use crate::ledger::{Batch, Digest, Loaded, Snapshot, Ticket};
-use crate::vitals::Vitals;
 
 /// What an account's actor may be sent.
 pub(super) enum Message {
-    Admit(Admit, RpcReplyPort<Result<(Permit, Ticket), Denial>>),
+    Admit(Admit, Turn, RpcReplyPort<Result<(Permit, Ticket), Denial>>),
     Extend(Extend, RpcReplyPort<Result<u64, Denial>>),
     /// Answered when it is as safe as the ledger's setting asks.
     Settle(Settle, RpcReplyPort<Result<(), Ended>>),
@@ -28,9 +28,20 @@ pub(super) enum Message {
     Snapshot(RpcReplyPort<()>),
     /// Stop, if nothing is under way.
     Retire,
+    /// Stop, whatever is under way; answered when a snapshot is written.
+    Stop(RpcReplyPort<()>),
     /// Break down, as a fault in the code would.
-    #[cfg(test)]
-    Panic,
+    BreakDown(Breakdown, RpcReplyPort<()>),
+}
+
+/// When an actor is to break down, in tests.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breakdown {
+    /// At once.
+    Now,
+    /// When it has written the next hold and not yet answered.
+    BeforeNextPermit,
 }
 
 /// Why the end of an exchange was not written.
@@ -53,17 +64,25 @@ pub enum Refusal {
     Unavailable(#[from] Unavailable),
 }
 
+/// A snapshot that is not what it is kept as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the snapshot of {0} has the state of another account or moment: verify the ledger")]
+struct Mislabelled(AccountId);
+
 /// One account's actor.
 pub(super) struct AccountActor {
     pub(super) account: AccountId,
     pub(super) accounts: Accounts,
-    pub(super) vitals: Arc<Vitals>,
+    pub(super) life: Arc<Life>,
 }
 
 /// The machine, and how much of it is in the newest snapshot.
 pub(super) struct State {
     machine: Machine,
     snapshot_number: u64,
+    /// It has left the directory, so another may live already: this one writes nothing any more (I5).
+    is_over: bool,
+    breakdown: Option<Breakdown>,
 }
 
 impl Actor for AccountActor {
@@ -77,12 +96,13 @@ impl Actor for AccountActor {
         match account {
             Ok((account, snapshot_number)) => {
                 let machine = Machine::new(account, self.accounts.clock().now());
-                Ok(State { machine, snapshot_number })
+                // Last, because only one that runs is followed to its end by the supervisor.
+                self.accounts.began(me.get_id(), self.account);
+                Ok(State { machine, snapshot_number, is_over: false, breakdown: None })
             }
             Err(error) => {
                 tracing::error!(account = %self.account, error, "account can't be loaded");
-                self.accounts.forget(self.account, me.get_id());
-                self.accounts.ended(me.get_id());
+                self.life.set_unloadable(self.accounts.clock().mono());
                 Err(error)
             }
         }
@@ -94,20 +114,25 @@ impl Actor for AccountActor {
         message: Message,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        self.vitals.on_handle();
+        if state.is_over {
+            // Dropped with its reply port, and so asked again.
+            return Ok(());
+        }
+        self.life.vitals.on_handle();
         let now = self.accounts.clock().now();
         let machine = &mut state.machine;
         let mut batch = Batch::new();
         match message {
-            Message::Admit(admit, reply) => {
-                let answer = denied(machine.admit(&admit, now, &mut batch))?;
-                // Lazy: the provider is asked meanwhile, and the answer's first byte waits for it.
-                let ticket = self.append(batch.lazy());
-                let _ = reply.send(answer.map(|permit| (permit, ticket)));
+            Message::Admit(admit, turn, reply) => {
+                let answer = match turn {
+                    Turn::First => machine.admit(&admit, now, &mut batch),
+                    Turn::Again => machine.admit_again(&admit, now, &mut batch),
+                };
+                self.answer_admit(batch, denied(answer)?, state.breakdown, reply);
             }
             Message::Extend(extend, reply) => {
                 let answer = denied(machine.extend(&extend, now, &mut batch))?;
-                self.append(batch.lazy());
+                self.append_unasked(batch);
                 let _ = reply.send(answer);
             }
             Message::Settle(settle, reply) => {
@@ -124,15 +149,19 @@ impl Actor for AccountActor {
             }
             Message::Inspect(reply) => {
                 machine.lapse(now, &mut batch)?;
-                self.append(batch.lazy());
+                self.append_unasked(batch);
                 let known = machine.account().number() > 0;
                 let view = known.then(|| AccountView::of(machine, now.mono));
                 let _ = reply.send(view.ok_or(Denial::NoSuchAccount));
             }
             Message::Snapshot(reply) => self.snapshot(state, now, Some(reply)),
             Message::Retire => self.retire(&me, state, now),
-            #[cfg(test)]
-            Message::Panic => panic!("asked to"),
+            Message::Stop(reply) => self.stop(&me, state, now, Some(reply)),
+            Message::BreakDown(when, reply) => {
+                assert_ne!(when, Breakdown::Now, "asked to break down");
+                state.breakdown = Some(when);
+                let _ = reply.send(());
+            }
         }
         if state.events_since_snapshot() >= self.accounts.options().snapshot_every_events {
             self.snapshot(state, now, None);
@@ -148,24 +177,46 @@ impl State {
 }
 
 impl AccountActor {
-    fn append(&self, batch: Batch) -> Ticket {
-        self.accounts.ledger().append(batch, None)
+    /// Writes what happened by the way and nobody waits for, if anything did.
+    fn append_unasked(&self, batch: Batch) {
+        if !batch.is_empty() {
+            self.accounts.ledger().append(batch.lazy(), None);
+        }
     }
 
-    /// Writes the end of an exchange and answers when that is done.
+    fn answer_admit(
+        &self,
+        batch: Batch,
+        answer: Result<Permit, Denial>,
+        breakdown: Option<Breakdown>,
+        reply: RpcReplyPort<Result<(Permit, Ticket), Denial>>,
+    ) {
+        let permit = match answer {
+            Ok(permit) => permit,
+            Err(denial) => {
+                self.append_unasked(batch);
+                let _ = reply.send(Err(denial));
+                return;
+            }
+        };
+        // Lazy: the provider is asked meanwhile, and the answer's first byte waits for it. Appended even
+        // if it is empty, because the hold was written before: its ticket is behind the hold's.
+        let ticket = self.accounts.ledger().append(batch.lazy(), None);
+        assert_eq!(breakdown, None, "asked to break down");
+        let _ = reply.send(Ok((permit, ticket)));
+    }
+
+    /// Writes the end of an exchange and answers when that is done. Where it had ended before, answers
+    /// when that end is as safe: whoever asks may let an answer's last byte go on the strength of it.
     fn append_end(
         &self,
         batch: Batch,
         answer: Result<(), Denial>,
         reply: RpcReplyPort<Result<(), Ended>>,
     ) {
-        if answer.is_err() {
-            self.append(batch.lazy());
-            let _ = reply.send(Err(Ended::Already));
-            return;
-        }
         let then = Box::new(move |written: Result<(), _>| {
-            let _ = reply.send(written.map_err(|_| Ended::NotWritten));
+            let ended = answer.map_err(|_| Ended::Already);
+            let _ = reply.send(written.map_err(|_| Ended::NotWritten).and(ended));
         });
         self.accounts.ledger().append(batch, Some(then));
     }
@@ -179,7 +230,7 @@ impl AccountActor {
         reply: RpcReplyPort<Result<AccountView, Refusal>>,
     ) {
         if let Err(denial) = answer {
-            self.append(batch.lazy());
+            self.append_unasked(batch);
             let _ = reply.send(Err(denial.into()));
             return;
         }
@@ -214,13 +265,24 @@ impl AccountActor {
         }
     }
 
-    /// Stops unless an exchange is under way. What is in the mailbox then gets no answer, and whoever
-    /// asked asks again: see [`Accounts`]. No end of an exchange can be among it, as none is open.
+    /// Stops, unless something would be lost with it. What is in the mailbox then gets no answer, and
+    /// whoever asked asks again: see [`Accounts`].
     fn retire(&self, me: &ActorRef<Message>, state: &mut State, now: Now) {
-        if !state.machine.account().holds().is_empty() {
-            return;
+        if state.machine.is_at_rest(now) {
+            self.stop(me, state, now, None);
         }
-        self.snapshot(state, now, None);
+    }
+
+    /// Leaves nothing behind but what is in the ledger's hands: the one that follows starts from there.
+    fn stop(
+        &self,
+        me: &ActorRef<Message>,
+        state: &mut State,
+        now: Now,
+        reply: Option<RpcReplyPort<()>>,
+    ) {
+        self.snapshot(state, now, reply);
+        state.is_over = true;
         for key in state.machine.account().keys() {
             self.accounts.forget_key(&key.hash);
         }
@@ -247,7 +309,15 @@ fn rebuild(
         return Ok((Account::new(id), 0));
     };
     let (mut account, number) = match snapshot {
-        Some(snapshot) => (Account::restore(&snapshot.state)?, snapshot.number),
+        Some(snapshot) => {
+            let account = Account::restore(&snapshot.state)?;
+            // The events behind it follow from what its label says, so its state must say the same.
+            let label = (id, snapshot.number, snapshot.digest);
+            if (account.id(), account.number(), account.digest()) != label {
+                return Err(Mislabelled(id).into());
+            }
+            (account, snapshot.number)
+        }
         None => (Account::new(id), 0),
     };
     for record in &tail {

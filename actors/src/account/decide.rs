@@ -78,13 +78,27 @@ impl Account {
             available: self.available(),
             needed: rates.cost_ceiling(prompt, useful, self.markup),
         })?;
+        Ok(self.cover(admit, affordable))
+    }
+
+    fn cover(&self, admit: &Admit, affordable: u64) -> Cover {
         let first = admit.completion_tokens_first.min(admit.completion_tokens_max);
         let tokens_held = first.min(affordable);
-        Ok(Cover {
-            amount: rates.cost_ceiling(prompt, tokens_held, self.markup),
+        Cover {
+            amount: admit.rates.cost_ceiling(admit.prompt_tokens_max, tokens_held, self.markup),
             tokens_held,
             tokens_max: if tokens_held < first { tokens_held } else { admit.completion_tokens_max },
-        })
+        }
+    }
+
+    /// What an open hold covers, if it is the one that `admit` asks for: a question whose answer was
+    /// lost is asked again, and its hold is there already.
+    pub(super) fn held_for(&self, admit: &Admit) -> Option<Cover> {
+        let hold = self.holds.get(&admit.hold).filter(|hold| hold.key == admit.key)?;
+        let (rates, prompt) = (&admit.rates, admit.prompt_tokens_max);
+        let covered = rates.affordable_completion(hold.amount, prompt, self.markup)?;
+        let cover = self.cover(admit, covered);
+        (cover.amount == hold.amount).then_some(cover)
     }
 
     /// Decides how far a running answer may go on: up to `extend.completion_tokens`, or as far as

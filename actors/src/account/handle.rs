@@ -2,24 +2,27 @@
 //! store, or just being rebuilt after a fault.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
 use ractor::rpc::CallResult;
-use ractor::{ActorCell, ActorId, ActorRef, ActorRuntime, ActorStatus, RpcReplyPort};
+use ractor::{ActorCell, ActorId, ActorRuntime, RpcReplyPort};
+use tokio::sync::{Mutex, MutexGuard, oneshot};
 
-use super::actor::{AccountActor, Ended, Message, Refusal};
-use super::{AccountView, Admit, End, Extend, Limits, Order, Permit, Settle};
+use super::actor::{AccountActor, Breakdown, Ended, Message, Refusal};
+use super::living::{ActorLine, Life, Living};
+use super::{AccountView, Admit, Denial, End, Extend, Limits, Order, Permit, Settle};
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::id::{AccountId, HoldId, KeyHash, KeyId};
 use crate::ledger::{Ledger, LedgerError, Loaded, Ticket};
-use crate::vitals::Vitals;
 
-/// How often a message that got no answer is sent again: a passivated actor takes one more try, a
-/// rebuilt one a second.
+/// How often a question that got no answer is asked: a passivated actor takes one more try, one that
+/// broke down another.
 const TRIES_MAX: u32 = 4;
+/// The same for the end of an exchange: given up, it would leave money held and a bill unpaid.
+const END_TRIES_MAX: u32 = 64;
 
 /// How accounts are kept.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +38,14 @@ pub struct AccountOptions {
 #[error("the account's actor does not answer")]
 pub struct Unavailable;
 
+/// Whether a message is sent for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    First,
+    /// An actor that had it before gave no answer.
+    Again,
+}
+
 /// All accounts. Cheap to clone.
 #[derive(Clone)]
 pub struct Accounts(Arc<Shared>);
@@ -43,37 +54,16 @@ struct Shared {
     ledger: Ledger,
     clock: Clock,
     options: AccountOptions,
-    directory: Directory<Arc<Living>>,
+    directory: Directory<Living>,
     supervisor: ActorCell,
-    /// Whose actor is whose, so that a breakdown can be told from its actor's id.
+    /// Whose actor is whose, so that a breakdown can be told from its actor's id. Of running ones.
     owners: DashMap<ActorId, AccountId>,
-    /// How often each account's actor broke down.
+    /// How often each account's actor broke down; of accounts where that has happened.
     faults: DashMap<AccountId, u64>,
-}
-
-/// One incarnation of an account's actor.
-struct Living {
-    actor: ActorRef<Message>,
-    vitals: Arc<Vitals>,
-    /// How many messages it had handled when it was last looked at for idleness.
-    handled_at_sweep: AtomicU64,
-}
-
-/// One actor, as the admin tree shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ActorLine {
-    /// Whose it is.
-    pub id: String,
-    /// Where it is in its life.
-    pub status: &'static str,
-    /// Messages handled by this incarnation.
-    pub handled: u64,
-    /// Messages waiting.
-    pub queued: u64,
-    /// How often it was rebuilt after a fault.
-    pub restarts: u64,
-    /// Since when this incarnation lives.
-    pub age: Duration,
+    /// Held while a key is being created: a secret belongs to one account.
+    key_creation: Mutex<()>,
+    /// No actor is started any more.
+    closed: AtomicBool,
 }
 
 impl Accounts {
@@ -92,6 +82,8 @@ impl Accounts {
             supervisor,
             owners: DashMap::new(),
             faults: DashMap::new(),
+            key_creation: Mutex::new(()),
+            closed: AtomicBool::new(false),
         }))
     }
 
@@ -126,20 +118,23 @@ impl Accounts {
         account: AccountId,
         admit: Admit,
     ) -> Result<(Permit, Ticket), Refusal> {
-        let ask = |reply| Message::Admit(admit.clone(), reply);
-        Ok(self.ask(account, ask).await??)
+        if self.0.ledger.is_poisoned() {
+            return Err(Unavailable.into());
+        }
+        let ask = |turn, reply| Message::Admit(admit.clone(), turn, reply);
+        Ok(self.ask(account, TRIES_MAX, ask).await??)
     }
 
     /// May this answer go on, and up to how many completion tokens?
     pub async fn extend(&self, account: AccountId, extend: Extend) -> Result<u64, Refusal> {
-        Ok(self.ask(account, |reply| Message::Extend(extend, reply)).await??)
+        Ok(self.ask(account, TRIES_MAX, |_, reply| Message::Extend(extend, reply)).await??)
     }
 
     /// Ends an exchange with a charge. Returns when that is as safe as the ledger's setting asks.
     /// Ending it again changes nothing.
     pub async fn settle(&self, account: AccountId, settle: Settle) -> Result<(), Unavailable> {
-        let ask = |reply| Message::Settle(settle.clone(), reply);
-        acknowledged(self.ask(account, ask).await?)
+        let ask = |_, reply| Message::Settle(settle.clone(), reply);
+        acknowledged(self.ask(account, END_TRIES_MAX, ask).await?)
     }
 
     /// Ends an exchange without a charge. Ending it again changes nothing.
@@ -149,7 +144,8 @@ impl Accounts {
         hold: HoldId,
         end: End,
     ) -> Result<(), Unavailable> {
-        acknowledged(self.ask(account, |reply| Message::Void(hold, end, reply)).await?)
+        let ask = |_, reply| Message::Void(hold, end, reply);
+        acknowledged(self.ask(account, END_TRIES_MAX, ask).await?)
     }
 
     /// Opens a new account. Returns when it is on disk.
@@ -159,31 +155,80 @@ impl Accounts {
 
     /// Carries out an operator's order. Returns when it is on disk.
     pub async fn order(&self, account: AccountId, order: Order) -> Result<AccountView, Refusal> {
-        self.ask(account, |reply| Message::Order(order.clone(), reply)).await?
+        let _alone = match &order {
+            Order::CreateKey(new) => Some(self.claim_key(account, new.hash).await?),
+            _ => None,
+        };
+        self.ask(account, TRIES_MAX, |_, reply| Message::Order(order.clone(), reply)).await?
     }
 
     /// The account as it is now.
     pub async fn inspect(&self, account: AccountId) -> Result<AccountView, Refusal> {
-        Ok(self.ask(account, Message::Inspect).await??)
+        Ok(self.ask(account, TRIES_MAX, |_, reply| Message::Inspect(reply)).await??)
     }
 
     /// Takes a snapshot of every living account. Returns how many there were.
     pub async fn snapshot_all(&self) -> Result<usize, Unavailable> {
-        let living = self.0.directory.accounts();
-        for (account, _) in &living {
-            self.ask(*account, Message::Snapshot).await?;
+        // All asked before the first answer is awaited, so that they share their commits.
+        let ask = |(account, living): (AccountId, Living)| {
+            let (reply, answer) = oneshot::channel();
+            living.send(Message::Snapshot(reply.into()));
+            (account, answer)
+        };
+        let asked: Vec<_> = self.0.directory.accounts().into_iter().map(ask).collect();
+        let count = asked.len();
+        for (account, answer) in asked {
+            if answer.await.is_err() {
+                // It went to sleep, and took one, or broke down.
+                self.ask(account, TRIES_MAX, |_, reply| Message::Snapshot(reply)).await?;
+            }
         }
-        Ok(living.len())
+        Ok(count)
     }
 
     /// Sends accounts to sleep that had nothing to do since the last sweep.
     pub fn sweep(&self) {
-        for (_, living) in self.0.directory.accounts() {
-            let handled = living.vitals.handled();
-            if living.handled_at_sweep.swap(handled, Ordering::Relaxed) == handled {
+        let now = self.0.clock.mono();
+        for (account, living) in self.0.directory.accounts() {
+            if living.life.is_past(now) {
+                self.forget(account, living.id());
+            } else if living.life.was_idle() {
                 living.send(Message::Retire);
             }
         }
+        // Those that were looked up and then not used.
+        self.0.directory.forget_keys_of_sleepers();
+    }
+
+    /// Ends every actor when it has handled what is in its mailbox, and starts none any more.
+    pub(crate) async fn close(&self) {
+        // Read under the directory's lock by those who start one, so that the list is complete.
+        self.0.closed.store(true, Ordering::SeqCst);
+        let bid = |(_, living): (AccountId, Living)| {
+            let (reply, gone) = oneshot::channel();
+            living.send(Message::Stop(reply.into()));
+            (living, gone)
+        };
+        let leaving: Vec<_> = self.0.directory.accounts().into_iter().map(bid).collect();
+        for (living, gone) in leaving {
+            // One that breaks down on the way has ended too.
+            let _ = gone.await;
+            let _ = living.actor.wait(None).await;
+        }
+    }
+
+    /// Makes the account's actor break down as a fault in the code would, for tests of what follows:
+    /// a panic in the middle of a message is not to be had from outside otherwise. Returns when the
+    /// actor is gone, or, where it is to break down later, when it knows.
+    #[doc(hidden)]
+    pub async fn break_down(&self, account: AccountId, when: Breakdown) -> Result<(), Unavailable> {
+        let living = self.start(account)?;
+        let (reply, known) = oneshot::channel();
+        living.send(Message::BreakDown(when, reply.into()));
+        if known.await.is_err() {
+            let _ = living.actor.wait(None).await;
+        }
+        Ok(())
     }
 
     /// How many accounts are in memory.
@@ -199,13 +244,13 @@ impl Accounts {
     /// The living accounts' actors.
     pub fn lines(&self) -> Vec<ActorLine> {
         let now = self.0.clock.mono();
-        let line = |(account, living): (AccountId, Arc<Living>)| ActorLine {
+        let line = |(account, living): (AccountId, Living)| ActorLine {
             id: account.to_string(),
-            status: status_name(living.actor.get_status()),
-            handled: living.vitals.handled(),
-            queued: living.vitals.queued(),
+            status: living.status(),
+            handled: living.life.vitals.handled(),
+            queued: living.life.vitals.queued(),
             restarts: self.0.faults.get(&account).map_or(0, |count| *count),
-            age: living.vitals.age(now),
+            age: living.life.vitals.age(now),
         };
         self.0.directory.accounts().into_iter().map(line).collect()
     }
@@ -214,20 +259,26 @@ impl Accounts {
     pub(crate) fn rebuild(&self, actor: ActorId) -> Option<AccountId> {
         let account = self.ended(actor)?;
         *self.0.faults.entry(account).or_insert(0) += 1;
-        self.forget(account, actor);
-        if self.start(account).is_err() {
+        if self.start(account).is_err() && !self.is_closed() {
             tracing::error!(%account, "account's actor can't be started again");
         }
         Some(account)
     }
 
+    /// An actor runs from here on.
+    pub(super) fn began(&self, actor: ActorId, account: AccountId) {
+        self.0.owners.insert(actor, account);
+    }
+
     /// An actor has ended. Returns whose it was.
     pub(crate) fn ended(&self, actor: ActorId) -> Option<AccountId> {
-        self.0.owners.remove(&actor).map(|(_, account)| account)
+        let (_, account) = self.0.owners.remove(&actor)?;
+        self.forget(account, actor);
+        Some(account)
     }
 
     pub(super) fn forget(&self, account: AccountId, actor: ActorId) {
-        self.0.directory.remove(account, |living| living.actor.get_id() == actor);
+        self.0.directory.remove(account, |living| living.id() == actor);
     }
 
     pub(super) fn forget_key(&self, hash: &KeyHash) {
@@ -253,47 +304,81 @@ impl Accounts {
         reading.await.map_err(|error| LedgerError::Read(error.to_string()))?
     }
 
-    fn start(&self, account: AccountId) -> Result<Arc<Living>, Unavailable> {
+    fn is_closed(&self) -> bool {
+        self.0.closed.load(Ordering::SeqCst)
+    }
+
+    /// The account's incarnation, a new one where there is none.
+    fn start(&self, account: AccountId) -> Result<Living, Unavailable> {
+        let living = self.living_or_new(account)?;
+        let now = self.0.clock.mono();
+        if living.life.is_past(now) {
+            self.forget(account, living.id());
+            return self.living_or_new(account);
+        }
+        if living.life.is_unloadable(now) { Err(Unavailable) } else { Ok(living) }
+    }
+
+    fn living_or_new(&self, account: AccountId) -> Result<Living, Unavailable> {
         self.0.directory.account_or_start(account, || {
-            let vitals = Arc::new(Vitals::new(self.0.clock.mono()));
-            let actor =
-                AccountActor { account, accounts: self.clone(), vitals: Arc::clone(&vitals) };
+            if self.is_closed() {
+                return Err(Unavailable);
+            }
+            let life = Arc::new(Life::new(self.0.clock.mono()));
+            let actor = AccountActor { account, accounts: self.clone(), life: Arc::clone(&life) };
             let supervisor = self.0.supervisor.clone();
             let (actor, _) = ActorRuntime::spawn_linked_instant(None, actor, (), supervisor)
                 .map_err(|_| Unavailable)?;
-            self.0.owners.insert(actor.get_id(), account);
-            let handled_at_sweep = AtomicU64::new(u64::MAX);
-            Ok(Arc::new(Living { actor, vitals, handled_at_sweep }))
+            Ok(Living { actor, life })
         })
     }
 
     /// Sends a message and waits for its answer; where there is none, because the actor went to sleep
-    /// or broke down meanwhile, sends it again to the one that follows.
+    /// or broke down meanwhile, sends it again to the one that follows. `message` is told whether it
+    /// is asked again: the one that gave no answer may have done what it was asked.
     async fn ask<T: Send + 'static>(
         &self,
         account: AccountId,
-        message: impl Fn(RpcReplyPort<T>) -> Message,
+        tries_max: u32,
+        message: impl Fn(Turn, RpcReplyPort<T>) -> Message,
     ) -> Result<T, Unavailable> {
-        for _ in 0..TRIES_MAX {
+        let mut turn = Turn::First;
+        for _ in 0..tries_max {
             let living = self.start(account)?;
-            living.vitals.on_send();
-            match living.actor.call(&message, None).await {
-                Ok(CallResult::Success(answer)) => return Ok(answer),
-                // It is gone, or its mailbox was dropped with this message in it.
-                Ok(CallResult::SenderError | CallResult::Timeout) | Err(_) => {
-                    self.forget(account, living.actor.get_id());
-                }
+            living.life.vitals.on_send();
+            let answer = living.actor.call(|reply| message(turn, reply), None).await;
+            if let Ok(CallResult::Success(answer)) = answer {
+                return Ok(answer);
             }
-            tokio::task::yield_now().await;
+            self.see_off(account, &living).await;
+            turn = Turn::Again;
         }
         Err(Unavailable)
     }
-}
 
-impl Living {
-    fn send(&self, message: Message) {
-        self.vitals.on_send();
-        let _ = self.actor.cast(message);
+    /// Waits until an incarnation that gave no answer is gone for good, before another may follow: two
+    /// at a time would write two histories of one account (I5).
+    async fn see_off(&self, account: AccountId, living: &Living) {
+        living.actor.stop(None);
+        let _ = living.actor.wait(None).await;
+        if !living.life.is_unloadable(self.0.clock.mono()) {
+            self.forget(account, living.id());
+        }
+    }
+
+    /// Nobody else may create a key while the answer lives.
+    async fn claim_key(
+        &self,
+        account: AccountId,
+        hash: KeyHash,
+    ) -> Result<MutexGuard<'_, ()>, Refusal> {
+        let alone = self.0.key_creation.lock().await;
+        // What was created a moment ago, its asker gone, may not be in the store yet.
+        self.0.ledger.barrier().await.map_err(|_| Unavailable)?;
+        match self.find_key(hash).await.map_err(|_| Unavailable)? {
+            Some((owner, _)) if owner != account => Err(Denial::DuplicateKey.into()),
+            _ => Ok(alone),
+        }
     }
 }
 
@@ -301,15 +386,5 @@ fn acknowledged(answer: Result<(), Ended>) -> Result<(), Unavailable> {
     match answer {
         Ok(()) | Err(Ended::Already) => Ok(()),
         Err(Ended::NotWritten) => Err(Unavailable),
-    }
-}
-
-fn status_name(status: ActorStatus) -> &'static str {
-    match status {
-        ActorStatus::Unstarted | ActorStatus::Starting => "starting",
-        ActorStatus::Running | ActorStatus::Upgrading => "running",
-        ActorStatus::Draining => "draining",
-        ActorStatus::Stopping => "stopping",
-        ActorStatus::Stopped => "stopped",
     }
 }

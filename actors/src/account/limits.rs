@@ -94,6 +94,13 @@ impl Limiter {
         }
     }
 
+    /// Whether new buckets would be as full as these.
+    pub(super) fn is_full(&self, now: Duration) -> bool {
+        let is_full = |after: Option<Duration>| after.is_none_or(|after| after.is_zero());
+        self.requests.as_ref().is_none_or(|rate| is_full(rate.full_after(now)))
+            && self.tokens.as_ref().is_none_or(|bucket| is_full(bucket.full_after(now)))
+    }
+
     /// Requests under way.
     pub(super) fn in_flight(&self) -> u32 {
         self.in_flight

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use super::decide::Cover;
 use super::limits::Limiter;
 use super::state::{Account, Hold, Inconsistency};
 use super::{Admit, Denial, End, Event, Extend, Order, Permit, Scope, Settle};
@@ -85,18 +86,45 @@ impl Machine {
         let event = Event::Held { hold: admit.hold, key: admit.key, amount: cover.amount };
         self.write(event, now, batch)?;
         self.limiter.begin(tokens, now.mono);
-        let mut rate = self.limiter.status(now.mono);
         if let Some(limiter) = self.key_limiters.get_mut(&admit.key) {
             limiter.begin(tokens, now.mono);
-            rate = rate.tightest(limiter.status(now.mono));
         }
         self.token_estimates.insert(admit.hold, tokens);
-        Ok(Permit {
+        Ok(self.permit(admit.key, &cover, now))
+    }
+
+    /// [`Machine::admit`] for a question that is asked again because no answer came: the actor that
+    /// was asked first may have written the hold before it broke down, and is then taken at its word.
+    pub fn admit_again(
+        &mut self,
+        admit: &Admit,
+        now: Now,
+        batch: &mut Batch,
+    ) -> Result<Permit, Failure> {
+        match self.account.held_for(admit) {
+            Some(cover) => Ok(self.permit(admit.key, &cover, now)),
+            None => self.admit(admit, now, batch),
+        }
+    }
+
+    fn permit(&self, key: KeyId, cover: &Cover, now: Now) -> Permit {
+        let mut rate = self.limiter.status(now.mono);
+        if let Some(limiter) = self.key_limiters.get(&key) {
+            rate = rate.tightest(limiter.status(now.mono));
+        }
+        Permit {
             held: cover.amount,
             completion_tokens_held: cover.tokens_held,
             completion_tokens_max: cover.tokens_max,
             rate,
-        })
+        }
+    }
+
+    /// Whether nothing would be lost if only the account's events were kept: no exchange is under way,
+    /// and no limit is partly used up.
+    pub fn is_at_rest(&self, now: Now) -> bool {
+        let mut limiters = std::iter::once(&self.limiter).chain(self.key_limiters.values());
+        self.account.holds.is_empty() && limiters.all(|limiter| limiter.is_full(now.mono))
     }
 
     /// May this answer go on? Up to how many completion tokens?

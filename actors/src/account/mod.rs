@@ -6,10 +6,13 @@ mod decide;
 mod event;
 mod handle;
 mod limits;
+mod living;
 mod machine;
 mod state;
 mod view;
 
+#[doc(hidden)]
+pub use actor::Breakdown;
 pub use actor::Refusal;
 pub use command::{
     Admit, Denial, Extend, NewKey, Order, Permit, RateStatus, Remaining, Scope, Settle,
@@ -18,7 +21,9 @@ pub use event::{
     Attempt, AttemptOutcome, Draw, End, Event, GrantKind, Key, Limits, Settlement, Status,
     UsageRecord,
 };
-pub use handle::{AccountOptions, Accounts, ActorLine, Unavailable};
+pub use handle::{AccountOptions, Accounts, Unavailable};
+pub use living::ActorLine;
+pub(crate) use living::status_name;
 pub use machine::{Failure, Machine};
 pub use state::{Account, Grant, Hold, Inconsistency, SnapshotError, Totals};
 pub use view::{AccountView, Census, KeyView, LimitUsage};

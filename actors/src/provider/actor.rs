@@ -1,6 +1,7 @@
 //! The actor around a provider's machine: reads the clock, asks the machine, answers, publishes.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr};
@@ -88,6 +89,8 @@ pub(super) enum Message {
     },
     /// From the timer, not counted as a message.
     SnapshotDue,
+    /// Break down, as a fault in the code would.
+    BreakDown,
 }
 
 type Reply<T> = oneshot::Sender<T>;
@@ -133,6 +136,7 @@ impl ProviderHandle {
         if let Some(snapshot) = snapshot {
             machine.restore(&snapshot, now)?;
         }
+        self.0.is_supervised.store(supervisor.is_some(), Ordering::Relaxed);
         let shared = self.0.clone();
         let arguments = Arguments { machine, shared, sink, snapshot_every, clock };
         match supervisor {
@@ -175,7 +179,7 @@ impl Actor for ProviderActor {
         let link = Arc::new(Link { actor: me.clone(), vitals });
         let mut running = Running { machine, shared, link, sink, clock };
         running.publish();
-        running.shared.link.store(Some(running.link.clone()));
+        running.shared.set_link(running.link.clone());
         let period = snapshot_every.max(Duration::from_millis(1));
         let _timer = me.send_interval(period, || Message::SnapshotDue);
         Ok(running)
@@ -213,6 +217,7 @@ impl Running {
                 }
                 return;
             }
+            Message::BreakDown => panic!("asked to break down"),
             Message::Acquire { index, tokens, reply } => {
                 let grant = self.machine.acquire(now, index, tokens);
                 let _gone = reply.send(grant.map(|grant| {

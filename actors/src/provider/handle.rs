@@ -1,10 +1,12 @@
 //! What the rest of the program holds of a provider's actor: its handle, and a ticket per request.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use ractor::{ActorCell, ActorRef};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::vitals::Vitals;
 
@@ -19,17 +21,25 @@ use super::view::ProviderView;
 
 /// One provider, whichever actor it is run by at the moment. Cheap to clone.
 ///
-/// A call to an actor that has died, or dies before it answers, fails at once; calls work again when
-/// [`ProviderHandle::restart`](super::ProviderHandle::restart) has put another in its place. There are
-/// no deadlines here, because the actor waits for nothing while it handles a message.
+/// A call to an actor that has died, or dies before it answers, is made again, once, to the one that
+/// [`ProviderHandle::restart`](super::ProviderHandle::restart) puts in its place: where the actor has a
+/// supervisor that can be waited for, for a moment; otherwise the call fails at once. There are no other
+/// deadlines here, because the actor waits for nothing while it handles a message.
 #[derive(Clone)]
 pub struct ProviderHandle(pub(super) Arc<Shared>);
+
+/// How long a supervisor is given to put another actor in the place of one that broke down.
+const SUCCESSION_MAX: Duration = Duration::from_millis(500);
 
 /// What outlives an actor.
 pub(super) struct Shared {
     pub(super) name: Arc<str>,
-    pub(super) link: ArcSwapOption<Link>,
+    link: ArcSwapOption<Link>,
     pub(super) health: ArcSwap<HealthView>,
+    /// A new actor has come.
+    succession: Notify,
+    /// Someone will start another actor if this one breaks down.
+    pub(super) is_supervised: AtomicBool,
 }
 
 /// The way to one actor.
@@ -66,12 +76,8 @@ pub enum ControlError {
 impl ProviderHandle {
     /// Asks to send one request that may use so many tokens.
     pub async fn acquire(&self, index: DeploymentIndex, tokens: u64) -> Result<Ticket, Refusal> {
-        let link = self.0.link.load_full().ok_or(Refusal::Unavailable)?;
-        let (reply, answer) = oneshot::channel();
-        if !link.send(Message::Acquire { index, tokens, reply }) {
-            return Err(Refusal::Unavailable);
-        }
-        answer.await.unwrap_or(Err(Refusal::Unavailable))
+        let answer = self.ask(|reply| Message::Acquire { index, tokens, reply }).await;
+        answer.unwrap_or(Err(Refusal::Unavailable))
     }
 
     /// The index of the deployment of this name.
@@ -104,7 +110,7 @@ impl ProviderHandle {
     /// Changes the settings; the name stays what it was.
     pub async fn reconfigure(&self, settings: ProviderSettings) -> Result<(), ControlError> {
         let settings = Box::new(settings);
-        self.ask(|reply| Message::Configure { settings, reply }).await
+        self.ask(|reply| Message::Configure { settings: settings.clone(), reply }).await
     }
 
     /// Writes a snapshot. Returns when it is on disk.
@@ -128,20 +134,45 @@ impl ProviderHandle {
         self.0.link.load().as_ref().map(|link| link.vitals.clone())
     }
 
+    /// Ends its actor, for good.
+    pub(crate) fn stop(&self) {
+        self.0.is_supervised.store(false, Ordering::Relaxed);
+        if let Some(actor) = self.actor() {
+            actor.stop(None);
+        }
+    }
+
+    /// Makes the actor break down as a fault in the code would, for tests of what follows. Returns when
+    /// it is gone.
+    #[doc(hidden)]
+    pub async fn break_down(&self) {
+        if let Some(link) = self.0.link.load_full() {
+            link.send(Message::BreakDown);
+            // One that is gone already needs no waiting for.
+            let _ = link.actor.wait(None).await;
+        }
+    }
+
     async fn ask<T>(
         &self,
-        message: impl FnOnce(oneshot::Sender<T>) -> Message,
+        message: impl Fn(oneshot::Sender<T>) -> Message,
     ) -> Result<T, ControlError> {
-        let (reply, answer) = oneshot::channel();
         let link = self.0.link.load_full().ok_or(ControlError::Unavailable)?;
-        if !link.send(message(reply)) {
-            return Err(ControlError::Unavailable);
+        if let Some(answer) = link.ask(&message).await {
+            return Ok(answer);
         }
-        answer.await.map_err(|_| ControlError::Unavailable)
+        let link = self.0.successor(&link).await.ok_or(ControlError::Unavailable)?;
+        link.ask(&message).await.ok_or(ControlError::Unavailable)
     }
 }
 
 impl Link {
+    /// `None` when the actor has died without an answer.
+    async fn ask<T>(&self, message: impl Fn(oneshot::Sender<T>) -> Message) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        if self.send(message(reply)) { answer.await.ok() } else { None }
+    }
+
     /// Whether the message is in the mailbox.
     fn send(&self, message: Message) -> bool {
         let sent = self.actor.cast(message).is_ok();
@@ -216,6 +247,33 @@ impl std::fmt::Debug for ProviderHandle {
 impl Shared {
     pub(super) fn new(name: Arc<str>) -> Self {
         let health = ArcSwap::from_pointee(HealthView::default());
-        Self { name, link: ArcSwapOption::empty(), health }
+        Self {
+            name,
+            link: ArcSwapOption::empty(),
+            health,
+            succession: Notify::new(),
+            is_supervised: AtomicBool::new(false),
+        }
+    }
+
+    /// From here on messages go to another actor.
+    pub(super) fn set_link(&self, link: Arc<Link>) {
+        self.link.store(Some(link));
+        self.succession.notify_waiters();
+    }
+
+    /// The one that takes the place of `dead`, if there will be one in time.
+    async fn successor(&self, dead: &Arc<Link>) -> Option<Arc<Link>> {
+        // Before looking, so that one that comes just now is not missed.
+        let succession = self.succession.notified();
+        let present = || self.link.load_full().filter(|link| !Arc::ptr_eq(link, dead));
+        if let Some(link) = present() {
+            return Some(link);
+        }
+        if !self.is_supervised.load(Ordering::Relaxed) {
+            return None;
+        }
+        tokio::time::timeout(SUCCESSION_MAX, succession).await.ok()?;
+        present()
     }
 }

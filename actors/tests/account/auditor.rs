@@ -30,9 +30,9 @@ impl Auditor {
 
     /// A hold ended: what was it allowed to cost, beside the free credit?
     pub(super) fn ended(&mut self, hold: u128, charged: i64) {
-        let held = self.holds.remove(&hold).expect("an open hold");
-        let free = self.available() - held;
-        assert!(i128::from(charged) <= held + free, "charged more than there was");
+        let amount = self.holds.remove(&hold).expect("an open hold");
+        let free = self.available() - amount;
+        assert!(i128::from(charged) <= amount + free, "charged more than there was");
         self.charged += i128::from(charged);
     }
 

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use infergate_actors::account::{Account, Denial, Limits, Machine};
+use infergate_actors::account::{Denial, End, Limits, Settle, UsageRecord};
+use infergate_actors::id::HoldId;
 use infergate_actors::ledger::Batch;
+use infergate_actors::money::Usage;
 use proptest::prelude::*;
 
-use super::auditor::Auditor;
-use super::{Bench, Settle, UNIT, Usage, UsageRecord, denial};
+use crate::auditor::Auditor;
+use crate::bench::{Bench, UNIT, denial};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -70,6 +72,10 @@ fn take(bench: &mut Bench, auditor: &mut Auditor, step: Step, place: usize) {
                 Ok(permit) => {
                     assert_eq!(held(bench) - before, permit.held.nano());
                     auditor.held(hold, permit.held.nano());
+                    // Had the answer been lost, the next one would be the same.
+                    let again = bench.admit_again(hold, tokens, first);
+                    assert_eq!(again.as_ref(), Ok(&permit));
+                    assert_eq!(held(bench) - before, permit.held.nano());
                 }
                 Err(Denial::DuplicateHold) => assert!(auditor.is_open(hold)),
                 Err(Denial::InsufficientCredit { .. }) => {}
@@ -100,12 +106,7 @@ fn take(bench: &mut Bench, auditor: &mut Auditor, step: Step, place: usize) {
             }
         }
         Step::Wait { ms } => bench.advance(Duration::from_millis(ms)),
-        Step::Restart => {
-            let bytes = bench.machine.account().snapshot();
-            let account = Account::restore(&bytes).unwrap();
-            assert_eq!(&account, bench.machine.account());
-            bench.machine = Machine::new(account, bench.now);
-        }
+        Step::Restart => bench.restart(),
     }
 }
 
@@ -115,11 +116,11 @@ fn a_settlement_of_another_hold_changes_nothing() {
     bench.grant(10, None, "first").unwrap();
     let before = bench.machine.account().clone();
     let settle = Settle {
-        hold: infergate_actors::id::HoldId::from_bits(9),
+        hold: HoldId::from_bits(9),
         usage: Usage { output: 1, ..Usage::default() },
         estimated: true,
         rates: UNIT,
-        end: super::End::ClientGone,
+        end: End::ClientGone,
         record: UsageRecord::default(),
     };
     let refused = denial(bench.machine.settle(settle, bench.now, &mut Batch::new()));

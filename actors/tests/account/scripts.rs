@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use infergate_actors::account::{Denial, Limits, Status};
-use infergate_actors::account::{Order, Scope};
+use infergate_actors::account::{Denial, Limits, Order, Scope, Status};
+use infergate_actors::id::KeyId;
+use infergate_actors::ledger::Batch;
 
-use super::Bench;
+use crate::bench::Bench;
 
 /// Runs a script on an account without limits. Lines are `command arguments => expectation`; an
 /// expectation is a refusal's name, or `available N`, `tokens N`, `balance N`, `absorbed N`, `ok`.
@@ -27,17 +28,17 @@ fn check(script: &str) {
             "void" => bench.void(number(1).into()).map(|()| None),
             "wait_ms" => {
                 bench.advance(Duration::from_millis(number(1)));
-                bench.machine.lapse(bench.now, &mut super::Batch::new()).unwrap();
+                bench.machine.lapse(bench.now, &mut Batch::new()).unwrap();
                 Ok(None)
             }
             "suspend" => bench
-                .order(Order::SetStatus { status: Status::Suspended, reason: "test".into() })
+                .order(&Order::SetStatus { status: Status::Suspended, reason: "test".into() })
                 .map(|()| None),
             "reinstate" => bench
-                .order(Order::SetStatus { status: Status::Active, reason: "test".into() })
+                .order(&Order::SetStatus { status: Status::Active, reason: "test".into() })
                 .map(|()| None),
             "revoke" => bench
-                .order(Order::RevokeKey { key: super::KeyId(1), reason: "test".into() })
+                .order(&Order::RevokeKey { key: KeyId(1), reason: "test".into() })
                 .map(|()| None),
             other => panic!("no such command: {other}"),
         };
@@ -50,10 +51,10 @@ fn check(script: &str) {
                 assert_eq!(available.to_string(), amount, "{line}");
             }
             ["balance", amount] => {
-                assert_eq!(totals.remaining.nano().to_string(), amount, "{line}")
+                assert_eq!(totals.remaining.nano().to_string(), amount, "{line}");
             }
             ["absorbed", amount] => {
-                assert_eq!(totals.absorbed.nano().to_string(), amount, "{line}")
+                assert_eq!(totals.absorbed.nano().to_string(), amount, "{line}");
             }
             ["tokens", tokens] => assert_eq!(answer, Ok(Some(tokens.parse().unwrap())), "{line}"),
             [refusal] => {
@@ -202,4 +203,41 @@ fn tokens_per_minute_are_trued_up_by_what_was_really_used() {
     assert!(wait > Duration::from_secs(55), "{wait:?}");
     bench.advance(wait);
     bench.admit(3, 1, 1).unwrap();
+}
+
+#[test]
+fn a_question_asked_again_is_answered_from_the_hold_it_left() {
+    let mut bench = Bench::new(Limits::default(), Limits::default());
+    bench.grant(100, None, "first").unwrap();
+    let permits = [bench.admit(1, 60, 30).unwrap(), bench.admit(2, 90, 90).unwrap()];
+    assert_eq!(permits.each_ref().map(|permit| permit.completion_tokens_max), [60, 70]);
+    let events = bench.machine.account().number();
+    bench.restart();
+    assert_eq!(bench.admit_again(1, 60, 30).as_ref(), Ok(&permits[0]));
+    assert_eq!(bench.admit_again(2, 90, 90).as_ref(), Ok(&permits[1]));
+    assert_eq!(bench.machine.account().number(), events, "nothing is held again");
+    // Where the first copy was lost, it is a question like any other.
+    bench.void(2).unwrap();
+    assert_eq!(bench.admit_again(3, 10, 10).unwrap().held.nano(), 10);
+    // Another question under the same name is none of ours.
+    assert_eq!(bench.admit_again(1, 20, 20), Err(Denial::DuplicateHold));
+}
+
+#[test]
+fn an_account_is_at_rest_when_nothing_runs_and_every_bucket_is_full() {
+    let account = Limits { requests_per_minute: Some(60), ..Limits::default() };
+    let key = Limits { tokens_per_minute: Some(60), ..Limits::default() };
+    let mut bench = Bench::new(account, key);
+    bench.grant(1_000, None, "first").unwrap();
+    let is_at_rest = |bench: &Bench| bench.machine.is_at_rest(bench.now);
+    assert!(is_at_rest(&bench));
+    bench.admit(1, 10, 10).unwrap();
+    bench.advance(Duration::from_mins(5));
+    assert!(!is_at_rest(&bench), "an exchange is under way");
+    bench.settle(1, 100).unwrap();
+    assert!(!is_at_rest(&bench), "more tokens were used than were taken");
+    bench.advance(Duration::from_secs(89));
+    assert!(!is_at_rest(&bench));
+    bench.advance(Duration::from_secs(1));
+    assert!(is_at_rest(&bench));
 }

@@ -1,0 +1,24 @@
+//! The actors as a whole: over a real ledger, with passivation, faults and restarts.
+
+#[cfg(test)]
+mod accounts;
+#[cfg(test)]
+mod auditor;
+#[cfg(test)]
+mod concurrency;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod desk;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod memory;
+#[cfg(test)]
+mod passivation;
+#[cfg(test)]
+mod providers;
+#[cfg(test)]
+mod random;
+#[cfg(test)]
+mod restart;
