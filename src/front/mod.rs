@@ -16,7 +16,7 @@ use crate::auth;
 use crate::dialect::chat;
 use crate::error::ApiError;
 use crate::exchange::{self, Caller, Head, World};
-use sentry::Sentry;
+pub(crate) use sentry::Sentry;
 
 pub use body::{AnswerBody, BodyLimits};
 

@@ -1,7 +1,12 @@
 //! Every metric: name, labels, help text. Handles are registered once and kept; labels have few
 //! values, and never an account, a key or anything a client made up.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
 use infergate_actors::account::{AttemptOutcome, End, Settle};
+use infergate_actors::provider::{DeploymentIndex, DeploymentState, HealthView};
 use metrics::{Counter, Gauge, Histogram, Unit, counter, gauge, histogram};
 use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
@@ -21,6 +26,10 @@ const ACCOUNTS: &str = "infergate_accounts_living";
 const RESTARTS: &str = "infergate_actor_restarts";
 const LEDGER_EVENTS: &str = "infergate_ledger_events";
 const LEDGER_BACKLOG: &str = "infergate_ledger_backlog";
+const LEDGER_HOLDS: &str = "infergate_ledger_holds_open";
+const LEDGER_DISK: &str = "infergate_ledger_disk_bytes";
+const DEPLOYMENT_PASSING: &str = "infergate_deployment_passing";
+const DEPLOYMENT_IN_FLIGHT: &str = "infergate_deployment_in_flight";
 
 /// From a millisecond to ten minutes.
 const SECONDS_BUCKETS: [f64; 14] =
@@ -44,6 +53,15 @@ pub struct Metrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
     handles: Handles,
+    deployments: Mutex<BTreeMap<Labels, DeploymentGauges>>,
+}
+
+/// A provider and its name for a model: as many as there are in the configuration.
+type Labels = (Arc<str>, Arc<str>);
+
+struct DeploymentGauges {
+    passing: Gauge,
+    in_flight: Gauge,
 }
 
 struct Handles {
@@ -59,6 +77,8 @@ struct Handles {
     restarts: Gauge,
     ledger_events: Gauge,
     ledger_backlog: Gauge,
+    ledger_holds: Gauge,
+    ledger_disk_bytes: Gauge,
 }
 
 /// Figures that are read when somebody looks.
@@ -74,6 +94,23 @@ pub struct Readings {
     pub ledger_events: u64,
     /// Batches the ledger has not written yet.
     pub ledger_backlog: usize,
+    /// Holds without an end.
+    pub ledger_holds: usize,
+    /// The size of the store.
+    pub ledger_disk_bytes: u64,
+}
+
+/// One deployment, when somebody looks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeploymentReading {
+    /// Its provider.
+    pub provider: Arc<str>,
+    /// The provider's name for the model.
+    pub model: Arc<str>,
+    /// Whether it takes requests.
+    pub passing: bool,
+    /// Requests under way.
+    pub in_flight: u32,
 }
 
 /// The recorder can't be set up.
@@ -92,7 +129,8 @@ impl Metrics {
             .map_err(|error| MetricsError(error.to_string()))?
             .build_recorder();
         let handles = metrics::with_local_recorder(&recorder, Handles::register);
-        Ok(Self { handle: recorder.handle(), recorder, handles })
+        let deployments = Mutex::default();
+        Ok(Self { handle: recorder.handle(), recorder, handles, deployments })
     }
 
     /// An exchange was settled.
@@ -143,8 +181,8 @@ impl Metrics {
         }
     }
 
-    /// All metrics in the Prometheus text format.
-    pub fn render(&self, readings: Readings) -> String {
+    /// All metrics in the Prometheus text format. `deployments` are all that are configured.
+    pub fn render(&self, readings: Readings, deployments: &[DeploymentReading]) -> String {
         #[expect(clippy::cast_precision_loss, reason = "Prometheus knows only such numbers")]
         let float = |number: u64| number as f64;
         self.handles.in_flight.set(float(readings.in_flight as u64));
@@ -152,13 +190,62 @@ impl Metrics {
         self.handles.restarts.set(float(readings.restarts));
         self.handles.ledger_events.set(float(readings.ledger_events));
         self.handles.ledger_backlog.set(float(readings.ledger_backlog as u64));
+        self.handles.ledger_holds.set(float(readings.ledger_holds as u64));
+        self.handles.ledger_disk_bytes.set(float(readings.ledger_disk_bytes));
+        self.set_deployments(deployments);
         self.handle.render()
+    }
+
+    fn set_deployments(&self, readings: &[DeploymentReading]) {
+        let mut known = self.deployments.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that is not configured any more does not pass anything.
+        for gauges in known.values() {
+            gauges.passing.set(0.0);
+            gauges.in_flight.set(0.0);
+        }
+        for DeploymentReading { provider, model, passing, in_flight } in readings {
+            let labels = (Arc::clone(provider), Arc::clone(model));
+            let register = || DeploymentGauges::register(&self.recorder, provider, model);
+            let gauges = known.entry(labels).or_insert_with(register);
+            gauges.passing.set(if *passing { 1.0 } else { 0.0 });
+            gauges.in_flight.set(f64::from(*in_flight));
+        }
     }
 
     /// Folds recorded samples together. To be called every few seconds: without it they pile up
     /// between scrapes.
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
+    }
+}
+
+impl DeploymentReading {
+    /// All configured deployments of a provider, as it published them.
+    pub fn all(provider: &Arc<str>, health: &HealthView, now: Duration) -> Vec<Self> {
+        let indexes = (0..=u16::MAX).map(DeploymentIndex);
+        let configured = indexes
+            .zip(&health.deployments)
+            .filter(|(_, deployment)| !deployment.removed)
+            .map(|(index, deployment)| Self {
+                provider: Arc::clone(provider),
+                model: Arc::clone(&deployment.name),
+                passing: health.state(index, now) == DeploymentState::Passing,
+                in_flight: deployment.gauge.in_flight(),
+            });
+        configured.collect()
+    }
+}
+
+impl DeploymentGauges {
+    fn register(recorder: &PrometheusRecorder, provider: &str, model: &str) -> Self {
+        let (provider, model) = (provider.to_owned(), model.to_owned());
+        metrics::with_local_recorder(recorder, || Self {
+            passing: gauge!(
+                DEPLOYMENT_PASSING,
+                "provider" => provider.clone(), "model" => model.clone()
+            ),
+            in_flight: gauge!(DEPLOYMENT_IN_FLIGHT, "provider" => provider, "model" => model),
+        })
     }
 }
 
@@ -179,6 +266,8 @@ impl Handles {
             restarts: gauge!(RESTARTS),
             ledger_events: gauge!(LEDGER_EVENTS),
             ledger_backlog: gauge!(LEDGER_BACKLOG),
+            ledger_holds: gauge!(LEDGER_HOLDS),
+            ledger_disk_bytes: gauge!(LEDGER_DISK),
         }
     }
 }
@@ -215,4 +304,8 @@ fn describe() {
     describe_gauge!(RESTARTS, "Actors rebuilt after a fault since the start");
     describe_gauge!(LEDGER_EVENTS, "Events in the ledger");
     describe_gauge!(LEDGER_BACKLOG, "Batches the ledger has not written yet");
+    describe_gauge!(LEDGER_HOLDS, "Holds without an end");
+    describe_gauge!(LEDGER_DISK, Unit::Bytes, "The size of the store");
+    describe_gauge!(DEPLOYMENT_PASSING, "1 while the deployment takes requests, else 0");
+    describe_gauge!(DEPLOYMENT_IN_FLIGHT, "Requests under way at the deployment");
 }

@@ -1,28 +1,124 @@
-//! The admin API.
+//! The admin API: accounts, credit, keys, providers, the ledger and the tree of actors, over HTTP.
+//!
+//! | file | |
+//! | --- | --- |
+//! | `door` | the socket, and the token that every path but three asks for |
+//! | `request`, `problem` | reading what is asked, and saying what is wrong with it |
+//! | `accounts`, `credit`, `keys` | one account: its state, journal, grants, keys |
+//! | `providers`, `system` | providers; actors, snapshots, verification, health, metrics |
+//! | `view` | all of it as JSON |
+//!
+//! What changes money or access is answered when it is on disk. Amounts are written twice, as dollars
+//! in a text and as a whole number of nano-dollars; secrets and their hashes are never written,
+//! but for a new key's secret in the answer to its creation.
+
+mod accounts;
+mod credit;
+mod door;
+mod keys;
+mod problem;
+mod providers;
+mod request;
+mod system;
+#[cfg(test)]
+mod tests;
+pub(crate) mod view;
 
 use std::sync::Arc;
 
+use axum::Router;
+use axum::routing::{delete, get, post};
+use http::{Method, StatusCode, Uri};
 use infergate_actors::id::KeyHash;
 use infergate_actors::supervisor::System;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::exchange::World;
+use crate::front::Sentry;
+
+pub use door::serve;
+pub use problem::Problem;
 
 /// What the admin API works on.
-pub struct Operator;
+pub struct Operator {
+    world: Arc<World>,
+    system: System,
+    token: KeyHash,
+    sentry: Sentry,
+    /// Held while something is looked at and then changed in accordance, so that nothing comes between.
+    turn: Arc<Mutex<()>>,
+    /// One verification at a time: each reads the whole ledger.
+    verifying: Arc<Semaphore>,
+}
 
 impl Operator {
-    /// One.
-    pub fn new(_world: Arc<World>, _system: System, _token: KeyHash) -> Self {
-        Self
+    /// Works on `world` and `system` for whoever has the token of this hash.
+    pub fn new(world: Arc<World>, system: System, token: KeyHash) -> Self {
+        Self {
+            world,
+            system,
+            token,
+            sentry: Sentry::new(),
+            turn: Arc::new(Mutex::new(())),
+            verifying: Arc::new(Semaphore::new(1)),
+        }
+    }
+
+    /// To be called every minute or so.
+    pub fn tidy(&self) {
+        self.sentry.tidy();
+    }
+
+    /// Does `work` while nobody else has the turn, to its end even if nobody waits for it any more.
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Problem>> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let working = tokio::spawn(async move {
+            let _turn = turn;
+            work.await
+        });
+        let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the gateway broke down");
+        working.await.map_err(broken)?
     }
 }
 
-/// Its routes.
-pub fn router(_operator: Arc<Operator>) {}
+/// All routes of the admin port.
+pub fn router(operator: Arc<Operator>) -> Router {
+    let account = "/admin/v1/accounts/{account}";
+    let path = |rest: &str| format!("{account}{rest}");
+    Router::new()
+        .route("/healthz", get(system::healthy))
+        .route("/readyz", get(system::ready))
+        .route("/metrics", get(system::metrics))
+        .route("/admin/v1/actors", get(system::actors))
+        .route("/admin/v1/snapshot", post(system::snapshot))
+        .route("/admin/v1/ledger/verify", post(system::verify))
+        .route("/admin/v1/providers", get(providers::list))
+        .route("/admin/v1/providers/{provider}", get(providers::show))
+        .route("/admin/v1/providers/{provider}/open", post(providers::open))
+        .route("/admin/v1/providers/{provider}/close", post(providers::close))
+        .route("/admin/v1/providers/{provider}/drain", post(providers::drain))
+        .route("/admin/v1/accounts", get(accounts::list).post(accounts::create))
+        .route(account, get(accounts::show).patch(accounts::change))
+        .route(&path("/journal"), get(accounts::journal))
+        .route(&path("/suspend"), post(accounts::suspend))
+        .route(&path("/reinstate"), post(accounts::reinstate))
+        .route(&path("/grants"), post(credit::grant))
+        .route(&path("/keys"), post(keys::create))
+        .route(&path("/keys/{key}"), delete(keys::revoke))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&operator), door::check_token))
+        .with_state(operator)
+}
 
-/// Serves it.
-pub async fn serve(_listener: TcpListener, (): (), mut stop: watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
+async fn unknown_path(uri: Uri) -> Problem {
+    Problem::not_found(format!("there is nothing at `{}`", uri.path()))
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Problem {
+    let detail = format!("`{}` does not take {method}; see the header `allow`", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }

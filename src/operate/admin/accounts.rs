@@ -1,0 +1,211 @@
+//! Accounts: opened, listed, looked at, limited, suspended.
+
+use std::sync::Arc;
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use futures_util::StreamExt;
+use http::StatusCode;
+use infergate_actors::account::{AccountView, Limits, Order, Refusal, Status};
+use infergate_actors::id::AccountId;
+use serde::{Deserialize, Deserializer};
+use serde_json::json;
+
+use super::request::{AccountOf, Asked, Json, id, text};
+use super::view::{Account, AccountLine, Journal, JournalLine};
+use super::{Operator, Problem};
+
+const ACCOUNTS_MAX: usize = 100;
+const EVENTS_MAX: usize = 1_000;
+const EVENTS_DEFAULT: usize = 100;
+/// Accounts that are woken at the same time for a list.
+const INSPECTED_AT_ONCE: usize = 16;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewAccount {
+    name: String,
+    #[serde(default)]
+    limits: Limits,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Change {
+    limits: LimitsChange,
+}
+
+/// New limits: an absent one stays, `null` removes it.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsChange {
+    #[serde(default, deserialize_with = "present")]
+    requests_per_minute: Option<Option<u32>>,
+    #[serde(default, deserialize_with = "present")]
+    tokens_per_minute: Option<Option<u64>>,
+    #[serde(default, deserialize_with = "present")]
+    in_flight: Option<Option<u32>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reason {
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AccountsPage {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EventsPage {
+    #[serde(default)]
+    after: u64,
+    limit: Option<usize>,
+}
+
+pub(super) async fn create(
+    State(operator): State<Arc<Operator>>,
+    Json(new): Json<NewAccount>,
+) -> Result<impl IntoResponse, Problem> {
+    text("name", &new.name)?;
+    let view = operator.system.accounts.open(new.name, new.limits).await?;
+    tracing::info!(account = %view.id, "account opened");
+    Ok((StatusCode::CREATED, Answer(Account::of(&view))))
+}
+
+pub(super) async fn list(
+    State(operator): State<Arc<Operator>>,
+    Asked(page): Asked<AccountsPage>,
+) -> Result<impl IntoResponse, Problem> {
+    let after: Option<AccountId> = page.after.as_deref().map(id).transpose()?;
+    let limit = page_limit(page.limit, ACCOUNTS_MAX, ACCOUNTS_MAX)?;
+    let accounts = &operator.system.accounts;
+    let mut ids = accounts.read(move |ledger| ledger.account_ids(after, limit + 1)).await?;
+    let next = (ids.len() > limit).then(|| ids.get(limit - 1)).flatten().map(ToString::to_string);
+    ids.truncate(limit);
+    let lines = futures_util::stream::iter(ids).map(|account| async move {
+        match accounts.inspect(account).await {
+            Ok(view) => AccountLine::of(&view),
+            // One that can't be loaded must not hide the others.
+            Err(Refusal::Denied(_) | Refusal::Unavailable(_)) => AccountLine::unavailable(account),
+        }
+    });
+    let lines: Vec<AccountLine> = lines.buffered(INSPECTED_AT_ONCE).collect().await;
+    Ok(Answer(json!({ "accounts": lines, "next": next })))
+}
+
+pub(super) async fn show(
+    State(operator): State<Arc<Operator>>,
+    AccountOf(account): AccountOf,
+) -> Result<impl IntoResponse, Problem> {
+    let view = operator.system.accounts.inspect(account).await?;
+    Ok(Answer(Account::of(&view)))
+}
+
+pub(super) async fn change(
+    State(operator): State<Arc<Operator>>,
+    AccountOf(account): AccountOf,
+    Json(change): Json<Change>,
+) -> Result<impl IntoResponse, Problem> {
+    let accounts = operator.system.accounts.clone();
+    let limits = change.limits;
+    let changing = async move {
+        let before = accounts.inspect(account).await?;
+        let limits = limits.over(before.limits);
+        if limits == before.limits {
+            return Ok(before);
+        }
+        Ok(accounts.order(account, Order::SetLimits(limits)).await?)
+    };
+    let view = operator.in_turn(changing).await?;
+    tracing::info!(%account, "account's limits changed");
+    Ok(Answer(Account::of(&view)))
+}
+
+pub(super) async fn suspend(
+    State(operator): State<Arc<Operator>>,
+    AccountOf(account): AccountOf,
+    Json(why): Json<Reason>,
+) -> Result<impl IntoResponse, Problem> {
+    let view = set_status(&operator, account, Status::Suspended, why).await?;
+    tracing::info!(%account, "account suspended");
+    Ok(Answer(Account::of(&view)))
+}
+
+pub(super) async fn reinstate(
+    State(operator): State<Arc<Operator>>,
+    AccountOf(account): AccountOf,
+    Json(why): Json<Reason>,
+) -> Result<impl IntoResponse, Problem> {
+    let view = set_status(&operator, account, Status::Active, why).await?;
+    tracing::info!(%account, "account reinstated");
+    Ok(Answer(Account::of(&view)))
+}
+
+pub(super) async fn journal(
+    State(operator): State<Arc<Operator>>,
+    AccountOf(account): AccountOf,
+    Asked(page): Asked<EventsPage>,
+) -> Result<impl IntoResponse, Problem> {
+    let limit = page_limit(page.limit, EVENTS_DEFAULT, EVENTS_MAX)?;
+    let after = page.after;
+    let accounts = &operator.system.accounts;
+    let read = accounts.read(move |ledger| ledger.account_journal(account, after, limit + 1));
+    let mut entries = read.await?;
+    if entries.is_empty() {
+        // Nothing behind `after`, or no such account.
+        accounts.inspect(account).await?;
+    }
+    let more = entries.len() > limit;
+    entries.truncate(limit);
+    let next = entries.last().filter(|_| more).map(|last| last.record.number);
+    let events = entries.iter().map(JournalLine::of).collect();
+    Ok(Answer(Journal { events, next }).into_response())
+}
+
+async fn set_status(
+    operator: &Operator,
+    account: AccountId,
+    status: Status,
+    Reason { reason }: Reason,
+) -> Result<AccountView, Problem> {
+    text("reason", &reason)?;
+    let order = Order::SetStatus { status, reason };
+    Ok(operator.system.accounts.order(account, order).await?)
+}
+
+impl LimitsChange {
+    fn over(self, before: Limits) -> Limits {
+        Limits {
+            requests_per_minute: self.requests_per_minute.unwrap_or(before.requests_per_minute),
+            tokens_per_minute: self.tokens_per_minute.unwrap_or(before.tokens_per_minute),
+            in_flight: self.in_flight.unwrap_or(before.in_flight),
+        }
+    }
+}
+
+/// How many lines a page may have.
+pub(super) fn page_limit(
+    asked: Option<usize>,
+    default: usize,
+    most: usize,
+) -> Result<usize, Problem> {
+    match asked {
+        None => Ok(default),
+        Some(limit) if (1..=most).contains(&limit) => Ok(limit),
+        Some(_) => Err(Problem::bad_request(format!("`limit` must be 1 to {most}"))),
+    }
+}
+
+/// Tells a field that is `null` from one that is not there.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}

@@ -1,0 +1,70 @@
+//! Credit: granted, once per reference.
+
+use std::sync::Arc;
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use http::StatusCode;
+use infergate_actors::account::{Denial, GrantKind, Order, Refusal};
+use infergate_actors::money::NanoUsd;
+use serde::Deserialize;
+
+use super::request::{AccountOf, Json, text};
+use super::view::Granted;
+use super::{Operator, Problem};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewGrant {
+    amount_usd: Option<String>,
+    amount_nano_usd: Option<i64>,
+    kind: GrantKind,
+    reference: String,
+    expires_at_ms: Option<u64>,
+}
+
+pub(super) async fn grant(
+    State(operator): State<Arc<Operator>>,
+    AccountOf(account): AccountOf,
+    Json(new): Json<NewGrant>,
+) -> Result<impl IntoResponse, Problem> {
+    let amount = new.amount()?;
+    text("reference", &new.reference)?;
+    let now_ms = operator.world.clock.now().wall_ms;
+    if new.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+        return Err(Problem::invalid("`expires_at_ms` is in the past"));
+    }
+    let NewGrant { kind, reference, expires_at_ms, .. } = new;
+    let order = Order::Grant { kind, amount, expires_at_ms, reference: reference.clone() };
+    let granted = operator.system.accounts.order(account, order).await;
+    let view = granted.map_err(|refusal| match refusal {
+        Refusal::Denied(Denial::DuplicateReference) => Problem::conflict(format!(
+            "a grant with the reference `{reference}` was made already and is not made again; the \
+             account's journal has it"
+        )),
+        refusal => refusal.into(),
+    })?;
+    tracing::info!(%account, %amount, reference, "credit granted");
+    // The order's own view: its newest lot is the one just made.
+    let id = view.grants.iter().map(|grant| grant.id).max();
+    let made = Granted::of(id, (kind, amount, expires_at_ms), reference, &view);
+    Ok((StatusCode::CREATED, Answer(made)))
+}
+
+impl NewGrant {
+    fn amount(&self) -> Result<NanoUsd, Problem> {
+        let amount = match (&self.amount_usd, self.amount_nano_usd) {
+            (Some(usd), None) => usd
+                .parse()
+                .map_err(|error| Problem::invalid(format!("`amount_usd`: `{usd}` is {error}")))?,
+            (None, Some(nano)) => NanoUsd::from_nano(nano),
+            _ => {
+                let detail = "exactly one of `amount_usd` (a text such as \"12.5\") and \
+                              `amount_nano_usd` (a whole number) is needed";
+                return Err(Problem::invalid(detail));
+            }
+        };
+        if amount.is_positive() { Ok(amount) } else { Err(Denial::BadAmount.into()) }
+    }
+}

@@ -1,0 +1,166 @@
+//! The whole: the tree of actors, snapshots, verification, health, metrics.
+
+use std::sync::Arc;
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use http::{StatusCode, header};
+use infergate_actors::account;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::accounts::page_limit;
+use super::request::{Asked, id};
+use super::view::Actor;
+use super::{Operator, Problem};
+use crate::operate::metrics::{DeploymentReading, Readings};
+use crate::operate::report;
+
+const ACTORS_MAX: usize = 10_000;
+const ACTORS_DEFAULT: usize = 1_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ActorsPage {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn healthy() -> impl IntoResponse {
+    Answer(json!({ "status": "ok" }))
+}
+
+pub(super) async fn ready(
+    State(operator): State<Arc<Operator>>,
+) -> Result<impl IntoResponse, Problem> {
+    let world = &operator.world;
+    if world.is_stopping() {
+        return Err(Problem::unavailable("the gateway is stopping"));
+    }
+    if world.ledger.is_poisoned() {
+        return Err(Problem::unavailable("the ledger takes no more writes: restart the gateway"));
+    }
+    Ok(Answer(json!({ "status": "ok" })))
+}
+
+pub(super) async fn metrics(State(operator): State<Arc<Operator>>) -> impl IntoResponse {
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (kind, operator.world.metrics.render(operator.readings(), &operator.deployments()))
+}
+
+/// The root, the ledger and the providers, then the living accounts, page by page.
+pub(super) async fn actors(
+    State(operator): State<Arc<Operator>>,
+    Asked(page): Asked<ActorsPage>,
+) -> Result<impl IntoResponse, Problem> {
+    let limit = page_limit(page.limit, ACTORS_DEFAULT, ACTORS_MAX)?;
+    let mut lines = Vec::new();
+    if let Some(after) = &page.after {
+        id::<infergate_actors::id::AccountId>(after)?;
+    } else {
+        lines.push(operator.root());
+        lines.push(operator.ledger());
+        lines.extend(operator.system.providers.lines().into_iter().map(Actor::provider));
+    }
+    let mut accounts = operator.system.accounts.lines();
+    accounts.retain(|line| page.after.as_ref().is_none_or(|after| line.id > *after));
+    // Ids have one length, so that they sort as the numbers in them do.
+    accounts.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+    let more = accounts.len() > limit;
+    accounts.truncate(limit);
+    let next = accounts.last().filter(|_| more).map(|last| last.id.clone());
+    lines.extend(accounts.into_iter().map(Actor::account));
+    Ok(Answer(json!({ "actors": lines, "next": next })))
+}
+
+pub(super) async fn snapshot(
+    State(operator): State<Arc<Operator>>,
+) -> Result<impl IntoResponse, Problem> {
+    let accounts = operator.system.accounts.snapshot_all().await?;
+    let providers = operator.system.providers.save_all().await;
+    tracing::info!(accounts, providers, "snapshots taken");
+    Ok(Answer(json!({ "accounts": accounts, "providers": providers })))
+}
+
+/// Derives every charge again. Takes as long as reading the whole ledger does.
+pub(super) async fn verify(
+    State(operator): State<Arc<Operator>>,
+) -> Result<impl IntoResponse, Problem> {
+    let Ok(place) = Arc::clone(&operator.verifying).try_acquire_owned() else {
+        return Err(Problem::conflict("a verification is under way: wait for it to end"));
+    };
+    let ledger = operator.world.ledger.clone();
+    // The place goes with the work, which goes on if nobody waits for it any more.
+    let verifying = tokio::task::spawn_blocking(move || {
+        let report = ledger.verify::<account::Account>();
+        drop(place);
+        report
+    });
+    let broken = |_| {
+        let detail = "the verification broke down; the log says where";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+    };
+    let found = verifying.await.map_err(broken)??;
+    if found.is_clean() {
+        tracing::info!(events = found.events, "ledger verified");
+    } else {
+        tracing::error!(differences = found.differences_count, "ledger does not agree with itself");
+    }
+    Ok(Answer(report::verified(&found)).into_response())
+}
+
+impl Operator {
+    fn root(&self) -> Actor {
+        Actor {
+            kind: "supervisor",
+            id: "root".to_owned(),
+            status: self.system.root_status(),
+            messages_handled: None,
+            queue_length: None,
+            restarts: 0,
+            age_ms: millis(self.world.clock.mono()),
+        }
+    }
+
+    fn ledger(&self) -> Actor {
+        let stats = self.world.ledger.stats();
+        let poisoned = self.world.ledger.is_poisoned();
+        Actor {
+            kind: "ledger",
+            id: "ledger".to_owned(),
+            status: if poisoned { "poisoned" } else { "running" }.to_owned(),
+            messages_handled: Some(stats.commits),
+            queue_length: u64::try_from(stats.backlog).ok(),
+            restarts: 0,
+            age_ms: millis(self.world.clock.mono()),
+        }
+    }
+
+    fn readings(&self) -> Readings {
+        let stats = self.world.ledger.stats();
+        let (accounts, providers) = (&self.system.accounts, &self.system.providers);
+        Readings {
+            in_flight: self.world.gate.inside(),
+            accounts: accounts.living(),
+            restarts: accounts.restarts().saturating_add(providers.restarts()),
+            ledger_events: stats.sequence,
+            ledger_backlog: stats.backlog,
+            ledger_holds: stats.holds_open,
+            ledger_disk_bytes: stats.disk_bytes,
+        }
+    }
+
+    fn deployments(&self) -> Vec<DeploymentReading> {
+        let now = self.world.clock.mono();
+        let mut readings = Vec::new();
+        for provider in self.system.providers.all() {
+            readings.extend(DeploymentReading::all(provider.name(), &provider.health(), now));
+        }
+        readings
+    }
+}
+
+pub(super) fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

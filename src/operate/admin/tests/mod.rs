@@ -1,0 +1,5 @@
+//! The admin API over sockets, on a real store.
+
+mod access;
+mod accounts;
+mod whole;

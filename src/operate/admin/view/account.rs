@@ -1,0 +1,245 @@
+//! An account, its credit and its keys as JSON. Pure.
+
+use infergate_actors::account::{
+    self, AccountView, GrantKind, KeyView, LimitUsage, Limits, Remaining, Status,
+};
+use infergate_actors::id::{AccountId, GrantId, HoldId};
+use infergate_actors::money::NanoUsd;
+use serde::Serialize;
+
+use crate::operate::amount::{Amounts, wide};
+
+/// An account's live state.
+#[derive(Debug, Serialize)]
+pub(in crate::operate::admin) struct Account {
+    id: String,
+    name: String,
+    status: Status,
+    opened_at_ms: u64,
+    #[serde(flatten)]
+    sums: Amounts<7>,
+    grants: Vec<Grant>,
+    holds: Vec<Hold>,
+    keys: Vec<Key>,
+    limits: Limits,
+    buckets: Buckets,
+    events: u64,
+    digest: String,
+}
+
+/// An account in a list.
+#[derive(Debug, Serialize)]
+pub(in crate::operate::admin) struct AccountLine {
+    id: String,
+    #[serde(flatten)]
+    known: Option<Known>,
+    status: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Known {
+    name: String,
+    opened_at_ms: u64,
+    #[serde(flatten)]
+    sums: Amounts<3>,
+}
+
+/// A key without its secret.
+#[derive(Debug, Serialize)]
+pub(in crate::operate::admin) struct Key {
+    id: String,
+    name: String,
+    hint: String,
+    models: Vec<String>,
+    created_at_ms: u64,
+    expires_at_ms: Option<u64>,
+    revoked_at_ms: Option<u64>,
+    limits: Limits,
+    buckets: Buckets,
+}
+
+/// A key that was just created: the only place where its secret is ever shown.
+#[derive(Serialize)]
+pub(in crate::operate::admin) struct CreatedKey<'s> {
+    pub(in crate::operate::admin) secret: &'s str,
+    pub(in crate::operate::admin) account: String,
+    #[serde(flatten)]
+    pub(in crate::operate::admin) key: Key,
+}
+
+/// A grant that was just made.
+#[derive(Debug, Serialize)]
+pub(in crate::operate::admin) struct Granted {
+    id: Option<String>,
+    kind: GrantKind,
+    #[serde(flatten)]
+    amount: Amounts<1>,
+    expires_at_ms: Option<u64>,
+    reference: String,
+    account: Account,
+}
+
+#[derive(Debug, Serialize)]
+struct Grant {
+    id: String,
+    kind: GrantKind,
+    #[serde(flatten)]
+    amounts: Amounts<2>,
+    expires_at_ms: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Hold {
+    id: String,
+    key: String,
+    #[serde(flatten)]
+    amount: Amounts<1>,
+    at_ms: u64,
+}
+
+/// What is left under limits.
+#[derive(Debug, Serialize)]
+struct Buckets {
+    in_flight: u32,
+    requests: Option<Bucket>,
+    tokens: Option<Bucket>,
+}
+
+#[derive(Debug, Serialize)]
+struct Bucket {
+    limit: u64,
+    remaining: u64,
+    full_in_ms: u64,
+}
+
+impl Account {
+    /// Of the view its actor gave.
+    pub(in crate::operate::admin) fn of(view: &AccountView) -> Self {
+        let totals = &view.totals;
+        Self {
+            id: view.id.to_string(),
+            name: view.name.clone(),
+            status: view.status,
+            opened_at_ms: view.opened_at_ms,
+            sums: Amounts([
+                ("granted", wide(totals.granted)),
+                ("settled", wide(totals.settled)),
+                ("absorbed", wide(totals.absorbed)),
+                ("expired", wide(totals.expired)),
+                ("balance", wide(totals.remaining)),
+                ("held", wide(totals.held)),
+                ("available", wide(view.available)),
+            ]),
+            grants: view.grants.iter().map(Grant::of).collect(),
+            holds: view.holds.iter().map(|(id, hold)| Hold::of(*id, hold)).collect(),
+            keys: view.keys.iter().map(Key::of).collect(),
+            limits: view.limits,
+            buckets: Buckets::of(&view.usage),
+            events: view.events,
+            digest: view.digest.to_string(),
+        }
+    }
+}
+
+impl AccountLine {
+    /// Of the view its actor gave.
+    pub(in crate::operate::admin) fn of(view: &AccountView) -> Self {
+        let status = match view.status {
+            Status::Active => "active",
+            Status::Suspended => "suspended",
+            Status::Closed => "closed",
+        };
+        let known = Known {
+            name: view.name.clone(),
+            opened_at_ms: view.opened_at_ms,
+            sums: Amounts([
+                ("balance", wide(view.totals.remaining)),
+                ("held", wide(view.totals.held)),
+                ("available", wide(view.available)),
+            ]),
+        };
+        Self { id: view.id.to_string(), known: Some(known), status }
+    }
+
+    /// Of an account whose actor does not answer.
+    pub(in crate::operate::admin) fn unavailable(account: AccountId) -> Self {
+        Self { id: account.to_string(), known: None, status: "unavailable" }
+    }
+}
+
+impl Key {
+    /// Of the view its account's actor gave.
+    pub(in crate::operate::admin) fn of(view: &KeyView) -> Self {
+        let key = &view.key;
+        Self {
+            id: key.id.to_string(),
+            name: key.name.clone(),
+            hint: key.hint.clone(),
+            models: key.models.clone(),
+            created_at_ms: key.created_at_ms,
+            expires_at_ms: key.expires_at_ms,
+            revoked_at_ms: key.revoked_at_ms,
+            limits: key.limits,
+            buckets: Buckets::of(&view.usage),
+        }
+    }
+}
+
+impl Granted {
+    /// A grant, and the account it was made to.
+    pub(in crate::operate::admin) fn of(
+        id: Option<GrantId>,
+        (kind, amount, expires_at_ms): (GrantKind, NanoUsd, Option<u64>),
+        reference: String,
+        view: &AccountView,
+    ) -> Self {
+        Self {
+            id: id.map(|id| id.to_string()),
+            kind,
+            amount: Amounts::one(amount),
+            expires_at_ms,
+            reference,
+            account: Account::of(view),
+        }
+    }
+}
+
+impl Grant {
+    fn of(grant: &account::Grant) -> Self {
+        Self {
+            id: grant.id.to_string(),
+            kind: grant.kind,
+            amounts: Amounts([
+                ("amount", wide(grant.amount)),
+                ("remaining", wide(grant.remaining)),
+            ]),
+            expires_at_ms: grant.expires_at_ms,
+        }
+    }
+}
+
+impl Hold {
+    fn of(id: HoldId, hold: &account::Hold) -> Self {
+        Self {
+            id: id.to_string(),
+            key: hold.key.to_string(),
+            amount: Amounts::one(hold.amount),
+            at_ms: hold.at_ms,
+        }
+    }
+}
+
+impl Buckets {
+    fn of(usage: &LimitUsage) -> Self {
+        let bucket = |left: Remaining| Bucket {
+            limit: left.limit,
+            remaining: left.remaining,
+            full_in_ms: u64::try_from(left.reset.as_millis()).unwrap_or(u64::MAX),
+        };
+        Self {
+            in_flight: usage.in_flight,
+            requests: usage.rate.requests.map(bucket),
+            tokens: usage.rate.tokens.map(bucket),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The journal as JSON: events in the form the ledger's own types have, with ids as texts and a key
+//! without its hash. Amounts are whole numbers of nano-dollars. Pure.
+
+use infergate_actors::account::{self, Event, GrantKind, Limits, Settlement, Status, UsageRecord};
+use infergate_actors::id::GrantId;
+use infergate_actors::ledger::JournalEntry;
+use infergate_actors::money::{Markup, NanoUsd, Rates, Usage};
+use serde::Serialize;
+
+/// A page of an account's journal.
+#[derive(Debug, Serialize)]
+pub(in crate::operate::admin) struct Journal<'e> {
+    pub(in crate::operate::admin) events: Vec<JournalLine<'e>>,
+    /// The number to go on behind.
+    pub(in crate::operate::admin) next: Option<u64>,
+}
+
+/// One event and its place.
+#[derive(Debug, Serialize)]
+pub(in crate::operate::admin) struct JournalLine<'e> {
+    number: u64,
+    sequence: u64,
+    at_ms: u64,
+    previous: String,
+    digest: String,
+    event: JournalEvent<'e>,
+}
+
+/// One event. Other than [`Event`], it can be shown.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum JournalEvent<'e> {
+    Opened {
+        name: &'e str,
+    },
+    StatusChanged {
+        status: Status,
+        reason: &'e str,
+    },
+    LimitsChanged {
+        limits: Limits,
+    },
+    KeyCreated {
+        key: NewKey<'e>,
+    },
+    KeyRevoked {
+        key: String,
+        reason: &'e str,
+    },
+    Granted {
+        grant: String,
+        kind: GrantKind,
+        amount: NanoUsd,
+        expires_at_ms: Option<u64>,
+        reference: &'e str,
+    },
+    Expired {
+        grant: String,
+        amount: NanoUsd,
+    },
+    Held {
+        hold: String,
+        key: String,
+        amount: NanoUsd,
+    },
+    Extended {
+        hold: String,
+        amount: NanoUsd,
+    },
+    Settled(Box<Bill<'e>>),
+    Voided {
+        hold: String,
+        end: account::End,
+    },
+}
+
+/// A key as it was created.
+#[derive(Debug, Serialize)]
+pub(crate) struct NewKey<'e> {
+    id: String,
+    hint: &'e str,
+    name: &'e str,
+    models: &'e [String],
+    expires_at_ms: Option<u64>,
+    limits: Limits,
+}
+
+/// A settlement.
+#[derive(Debug, Serialize)]
+pub(crate) struct Bill<'e> {
+    hold: String,
+    key: String,
+    usage: Usage,
+    estimated: bool,
+    rates: Rates,
+    markup: Markup,
+    cost: NanoUsd,
+    charged: NanoUsd,
+    absorbed: NanoUsd,
+    draws: Vec<Draw>,
+    end: account::End,
+    record: &'e UsageRecord,
+}
+
+#[derive(Debug, Serialize)]
+struct Draw {
+    grant: String,
+    amount: NanoUsd,
+}
+
+impl<'e> JournalLine<'e> {
+    /// Of an entry of the ledger.
+    pub(in crate::operate::admin) fn of(entry: &'e JournalEntry) -> Self {
+        let record = &entry.record;
+        Self {
+            number: record.number,
+            sequence: entry.sequence,
+            at_ms: record.at_ms,
+            previous: record.previous.to_string(),
+            digest: entry.digest.to_string(),
+            event: JournalEvent::of(&record.event),
+        }
+    }
+}
+
+impl<'e> JournalEvent<'e> {
+    /// What may be shown of an event.
+    pub(crate) fn of(event: &'e Event) -> Self {
+        match event {
+            Event::Opened { name } => Self::Opened { name },
+            Event::StatusChanged { status, reason } => {
+                Self::StatusChanged { status: *status, reason }
+            }
+            Event::LimitsChanged { limits } => Self::LimitsChanged { limits: *limits },
+            Event::KeyCreated { key } => Self::KeyCreated { key: NewKey::of(key) },
+            Event::KeyRevoked { key, reason } => Self::KeyRevoked { key: key.to_string(), reason },
+            Event::Granted { grant, kind, amount, expires_at_ms, reference } => Self::Granted {
+                grant: grant.to_string(),
+                kind: *kind,
+                amount: *amount,
+                expires_at_ms: *expires_at_ms,
+                reference,
+            },
+            Event::Expired { grant, amount } => {
+                Self::Expired { grant: grant.to_string(), amount: *amount }
+            }
+            Event::Held { hold, key, amount } => {
+                Self::Held { hold: hold.to_string(), key: key.to_string(), amount: *amount }
+            }
+            Event::Extended { hold, amount } => {
+                Self::Extended { hold: hold.to_string(), amount: *amount }
+            }
+            Event::Settled(settlement) => Self::Settled(Box::new(Bill::of(settlement))),
+            Event::Voided { hold, end } => Self::Voided { hold: hold.to_string(), end: *end },
+        }
+    }
+
+    /// Its name in JSON.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Opened { .. } => "opened",
+            Self::StatusChanged { .. } => "status_changed",
+            Self::LimitsChanged { .. } => "limits_changed",
+            Self::KeyCreated { .. } => "key_created",
+            Self::KeyRevoked { .. } => "key_revoked",
+            Self::Granted { .. } => "granted",
+            Self::Expired { .. } => "expired",
+            Self::Held { .. } => "held",
+            Self::Extended { .. } => "extended",
+            Self::Settled(_) => "settled",
+            Self::Voided { .. } => "voided",
+        }
+    }
+}
+
+impl<'e> NewKey<'e> {
+    fn of(key: &'e account::Key) -> Self {
+        Self {
+            id: key.id.to_string(),
+            hint: &key.hint,
+            name: &key.name,
+            models: &key.models,
+            expires_at_ms: key.expires_at_ms,
+            limits: key.limits,
+        }
+    }
+}
+
+impl<'e> Bill<'e> {
+    fn of(settlement: &'e Settlement) -> Self {
+        let draw = |grant: GrantId, amount| Draw { grant: grant.to_string(), amount };
+        Self {
+            hold: settlement.hold.to_string(),
+            key: settlement.key.to_string(),
+            usage: settlement.usage,
+            estimated: settlement.estimated,
+            rates: settlement.rates,
+            markup: settlement.markup,
+            cost: settlement.cost,
+            charged: settlement.charged,
+            absorbed: settlement.absorbed,
+            draws: settlement.draws.iter().map(|each| draw(each.grant, each.amount)).collect(),
+            end: settlement.end,
+            record: &settlement.record,
+        }
+    }
+}

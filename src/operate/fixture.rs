@@ -1,0 +1,204 @@
+//! A gateway for tests: a real store, the simulated provider, both ports on sockets.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, header};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use infergate_actors::account::AccountOptions;
+use infergate_actors::clock::Clock;
+use infergate_actors::ledger::{Durability, Ledger, LedgerOptions};
+use infergate_actors::supervisor::System;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use super::admin::{self, Operator};
+use super::metrics::Metrics;
+use crate::accept::{self, ConnectionTimeouts};
+use crate::auth;
+use crate::catalog::Catalog;
+use crate::config::Config;
+use crate::exchange::{World, WorldParts};
+use crate::front::{BodyLimits, Front};
+
+pub(crate) const TOKEN: &str = "ig-admin-of-the-tests";
+
+/// One model at the provider inside the process.
+const CONFIG: &str = r#"
+[[providers]]
+name = "simulated"
+kind = "simulated"
+token_delay = "0ms"
+[[models]]
+name = "small"
+context_tokens = 8000
+output_tokens_max = 1000
+price = { input = "1", output = "2" }
+route = { tiers = [[{ provider = "simulated" }]] }
+"#;
+
+pub(crate) struct Gateway {
+    pub(crate) directory: TempDir,
+    pub(crate) world: Arc<World>,
+    pub(crate) admin: SocketAddr,
+    pub(crate) data: SocketAddr,
+    /// The ports close when it is dropped.
+    _stop: watch::Sender<bool>,
+}
+
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Gateway {
+    pub(crate) async fn start() -> Self {
+        let directory = TempDir::new().unwrap();
+        let clock = Clock::real();
+        let options = LedgerOptions::new(directory.path().join("data"));
+        let (ledger, _) = Ledger::open(options, clock.clone()).unwrap();
+        let accounts =
+            AccountOptions { snapshot_every_events: 1_000, idle: Duration::from_mins(5) };
+        let system = System::start(ledger.clone(), clock.clone(), accounts).await.unwrap();
+        let config = Config::parse("test.toml", CONFIG, &|_| None).unwrap();
+        let catalog = Catalog::build(&config, &system.providers, &clock).await.unwrap();
+        let world = Arc::new(World::new(WorldParts {
+            accounts: system.accounts.clone(),
+            ledger,
+            catalog,
+            in_flight_max: 100,
+            node: 0,
+            clock: clock.clone(),
+            metrics: Metrics::new().unwrap(),
+            durability: Durability::Process,
+        }));
+        let (stop, stopped) = watch::channel(false);
+        let (listener, admin) = listen().await;
+        let operator = Arc::new(Operator::new(Arc::clone(&world), system, auth::hash(TOKEN)));
+        let router = admin::router(operator);
+        tokio::spawn(admin::serve(listener, router, clock.clone(), stopped.clone()));
+        let (listener, data) = listen().await;
+        let options = accept::Options {
+            head_bytes_max: 16 * 1024,
+            timeouts: ConnectionTimeouts {
+                head: Duration::from_secs(10),
+                idle: Duration::from_secs(10),
+            },
+            streams_max: 10,
+            tls: None,
+            clock,
+        };
+        let limits = BodyLimits { bytes_max: 1 << 20, timeout: Duration::from_secs(10) };
+        let front = Front::new(Arc::clone(&world), limits);
+        tokio::spawn(accept::serve(listener, options, front, stopped, Duration::ZERO));
+        Self { directory, world, admin, data, _stop: stop }
+    }
+
+    /// Asks the admin port, with the token.
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Reply {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {TOKEN}"));
+        let request = match body {
+            Some(body) => request.header(header::CONTENT_TYPE, "application/json").body(json(body)),
+            None => request.body(Full::default()),
+        };
+        send(self.admin, request.unwrap()).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let reply = self.ask(Method::GET, path, None).await;
+        assert_eq!(reply.status, 200, "{path}: {:?}", reply.body);
+        reply.json()
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value, status: u16) -> Value {
+        let reply = self.ask(Method::POST, path, Some(body)).await;
+        assert_eq!(reply.status, status, "{path}: {:?}", reply.body);
+        reply.json()
+    }
+
+    /// Opens an account; its id.
+    pub(crate) async fn account(&self, name: &str) -> String {
+        let new = serde_json::json!({ "name": name });
+        text(&self.post("/admin/v1/accounts", &new, 201).await["id"])
+    }
+
+    /// Asks the data port for a chat completion; the status.
+    pub(crate) async fn chat(&self, key: &str) -> u16 {
+        let body = serde_json::json!({
+            "model": "small", "max_tokens": 20, "messages": [{ "role": "user", "content": "hello" }],
+        });
+        let request = Request::post("/v1/chat/completions")
+            .header(header::AUTHORIZATION, format!("Bearer {key}"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(json(&body));
+        send(self.data, request.unwrap()).await.status
+    }
+
+    /// What a machine that loses power now would find: a copy of the data directory.
+    pub(crate) fn copy_of_data(&self) -> TempDir {
+        let copy = TempDir::new().unwrap();
+        copy_folder(&self.directory.path().join("data"), copy.path());
+        copy
+    }
+}
+
+impl Reply {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+pub(crate) async fn send(to: SocketAddr, mut request: Request<Full<Bytes>>) -> Reply {
+    let stream = TcpStream::connect(to).await.unwrap();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let host = to.to_string().parse().unwrap();
+    request.headers_mut().insert(header::HOST, host);
+    let (parts, body) = sender.send_request(request).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Reply { status: parts.status.as_u16(), headers: parts.headers, body }
+}
+
+pub(crate) fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
+}
+
+fn json(value: &Value) -> Full<Bytes> {
+    Full::from(value.to_string())
+}
+
+async fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}

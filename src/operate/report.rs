@@ -1,0 +1,111 @@
+//! What was found in a ledger, for programs. Pure.
+
+use infergate_actors::ledger::{ExportReport, Head, RepairReport, Totals, VerifyReport};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::admin::view::JournalEvent;
+use super::amount::Amounts;
+
+/// A verification.
+#[derive(Debug, Serialize)]
+struct Verified<'r> {
+    ok: bool,
+    events: u64,
+    accounts: u64,
+    snapshots: u64,
+    settlements: u64,
+    head: Value,
+    totals: Amounts<6>,
+    differences_count: u64,
+    differences: Vec<Difference<'r>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Difference<'r> {
+    account: Option<String>,
+    sequence: Option<u64>,
+    what: &'r str,
+}
+
+/// A verification; `differences` are the first hundred.
+pub fn verified(report: &VerifyReport) -> impl Serialize {
+    let differences = report.differences.iter().map(|difference| Difference {
+        account: difference.account.map(|account| account.to_string()),
+        sequence: difference.sequence,
+        what: &difference.what,
+    });
+    Verified {
+        ok: report.is_clean(),
+        events: report.events,
+        accounts: report.accounts,
+        snapshots: report.snapshots,
+        settlements: report.settlements,
+        head: head(report.head),
+        totals: totals(&report.totals),
+        differences_count: report.differences_count,
+        differences: differences.collect(),
+    }
+}
+
+/// A repair; `legible` are events that can be read and are not in the new ledger.
+pub fn repaired(report: &RepairReport) -> impl Serialize {
+    #[derive(Serialize)]
+    struct Legible<'r> {
+        sequence: u64,
+        account: String,
+        number: u64,
+        at_ms: u64,
+        event: JournalEvent<'r>,
+    }
+    #[derive(Serialize)]
+    struct Repaired<'r> {
+        ok: bool,
+        head: Value,
+        dropped: Value,
+        legible: Vec<Legible<'r>>,
+        providers: usize,
+        notes: &'r [String],
+    }
+    let legible = report.legible.iter().map(|(sequence, record)| Legible {
+        sequence: *sequence,
+        account: record.account.to_string(),
+        number: record.number,
+        at_ms: record.at_ms,
+        event: JournalEvent::of(&record.event),
+    });
+    let dropped = |(first, last)| json!({ "first": first, "last": last });
+    Repaired {
+        ok: report.dropped.is_none(),
+        head: head(report.head),
+        dropped: report.dropped.map_or(Value::Null, dropped),
+        legible: legible.collect(),
+        providers: report.providers,
+        notes: &report.notes,
+    }
+}
+
+/// An export or import.
+pub fn carried(report: &ExportReport) -> impl Serialize {
+    json!({
+        "ok": true,
+        "events": report.events,
+        "providers": report.providers,
+        "head": head(report.head),
+    })
+}
+
+fn head(head: Head) -> Value {
+    json!({ "sequence": head.sequence, "chain": head.chain.to_string() })
+}
+
+fn totals(totals: &Totals) -> Amounts<6> {
+    Amounts([
+        ("granted", totals.granted),
+        ("settled", totals.settled),
+        ("absorbed", totals.absorbed),
+        ("expired", totals.expired),
+        ("balance", totals.balance),
+        ("held", totals.held),
+    ])
+}
