@@ -99,7 +99,7 @@ impl Gateway {
         };
         let limits = BodyLimits { bytes_max: 1 << 20, timeout: Duration::from_secs(10) };
         let front = Front::new(Arc::clone(&world), limits);
-        tokio::spawn(accept::serve(listener, options, front, stopped, Duration::ZERO));
+        tokio::spawn(accept::serve(listener, options, front, stopped, Duration::ZERO, || {}));
         Self { directory, world, admin, data, _stop: stop }
     }
 

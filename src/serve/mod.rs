@@ -159,6 +159,7 @@ impl Gateway {
         let admin = tokio::spawn(admin::serve(
             self.operator,
             admin::router(Arc::new(operator)),
+            self.world.clock.clone(),
             stopped.clone(),
         ));
 

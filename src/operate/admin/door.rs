@@ -45,7 +45,7 @@ pub async fn serve(
         tls: None,
         clock,
     };
-    accept::serve(listener, options, Door(router), stop, GRACE).await;
+    accept::serve(listener, options, Door(router), stop, GRACE, || {}).await;
 }
 
 /// Lets every request for anything but health and metrics in only with the token.

@@ -46,7 +46,9 @@ pub(super) async fn ready(
 
 pub(super) async fn metrics(State(operator): State<Arc<Operator>>) -> impl IntoResponse {
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (kind, operator.world.metrics.render(operator.readings(), &operator.deployments()))
+    let disk = operator.world.accounts.read(|ledger| Ok(ledger.disk_bytes().1)).await;
+    let readings = operator.readings(disk.unwrap_or(0));
+    (kind, operator.world.metrics.render(readings, &operator.deployments()))
 }
 
 /// The root, the ledger and the providers, then the living accounts, page by page.
@@ -137,7 +139,7 @@ impl Operator {
         }
     }
 
-    fn readings(&self) -> Readings {
+    fn readings(&self, ledger_disk_bytes: u64) -> Readings {
         let stats = self.world.ledger.stats();
         let (accounts, providers) = (&self.system.accounts, &self.system.providers);
         Readings {
@@ -147,7 +149,7 @@ impl Operator {
             ledger_events: stats.sequence,
             ledger_backlog: stats.backlog,
             ledger_holds: stats.holds_open,
-            ledger_disk_bytes: stats.disk_bytes,
+            ledger_disk_bytes,
         }
     }
 
