@@ -41,6 +41,7 @@ pub use meant::{
 };
 pub use reload::{Change, NotReloadable, Step, diff};
 pub use secret::Secret;
+pub(crate) use unit::duration;
 
 use tree::{Log, Section, Spot};
 

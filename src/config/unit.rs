@@ -9,7 +9,7 @@ const SIZE_UNITS: [(&str, u64); 4] =
 
 /// Reads a whole number and one of `ms`, `s`, `m`, `h`, `d`; `None` if it is anything else or does
 /// not fit.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     measure(text, &DURATION_UNITS).map(Duration::from_millis)
 }
 

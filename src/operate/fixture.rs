@@ -31,12 +31,19 @@ use crate::front::{BodyLimits, Front};
 
 pub(crate) const TOKEN: &str = "ig-admin-of-the-tests";
 
-/// One model at the provider inside the process.
+pub(crate) const CREDENTIAL: &str = "sk-of-the-tests";
+
+/// One model at the provider inside the process, and a provider with a credential.
 const CONFIG: &str = r#"
 [[providers]]
 name = "simulated"
 kind = "simulated"
 token_delay = "0ms"
+[[providers]]
+name = "real"
+kind = "openai"
+base_url = "http://127.0.0.1:9"
+credentials = ["sk-of-the-tests"]
 [[models]]
 name = "small"
 context_tokens = 8000
@@ -48,6 +55,7 @@ route = { tiers = [[{ provider = "simulated" }]] }
 pub(crate) struct Gateway {
     pub(crate) directory: TempDir,
     pub(crate) world: Arc<World>,
+    pub(crate) operator: Arc<Operator>,
     pub(crate) admin: SocketAddr,
     pub(crate) data: SocketAddr,
     /// The ports close when it is dropped.
@@ -84,7 +92,7 @@ impl Gateway {
         let (stop, stopped) = watch::channel(false);
         let (listener, admin) = listen().await;
         let operator = Arc::new(Operator::new(Arc::clone(&world), system, auth::hash(TOKEN)));
-        let router = admin::router(operator);
+        let router = admin::router(Arc::clone(&operator));
         tokio::spawn(admin::serve(listener, router, clock.clone(), stopped.clone()));
         let (listener, data) = listen().await;
         let options = accept::Options {
@@ -100,7 +108,7 @@ impl Gateway {
         let limits = BodyLimits { bytes_max: 1 << 20, timeout: Duration::from_secs(10) };
         let front = Front::new(Arc::clone(&world), limits);
         tokio::spawn(accept::serve(listener, options, front, stopped, Duration::ZERO, || {}));
-        Self { directory, world, admin, data, _stop: stop }
+        Self { directory, world, operator, admin, data, _stop: stop }
     }
 
     /// Asks the admin port, with the token.

@@ -36,16 +36,20 @@ pub(super) struct Change {
     limits: LimitsChange,
 }
 
-/// New limits: an absent one stays, `null` removes it.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 struct LimitsChange {
-    #[serde(default, deserialize_with = "present")]
-    requests_per_minute: Option<Option<u32>>,
-    #[serde(default, deserialize_with = "present")]
-    tokens_per_minute: Option<Option<u64>>,
-    #[serde(default, deserialize_with = "present")]
-    in_flight: Option<Option<u32>>,
+    requests_per_minute: Setting<u32>,
+    tokens_per_minute: Setting<u64>,
+    in_flight: Setting<u32>,
+}
+
+/// A new limit: an absent one stays, `null` removes it.
+#[derive(Clone, Copy, Default)]
+enum Setting<T> {
+    #[default]
+    Kept,
+    Set(Option<T>),
 }
 
 #[derive(Deserialize)]
@@ -183,10 +187,25 @@ async fn set_status(
 impl LimitsChange {
     fn over(self, before: Limits) -> Limits {
         Limits {
-            requests_per_minute: self.requests_per_minute.unwrap_or(before.requests_per_minute),
-            tokens_per_minute: self.tokens_per_minute.unwrap_or(before.tokens_per_minute),
-            in_flight: self.in_flight.unwrap_or(before.in_flight),
+            requests_per_minute: self.requests_per_minute.over(before.requests_per_minute),
+            tokens_per_minute: self.tokens_per_minute.over(before.tokens_per_minute),
+            in_flight: self.in_flight.over(before.in_flight),
         }
+    }
+}
+
+impl<T> Setting<T> {
+    fn over(self, before: Option<T>) -> Option<T> {
+        match self {
+            Self::Kept => before,
+            Self::Set(limit) => limit,
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Setting<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::deserialize(deserializer).map(Self::Set)
     }
 }
 
@@ -201,11 +220,4 @@ pub(super) fn page_limit(
         Some(limit) if (1..=most).contains(&limit) => Ok(limit),
         Some(_) => Err(Problem::bad_request(format!("`limit` must be 1 to {most}"))),
     }
-}
-
-/// Tells a field that is `null` from one that is not there.
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }

@@ -86,8 +86,8 @@ impl Operator {
 
 /// All routes of the admin port.
 pub fn router(operator: Arc<Operator>) -> Router {
-    let account = "/admin/v1/accounts/{account}";
-    let path = |rest: &str| format!("{account}{rest}");
+    let account = |rest: &str| format!("/admin/v1/accounts/{{account}}{rest}");
+    let provider = |rest: &str| format!("/admin/v1/providers/{{provider}}{rest}");
     Router::new()
         .route("/healthz", get(system::healthy))
         .route("/readyz", get(system::ready))
@@ -96,18 +96,19 @@ pub fn router(operator: Arc<Operator>) -> Router {
         .route("/admin/v1/snapshot", post(system::snapshot))
         .route("/admin/v1/ledger/verify", post(system::verify))
         .route("/admin/v1/providers", get(providers::list))
-        .route("/admin/v1/providers/{provider}", get(providers::show))
-        .route("/admin/v1/providers/{provider}/open", post(providers::open))
-        .route("/admin/v1/providers/{provider}/close", post(providers::close))
-        .route("/admin/v1/providers/{provider}/drain", post(providers::drain))
+        .route(&provider(""), get(providers::show))
+        .route(&provider("/open"), post(providers::open))
+        .route(&provider("/close"), post(providers::close))
+        .route(&provider("/drain"), post(providers::drain))
+        .route(&provider("/credentials/{fingerprint}/enable"), post(providers::enable))
         .route("/admin/v1/accounts", get(accounts::list).post(accounts::create))
-        .route(account, get(accounts::show).patch(accounts::change))
-        .route(&path("/journal"), get(accounts::journal))
-        .route(&path("/suspend"), post(accounts::suspend))
-        .route(&path("/reinstate"), post(accounts::reinstate))
-        .route(&path("/grants"), post(credit::grant))
-        .route(&path("/keys"), post(keys::create))
-        .route(&path("/keys/{key}"), delete(keys::revoke))
+        .route(&account(""), get(accounts::show).patch(accounts::change))
+        .route(&account("/journal"), get(accounts::journal))
+        .route(&account("/suspend"), post(accounts::suspend))
+        .route(&account("/reinstate"), post(accounts::reinstate))
+        .route(&account("/grants"), post(credit::grant))
+        .route(&account("/keys"), post(keys::create))
+        .route(&account("/keys/{key}"), delete(keys::revoke))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&operator), door::check_token))

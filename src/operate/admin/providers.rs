@@ -1,4 +1,4 @@
-//! Providers: looked at, opened, closed, drained.
+//! Providers: looked at, opened, closed, drained, their credentials enabled.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use axum::response::IntoResponse;
 use infergate_actors::provider::{Mode, ProviderHandle, ProviderView};
 use serde_json::{Value, json};
 
-use super::request::ProviderOf;
+use super::request::{CredentialOf, ProviderOf};
 use super::{Operator, Problem};
 
 pub(super) async fn list(State(operator): State<Arc<Operator>>) -> impl IntoResponse {
@@ -43,6 +43,15 @@ pub(super) async fn drain(
     ProviderOf(provider): ProviderOf,
 ) -> Result<Answer<ProviderView>, Problem> {
     set_mode(provider, Mode::Draining).await
+}
+
+/// Makes a credential usable again that the provider had rejected.
+pub(super) async fn enable(
+    CredentialOf(provider, fingerprint): CredentialOf,
+) -> Result<Answer<ProviderView>, Problem> {
+    provider.enable_credential(fingerprint).await?;
+    tracing::info!(provider = %provider.name(), %fingerprint, "credential enabled");
+    Ok(Answer(provider.inspect().await?))
 }
 
 async fn set_mode(provider: ProviderHandle, mode: Mode) -> Result<Answer<ProviderView>, Problem> {

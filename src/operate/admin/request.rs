@@ -11,7 +11,7 @@ use http::request::Parts;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use infergate_actors::id::{AccountId, KeyId};
-use infergate_actors::provider::ProviderHandle;
+use infergate_actors::provider::{Fingerprint, ProviderHandle};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
@@ -37,6 +37,9 @@ pub(super) struct KeyOf(pub(super) AccountId, pub(super) KeyId);
 
 /// The provider that the path names.
 pub(super) struct ProviderOf(pub(super) ProviderHandle);
+
+/// The provider that the path names, and the fingerprint of one of its credentials.
+pub(super) struct CredentialOf(pub(super) ProviderHandle, pub(super) Fingerprint);
 
 impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Problem;
@@ -100,6 +103,19 @@ impl FromRequestParts<Arc<Operator>> for ProviderOf {
         let provider = operator.system.providers.get(&name);
         let unknown = || Problem::not_found(format!("no provider `{name}` is configured and on"));
         provider.map(Self).ok_or_else(unknown)
+    }
+}
+
+impl FromRequestParts<Arc<Operator>> for CredentialOf {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        operator: &Arc<Operator>,
+    ) -> Result<Self, Problem> {
+        let ProviderOf(provider) = ProviderOf::from_request_parts(parts, operator).await?;
+        let params = params(parts).await?;
+        Ok(Self(provider, named(&params, "fingerprint")?))
     }
 }
 

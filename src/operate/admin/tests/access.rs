@@ -63,19 +63,33 @@ async fn whoever_tries_tokens_is_slowed_down_and_the_right_token_is_not() {
     gateway.get("/admin/v1/actors").await;
 }
 
+/// A method, a path, a body, and the status and a part of the detail that they are answered with.
+type Problem<'p> = (&'p str, &'p str, &'p str, u16, &'p str);
+
+async fn assert_problems(gateway: &Gateway, problems: &[Problem<'_>]) {
+    for (method, path, body, status, detail) in problems {
+        let request = Request::builder()
+            .method(*method)
+            .uri(*path)
+            .header("authorization", format!("Bearer {TOKEN}"))
+            .header("content-type", "application/json; charset=utf-8");
+        let reply = raw(gateway, request, body).await;
+        assert_problem(&reply, *status, detail);
+        if *status == 405 {
+            assert_ne!(reply.header("allow"), "", "{method} {path}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_wrong_with_a_request_is_said_as_a_problem() {
     let gateway = Gateway::start().await;
-    let id = gateway.account("one").await;
-    let account = format!("/admin/v1/accounts/{id}");
-    let of = |rest: &str| format!("{account}{rest}");
-    let (none, grants, keys) =
-        ("/admin/v1/accounts/acct_00000000000000ff", of("/grants"), of("/keys"));
-    let grant = |rest: &str| format!(r#"{{"kind":"paid","reference":"r"{rest}}}"#);
-    let key = |rest: &str| format!(r#"{{"name":"k"{rest}}}"#);
     let accounts = "/admin/v1/accounts";
+    let account = &format!("{accounts}/{}", gateway.account("one").await);
+    let none = "/admin/v1/accounts/acct_00000000000000ff";
+    let journal = |query: &str| format!("{account}/journal?{query}");
     let long = format!(r#"{{"name":"{}"}}"#, "x".repeat(257));
-    for (method, path, body, status, detail) in [
+    let problems: [Problem<'_>; 24] = [
         ("GET", "/admin/v1/nothing", "", 404, "/admin/v1/nothing"),
         ("DELETE", accounts, "", 405, "DELETE"),
         ("GET", "/admin/v1/snapshot", "", 405, "GET"),
@@ -91,23 +105,31 @@ async fn what_is_wrong_with_a_request_is_said_as_a_problem() {
         ("GET", "/admin/v1/accounts/%ff", "", 400, "UTF-8"),
         ("GET", none, "", 404, "does not exist"),
         ("GET", &format!("{none}/journal"), "", 404, "does not exist"),
-        ("POST", &format!("{none}/keys"), &key(""), 404, "does not exist"),
+        ("POST", &format!("{none}/keys"), r#"{"name":"k"}"#, 404, "does not exist"),
         ("POST", &format!("{none}/suspend"), r#"{"reason":"r"}"#, 404, "does not exist"),
         ("PATCH", none, r#"{"limits":{}}"#, 404, "does not exist"),
-        ("PATCH", &account, r#"{"limits":{"speed":1}}"#, 422, "unknown field `speed`"),
+        ("PATCH", account, r#"{"limits":{"speed":1}}"#, 422, "unknown field `speed`"),
         ("GET", "/admin/v1/accounts?limit=101", "", 400, "1 to 100"),
         ("GET", "/admin/v1/accounts?after=x", "", 400, "`x` is not an id"),
         ("GET", "/admin/v1/accounts?page=1", "", 400, "unknown field `page`"),
         ("GET", "/admin/v1/actors?after=x", "", 400, "`x` is not an id"),
-        ("GET", &of("/journal?limit=0"), "", 400, "1 to 1000"),
+        ("GET", &journal("limit=0"), "", 400, "1 to 1000"),
+    ];
+    assert_problems(&gateway, &problems).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_with_an_order_is_said_as_a_problem() {
+    let gateway = Gateway::start().await;
+    let id = gateway.account("one").await;
+    let of = |rest: &str| format!("/admin/v1/accounts/{id}{rest}");
+    let (grants, keys) = (of("/grants"), of("/keys"));
+    let grant = |rest: &str| format!(r#"{{"kind":"paid","reference":"r"{rest}}}"#);
+    let twice = grant(r#","amount_usd":"1","amount_nano_usd":1"#);
+    let key = |rest: &str| format!(r#"{{"name":"k"{rest}}}"#);
+    let problems: [Problem<'_>; 19] = [
         ("POST", &grants, &grant(""), 422, "exactly one of"),
-        (
-            "POST",
-            &grants,
-            &grant(r#","amount_usd":"1","amount_nano_usd":1"#),
-            422,
-            "exactly one of",
-        ),
+        ("POST", &grants, &twice, 422, "exactly one of"),
         ("POST", &grants, &grant(r#","amount_usd":"1e3""#), 422, "not a decimal number"),
         ("POST", &grants, &grant(r#","amount_usd":1"#), 422, "invalid type"),
         ("POST", &grants, &grant(r#","amount_nano_usd":0"#), 422, "above zero"),
@@ -123,18 +145,10 @@ async fn what_is_wrong_with_a_request_is_said_as_a_problem() {
         ("GET", "/admin/v1/providers/nobody", "", 404, "`nobody`"),
         ("POST", "/admin/v1/providers/nobody/close", "", 404, "`nobody`"),
         ("POST", "/admin/v1/providers/simulated/stop", "", 404, "nothing at"),
-    ] {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("authorization", format!("Bearer {TOKEN}"))
-            .header("content-type", "application/json; charset=utf-8");
-        let reply = raw(&gateway, request, body).await;
-        assert_problem(&reply, status, detail);
-        if status == 405 {
-            assert_ne!(reply.header("allow"), "", "{method} {path}");
-        }
-    }
+        ("POST", "/admin/v1/providers/real/credentials/x/enable", "", 400, "fingerprint"),
+        ("POST", "/admin/v1/providers/real/credentials/00000000/enable", "", 404, "no such"),
+    ];
+    assert_problems(&gateway, &problems).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,7 +6,7 @@ use infergate_actors::ledger::{Ledger, LedgerOptions};
 use serde_json::{Value, json};
 
 use crate::auth;
-use crate::operate::fixture::{Gateway, text};
+use crate::operate::fixture::{CREDENTIAL, Gateway, TOKEN, text};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_account_is_opened_limited_suspended_and_reinstated() {
@@ -84,7 +84,7 @@ async fn lists_are_read_page_by_page() {
     let page = gateway.get("/admin/v1/actors?limit=2").await;
     let kinds: Vec<String> =
         page["actors"].as_array().unwrap().iter().map(|actor| text(&actor["kind"])).collect();
-    assert_eq!(kinds, ["supervisor", "ledger", "provider", "account", "account"]);
+    assert_eq!(kinds, ["supervisor", "ledger", "provider", "provider", "account", "account"]);
     assert_eq!(page["next"], *opened[1]);
     let rest = gateway.get(&format!("/admin/v1/actors?limit=2&after={}", opened[1])).await;
     assert_eq!(rest["actors"][0]["id"], *opened[2]);
@@ -159,23 +159,26 @@ async fn a_key_works_until_it_is_revoked_and_its_secret_is_shown_once() {
 /// Reads everything there is to read and looks for what must not be there.
 async fn assert_nothing_secret(gateway: &Gateway, account: &str, secrets: &[&str]) {
     let account = format!("/admin/v1/accounts/{account}");
+    let secrets = [secrets, &[TOKEN, CREDENTIAL]].concat();
     for path in [
         "/metrics",
         "/admin/v1/actors",
         "/admin/v1/accounts",
         "/admin/v1/providers",
-        "/admin/v1/providers/simulated",
+        "/admin/v1/providers/real",
         &account,
         &format!("{account}/journal"),
     ] {
         let reply = gateway.ask(Method::GET, path, None).await;
         assert_eq!(reply.status, 200, "{path}");
         let body = String::from_utf8(reply.body.to_vec()).unwrap();
-        for secret in secrets {
+        for secret in &secrets {
             let hash = auth::hash(secret).0;
-            let hexadecimal: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-            let numbers = format!("{},{},{},{}", hash[0], hash[1], hash[2], hash[3]);
-            for hidden in [*secret, &hexadecimal[..16], &numbers] {
+            let [first, second, third, fourth, ..] = hash;
+            // More of it than a credential's fingerprint has, which is shown.
+            let hexadecimal = format!("{:016x}", u64::from_be_bytes(*hash.first_chunk().unwrap()));
+            let numbers = format!("{first},{second},{third},{fourth}");
+            for hidden in [*secret, &hexadecimal, &numbers] {
                 assert!(!body.contains(hidden), "{path} shows {hidden}");
             }
         }

@@ -23,7 +23,7 @@ async fn what_was_charged_adds_up_and_the_ledger_verifies() {
         assert_eq!(gateway.chat(&key).await, 200);
     }
     let snapshots = gateway.post("/admin/v1/snapshot", &json!({}), 200).await;
-    assert_eq!(snapshots, json!({ "accounts": 1, "providers": 1 }));
+    assert_eq!(snapshots, json!({ "accounts": 1, "providers": 2 }));
     let verified = gateway.post("/admin/v1/ledger/verify", &json!({}), 200).await;
     assert_eq!(verified["ok"], true, "{verified}");
     assert_eq!((&verified["settlements"], &verified["snapshots"]), (&json!(3), &json!(1)));
@@ -69,7 +69,8 @@ async fn a_provider_is_closed_drained_and_opened() {
     let shown = gateway.get(provider).await;
     assert_eq!((&shown["mode"], &shown["in_flight"]), (&json!("open"), &json!(0)));
     assert_eq!(shown["deployments"][0]["breaker"]["state"], "passing");
-    assert_eq!(gateway.get("/admin/v1/providers").await["providers"], json!([shown]));
+    let all = gateway.get("/admin/v1/providers").await;
+    assert_eq!((&all["providers"][0]["name"], &all["providers"][1]), (&json!("real"), &shown));
     for (order, mode, status) in
         [("close", "closed", 503), ("drain", "draining", 503), ("open", "open", 200)]
     {
@@ -78,6 +79,27 @@ async fn a_provider_is_closed_drained_and_opened() {
         let chat = gateway.chat(&key).await;
         assert_eq!(chat == 200, status == 200, "{order}: {chat}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_credential_is_enabled_by_its_fingerprint() {
+    let gateway = Gateway::start().await;
+    let provider = "/admin/v1/providers/real";
+    let credentials = gateway.get(provider).await["credentials"].clone();
+    let fingerprint = text(&credentials[0]["fingerprint"]);
+    let path = format!("{provider}/credentials/{fingerprint}/enable");
+    let enabled = gateway.ask(Method::POST, &path, None).await;
+    assert_eq!((enabled.status, &enabled.json()["credentials"]), (200, &credentials));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_verification_runs_at_a_time() {
+    let gateway = Gateway::start().await;
+    let verify = "/admin/v1/ledger/verify";
+    let running = gateway.operator.verifying.acquire().await.unwrap();
+    gateway.post(verify, &json!({}), 409).await;
+    drop(running);
+    assert_eq!(gateway.post(verify, &json!({}), 200).await["ok"], true);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,223 @@
+//! What may be said on the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use infergate_actors::id::{AccountId, KeyId};
+
+use crate::config;
+
+/// A self-hosted AI API gateway: exact money, invisible failover, nearly no cost.
+#[derive(Debug, Parser)]
+#[command(name = "infergate", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ConfigArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve; what is done when nothing else is asked for
+    Serve(ConfigArgs),
+    /// Everything that ends by itself.
+    #[command(flatten)]
+    Tool(Tool),
+}
+
+/// A command that ends by itself.
+#[derive(Debug, Subcommand)]
+pub enum Tool {
+    /// Check a configuration and report everything that is wrong with it
+    Check(ConfigArgs),
+    /// Look after a ledger that no gateway has open
+    #[command(subcommand)]
+    Ledger(Ledger),
+    /// Create, list and revoke keys at a running gateway
+    #[command(subcommand)]
+    Keys(Keys),
+}
+
+/// Where the configuration is.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigArgs {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", env = "INFERGATE_CONFIG")]
+    #[arg(default_value = "config/infergate.toml")]
+    pub config: PathBuf,
+}
+
+/// What to do with a ledger.
+#[derive(Debug, Subcommand)]
+pub enum Ledger {
+    /// Prove every event and derive every charge again; changes nothing
+    Verify {
+        /// Which ledger.
+        #[command(flatten)]
+        place: LedgerPlace,
+    },
+    /// Copy what is provably good into a new directory and list what is lost
+    Repair {
+        /// Which ledger.
+        #[command(flatten)]
+        place: LedgerPlace,
+        /// The new data directory: empty, or not there yet
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Write the journal into a file, for a backup or another machine
+    Export {
+        /// Which ledger.
+        #[command(flatten)]
+        place: LedgerPlace,
+        /// A file that is not there yet, or `-` for the standard output
+        file: PathBuf,
+        /// The first event to write; an export from 1 on can be imported
+        #[arg(long, value_name = "EVENT", default_value_t = 1)]
+        from: u64,
+    },
+    /// Make a new ledger of a whole export
+    Import {
+        /// Which ledger.
+        #[command(flatten)]
+        place: LedgerPlace,
+        /// The export, or `-` for the standard input
+        file: PathBuf,
+    },
+}
+
+/// Which ledger, and how to report on it.
+#[derive(Debug, Args)]
+pub struct LedgerPlace {
+    /// The data directory [default: the configuration's `store.path`]
+    #[arg(long, value_name = "DIR", env = "INFERGATE_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// What says where it is, if nothing else does.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Report in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Create a key and print its secret, once
+    Create(NewKey),
+    /// List an account's keys
+    List {
+        /// Where.
+        #[command(flatten)]
+        gateway: Gateway,
+        /// The account
+        #[arg(long, value_name = "ACCOUNT")]
+        account: AccountId,
+    },
+    /// Revoke a key
+    Revoke {
+        /// Where.
+        #[command(flatten)]
+        gateway: Gateway,
+        /// The key's account
+        #[arg(long, value_name = "ACCOUNT")]
+        account: AccountId,
+        /// The key, such as `key_1`
+        key: KeyId,
+        /// Why, for the account's journal
+        #[arg(long)]
+        reason: Option<String>,
+    },
+}
+
+/// A key to be created.
+#[derive(Debug, Args)]
+pub struct NewKey {
+    /// Where.
+    #[command(flatten)]
+    pub gateway: Gateway,
+    /// The account it is for
+    #[arg(long, value_name = "ACCOUNT")]
+    pub account: AccountId,
+    /// A name for people
+    #[arg(long)]
+    pub name: String,
+    /// A model it may use, `gpt-*` for all that begin so; may be repeated [default: all]
+    #[arg(long = "model", value_name = "MODEL")]
+    pub models: Vec<String>,
+    /// How long it works, such as `12h` or `30d` [default: for ever]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub expires_after: Option<Duration>,
+    /// Requests in any minute
+    #[arg(long, value_name = "NUMBER")]
+    pub requests_per_minute: Option<u32>,
+    /// Tokens in any minute
+    #[arg(long, value_name = "NUMBER")]
+    pub tokens_per_minute: Option<u64>,
+    /// Requests at one time
+    #[arg(long, value_name = "NUMBER")]
+    pub in_flight: Option<u32>,
+}
+
+/// A running gateway. The token comes from `INFERGATE_ADMIN_TOKEN` alone: arguments show in the
+/// list of processes.
+#[derive(Debug, Args)]
+pub struct Gateway {
+    /// The gateway's admin port; its token is taken from the environment, `INFERGATE_ADMIN_TOKEN`
+    #[arg(long, value_name = "URL", env = "INFERGATE_ADMIN_URL")]
+    #[arg(default_value = "http://127.0.0.1:8081")]
+    pub admin_url: String,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Cli {
+    /// What was asked for: to serve, unless something else was.
+    pub fn command(self) -> Command {
+        self.command.unwrap_or(Command::Serve(self.serve))
+    }
+}
+
+/// A number and a unit of time, as in the configuration.
+fn time(text: &str) -> Result<Duration, String> {
+    let time = config::duration(text).filter(|time| !time.is_zero());
+    time.ok_or_else(|| format!("`{text}` is no time such as `90m`, `12h` or `30d`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        <Cli as CommandFactory>::command().debug_assert();
+    }
+
+    fn read(line: &str) -> Command {
+        Cli::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{error}")).command()
+    }
+
+    #[test]
+    fn serving_needs_no_word() {
+        for line in ["infergate --config a.toml", "infergate serve --config a.toml"] {
+            let Command::Serve(serve) = read(line) else { panic!("{line}") };
+            assert_eq!(serve.config, PathBuf::from("a.toml"));
+        }
+        assert!(matches!(read("infergate"), Command::Serve(_)));
+        assert!(Cli::try_parse_from(["infergate", "srve"]).is_err());
+    }
+
+    #[test]
+    fn times_have_a_unit() {
+        assert_eq!(time("2h"), Ok(Duration::from_hours(2)));
+        for wrong in ["", "d", "5", "0d", "-1d", "1w", "99999999999999999999d", "ä"] {
+            assert!(time(wrong).is_err(), "{wrong}");
+        }
+    }
+}

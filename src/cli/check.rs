@@ -1,0 +1,61 @@
+//! `infergate check`: everything that is wrong with a configuration, or what it means in short.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use super::{Console, Exit};
+use crate::config::{Config, Durability, Kind};
+
+/// What a good configuration comes to.
+struct Summary<'c>(&'c Config);
+
+pub(super) fn run(path: &Path, console: &mut Console<'_>) -> io::Result<Exit> {
+    match Config::load(path, console.environment) {
+        Ok(config) => {
+            writeln!(console.out, "{} is good", path.display())?;
+            write!(console.out, "{}", Summary(&config))?;
+            Ok(Exit::Well)
+        }
+        Err(faults) => {
+            writeln!(console.err, "{faults}")?;
+            Ok(Exit::Wrong)
+        }
+    }
+}
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(config) = self;
+        let tls = if config.server.tls.is_some() { " with TLS" } else { "" };
+        writeln!(f, "  clients    {}{tls}", config.server.listen)?;
+        writeln!(f, "  operator   {}", config.admin.listen)?;
+        let durability = match config.store.durability {
+            Durability::Process => "answers survive the process",
+            Durability::Disk => "answers survive a loss of power",
+        };
+        writeln!(f, "  ledger     {} ({durability})", config.store.path.display())?;
+        writeln!(f, "  providers  {} on", config.providers.len())?;
+        for provider in &config.providers {
+            let kind = match &provider.kind {
+                Kind::Simulated { .. } => "inside this process".to_owned(),
+                Kind::OpenAi { base_url, credentials } => match credentials.len() {
+                    0 => format!("{base_url}, without a credential"),
+                    1 => format!("{base_url}, 1 credential"),
+                    count => format!("{base_url}, {count} credentials"),
+                },
+            };
+            writeln!(f, "    {}: {kind}", provider.name)?;
+        }
+        writeln!(f, "  models     {} on", config.models.len())?;
+        for model in &config.models {
+            let targets = model.route.tiers.iter().flatten();
+            let route: Vec<String> = targets
+                .map(|target| format!("{}/{}", target.provider_name, target.upstream_model))
+                .collect();
+            let free = if model.free { ", free" } else { "" };
+            writeln!(f, "    {}{free}: {}", model.name, route.join(", "))?;
+        }
+        config.notes.iter().try_for_each(|note| writeln!(f, "  note: {note}"))
+    }
+}

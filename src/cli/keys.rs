@@ -1,0 +1,229 @@
+//! `infergate keys`: keys of a running gateway, over its admin API.
+
+use std::fmt::Write as _;
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use infergate_actors::clock::Clock;
+use infergate_actors::id::{AccountId, KeyId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Console, Exit, Gateway, Keys, NewKey};
+use crate::config::BaseUrl;
+use crate::upstream::{Options, TlsSetupError, Upstream};
+
+const TOKEN_VARIABLE: &str = "INFERGATE_ADMIN_TOKEN";
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// Why there is no answer, or not the one that was hoped for.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("put the admin token into the environment as {TOKEN_VARIABLE}")]
+    NoToken,
+    #[error("`{0}` is no address of an admin port such as `http://127.0.0.1:8081`")]
+    Address(String),
+    #[error(transparent)]
+    Tls(#[from] TlsSetupError),
+    #[error("no gateway answers at {0}: is it running, and is this its admin port?")]
+    NoAnswer(String),
+    #[error("the gateway answered {status}: {detail}")]
+    Refused { status: StatusCode, detail: String },
+    #[error("the gateway answered something else than was expected")]
+    Shape(#[from] serde_json::Error),
+    #[error("can't write")]
+    Write(#[from] io::Error),
+}
+
+/// What is read of an account.
+#[derive(Deserialize)]
+struct Account {
+    keys: Vec<Key>,
+}
+
+/// A key as the gateway shows it; the secret only when it was just created.
+#[derive(Deserialize, Serialize)]
+struct Key {
+    id: String,
+    name: String,
+    hint: String,
+    models: Vec<String>,
+    created_at_ms: u64,
+    expires_at_ms: Option<u64>,
+    revoked_at_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+pub(super) async fn run(command: Keys, console: &mut Console<'_>) -> io::Result<Exit> {
+    let done = match command {
+        Keys::Create(new) => create(new, console).await,
+        Keys::List { gateway, account } => list(&gateway, account, console).await,
+        Keys::Revoke { gateway, account, key, reason } => {
+            revoke(&gateway, (account, key), reason.as_deref(), console).await
+        }
+    };
+    let Err(error) = done else { return Ok(Exit::Well) };
+    console.complain(&error)?;
+    Ok(match error {
+        Error::Refused { .. } => Exit::Wrong,
+        Error::NoToken
+        | Error::Address(_)
+        | Error::Tls(_)
+        | Error::NoAnswer(_)
+        | Error::Shape(_)
+        | Error::Write(_) => Exit::NotDone,
+    })
+}
+
+async fn create(new: NewKey, console: &mut Console<'_>) -> Result<(), Error> {
+    let expires_at_ms = new.expires_after.map(|after| {
+        let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        Clock::real().now().wall_ms.saturating_add(after_ms)
+    });
+    let body = json!({
+        "name": new.name,
+        "models": new.models,
+        "expires_at_ms": expires_at_ms,
+        "limits": {
+            "requests_per_minute": new.requests_per_minute,
+            "tokens_per_minute": new.tokens_per_minute,
+            "in_flight": new.in_flight,
+        },
+    });
+    let path = format!("/admin/v1/accounts/{}/keys", new.account);
+    let created = ask(&new.gateway, Method::POST, &path, Some(&body), console).await?;
+    let key: Key = serde_json::from_slice(&created)?;
+    if new.gateway.json {
+        writeln!(console.out, "{}", serde_json::to_string(&key)?)?;
+        return Ok(());
+    }
+    // The secret alone is the result, so that a script can take it as it is.
+    let Key { id, name, .. } = &key;
+    writeln!(console.err, "{id} of {} (`{name}`); its secret is not shown again:", new.account)?;
+    writeln!(console.out, "{}", key.secret.as_deref().unwrap_or_default())?;
+    Ok(())
+}
+
+async fn list(
+    gateway: &Gateway,
+    account: AccountId,
+    console: &mut Console<'_>,
+) -> Result<(), Error> {
+    let path = format!("/admin/v1/accounts/{account}");
+    let shown = ask(gateway, Method::GET, &path, None, console).await?;
+    let account: Account = serde_json::from_slice(&shown)?;
+    if gateway.json {
+        writeln!(console.out, "{}", serde_json::to_string(&account.keys)?)?;
+        return Ok(());
+    }
+    let out = &mut console.out;
+    writeln!(out, "{:<8} {:<9} {:<34} {:<20} MODELS", "KEY", "ENDS IN", "STATE", "NAME")?;
+    let now_ms = Clock::real().now().wall_ms;
+    for key in account.keys {
+        let models = if key.models.is_empty() { "all".to_owned() } else { key.models.join(", ") };
+        let (state, hint) = (key.state(now_ms), format!("…{}", key.hint));
+        writeln!(out, "{:<8} {hint:<9} {state:<34} {:<20} {models}", key.id, key.name)?;
+    }
+    Ok(())
+}
+
+async fn revoke(
+    gateway: &Gateway,
+    (account, key): (AccountId, KeyId),
+    reason: Option<&str>,
+    console: &mut Console<'_>,
+) -> Result<(), Error> {
+    let mut path = format!("/admin/v1/accounts/{account}/keys/{key}");
+    if let Some(reason) = reason {
+        path.push_str("?reason=");
+        path.push_str(&escaped(reason));
+    }
+    let revoked = ask(gateway, Method::DELETE, &path, None, console).await?;
+    let key: Key = serde_json::from_slice(&revoked)?;
+    if gateway.json {
+        writeln!(console.out, "{}", serde_json::to_string(&key)?)?;
+    } else {
+        writeln!(console.out, "{} of {account} does not work any more", key.id)?;
+    }
+    Ok(())
+}
+
+impl Key {
+    fn state(&self, now_ms: u64) -> String {
+        match (self.revoked_at_ms, self.expires_at_ms) {
+            (Some(at_ms), _) => format!("revoked {}", date(at_ms)),
+            (None, Some(at_ms)) if at_ms <= now_ms => format!("expired {}", date(at_ms)),
+            (None, Some(at_ms)) => format!("until {}", date(at_ms)),
+            (None, None) => "works".to_owned(),
+        }
+    }
+}
+
+/// One request to the admin API, and the body of the answer if it is a good one.
+async fn ask(
+    gateway: &Gateway,
+    method: Method,
+    path: &str,
+    body: Option<&Value>,
+    console: &Console<'_>,
+) -> Result<Bytes, Error> {
+    let token = (console.environment)(TOKEN_VARIABLE).filter(|token| !token.is_empty());
+    let mut authorization =
+        HeaderValue::try_from(format!("Bearer {}", token.ok_or(Error::NoToken)?))
+            .map_err(|_| Error::NoToken)?;
+    authorization.set_sensitive(true);
+    let url = &gateway.admin_url;
+    let address = |_| Error::Address(url.clone());
+    let uri = url.parse::<BaseUrl>().map_err(address)?.join(path);
+    let request = Request::builder()
+        .method(method)
+        .uri(uri.map_err(|_| Error::Address(url.clone()))?)
+        .header(header::AUTHORIZATION, authorization)
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::from(body.map(Value::to_string).unwrap_or_default()))
+        .map_err(|_| Error::Address(url.clone()))?;
+    let client = Upstream::new(&Options {
+        connect_timeout: CONNECT_TIMEOUT,
+        http2_only: false,
+        idle_timeout: ANSWER_TIMEOUT,
+        idle_max: 1,
+    })?;
+    let exchange = async {
+        let (head, body) = client.send(request).await.ok()?.into_parts();
+        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.ok()?;
+        Some((head.status, body.to_bytes()))
+    };
+    let answer = tokio::time::timeout(ANSWER_TIMEOUT, exchange).await.ok().flatten();
+    let (status, body) = answer.ok_or_else(|| Error::NoAnswer(url.clone()))?;
+    if status.is_success() {
+        return Ok(body);
+    }
+    let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let detail = problem.get("detail").and_then(Value::as_str).unwrap_or("without a reason");
+    Err(Error::Refused { status, detail: detail.to_owned() })
+}
+
+fn date(at_ms: u64) -> String {
+    let at = i64::try_from(at_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    at.map_or_else(|| format!("{at_ms} ms after 1970"), |at| at.to_string())
+}
+
+/// Percent-encoding of all but the unreserved characters (RFC 3986 §2.1, §2.3).
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            // Writing to a String can't fail.
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+    }
+    escaped
+}

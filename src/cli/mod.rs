@@ -1,0 +1,72 @@
+//! The command line: reads it, and carries out every command that ends by itself.
+
+mod args;
+mod check;
+mod keys;
+mod ledger;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::config::Environment;
+
+pub use args::{Cli, Command, ConfigArgs, Gateway, Keys, Ledger, LedgerPlace, NewKey, Tool};
+
+/// How a command ended: its exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, and all is well.
+    Well = 0,
+    /// Looked, and something is wrong: a fault, a difference, damage, a refusal.
+    Wrong = 1,
+    /// Could not look: wrong arguments, files in use, nobody there.
+    NotDone = 2,
+}
+
+/// Where a command writes, and what it reads besides its arguments.
+pub struct Console<'c> {
+    /// Results.
+    pub out: &'c mut dyn Write,
+    /// Complaints.
+    pub err: &'c mut dyn Write,
+    /// The environment's variables.
+    pub environment: Environment<'c>,
+}
+
+/// Carries out a command with the process's own console. Blocks in between, so it is not for a
+/// thread that serves.
+pub async fn run(tool: Tool) -> ExitCode {
+    let mut out = io::stdout();
+    let mut err = io::stderr();
+    let environment = |name: &str| std::env::var(name).ok();
+    let mut console = Console { out: &mut out, err: &mut err, environment: &environment };
+    let exit = carry_out(tool, &mut console).await;
+    // Who does not read any more has seen enough.
+    let _ = out.flush();
+    ExitCode::from(exit as u8)
+}
+
+async fn carry_out(tool: Tool, console: &mut Console<'_>) -> Exit {
+    let written = match tool {
+        Tool::Check(args) => check::run(&args.config, console),
+        Tool::Ledger(command) => ledger::run(command, console),
+        Tool::Keys(command) => keys::run(command, console).await,
+    };
+    // A reader that went away is no reason to complain.
+    written.unwrap_or(Exit::NotDone)
+}
+
+impl Console<'_> {
+    /// Writes why something was not done, with all causes.
+    fn complain(&mut self, error: &dyn std::error::Error) -> io::Result<()> {
+        write!(self.err, "error: {error}")?;
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            write!(self.err, ": {error}")?;
+            cause = error.source();
+        }
+        writeln!(self.err)
+    }
+}

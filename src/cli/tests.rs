@@ -1,0 +1,193 @@
+//! Commands on real files and a real gateway.
+
+use std::fs;
+use std::path::Path;
+
+use clap::Parser;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{Cli, Command, Console, Exit, carry_out};
+use crate::operate::fixture::{Gateway, TOKEN, text};
+
+/// What a command came to: how it ended, what it said, what it complained of.
+type Done = (Exit, String, String);
+
+async fn run(words: &[&str]) -> Done {
+    let Command::Tool(tool) = Cli::parse_from(["infergate"].iter().chain(words)).command() else {
+        panic!("{words:?}")
+    };
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let environment = |name: &str| (name == "INFERGATE_ADMIN_TOKEN").then(|| TOKEN.to_owned());
+    let mut console = Console { out: &mut out, err: &mut err, environment: &environment };
+    let exit = carry_out(tool, &mut console).await;
+    (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+}
+
+fn shown(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A gateway with an account that has credit, a key and a charge; the account's id and the key.
+async fn used() -> (Gateway, String, String) {
+    let gateway = Gateway::start().await;
+    let id = gateway.account("one").await;
+    let grant = json!({ "amount_usd": "1", "kind": "paid", "reference": "r" });
+    gateway.post(&format!("/admin/v1/accounts/{id}/grants"), &grant, 201).await;
+    let key = json!({ "name": "k" });
+    let key = gateway.post(&format!("/admin/v1/accounts/{id}/keys"), &key, 201).await;
+    let key = text(&key["secret"]);
+    assert_eq!(gateway.chat(&key).await, 200);
+    (gateway, id, key)
+}
+
+#[tokio::test]
+async fn a_configuration_is_checked() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("a.toml");
+    fs::write(&file, "[server]\nlisten = 1\nspeed = 2\n").unwrap();
+    let (exit, out, err) = run(&["check", "--config", shown(&file)]).await;
+    assert_eq!((exit, out.as_str()), (Exit::Wrong, ""));
+    assert!(err.contains("a.toml:2: server.listen: ") && err.contains("a.toml:3: server.speed: "));
+
+    let (exit, out, err) = run(&["check", "--config", "config/infergate.toml"]).await;
+    assert_eq!((exit, err.as_str()), (Exit::Well, ""));
+    for part in [
+        "config/infergate.toml is good",
+        "127.0.0.1:8080",
+        "simulated: inside this process",
+        "sim-small: simulated/sim-small",
+        "note: provider \"openai\" is off: the environment has no OPENAI_API_KEY",
+    ] {
+        assert!(out.contains(part), "no `{part}` in\n{out}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_is_verified_exported_and_imported() {
+    let (gateway, _, _) = used().await;
+    let data = gateway.copy_of_data();
+    let data = shown(data.path());
+    let (exit, out, err) = run(&["ledger", "verify", "--data-dir", data]).await;
+    assert_eq!((exit, err.as_str()), (Exit::Well, ""), "{out}");
+    assert!(out.contains("1 charges derived again") && out.ends_with("everything agrees\n"));
+    let (exit, out, _) = run(&["ledger", "verify", "--json", "--data-dir", data]).await;
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((exit, &report["ok"]), (Exit::Well, &json!(true)));
+
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("backup");
+    let (exit, out, _) = run(&["ledger", "export", "--data-dir", data, shown(&file)]).await;
+    assert_eq!(exit, Exit::Well, "{out}");
+    let (exit, _, err) = run(&["ledger", "export", "--data-dir", data, shown(&file)]).await;
+    assert!(exit == Exit::NotDone && err.contains("can't make"), "{err}");
+    let new = folder.path().join("new");
+    let import = ["ledger", "import", "--json", "--data-dir", shown(&new), shown(&file)];
+    let (exit, out, _) = run(&import).await;
+    let imported: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((exit, &imported["events"]), (Exit::Well, &report["events"]));
+    assert_eq!(imported["head"], report["head"]);
+    let (exit, _, err) = run(&["ledger", "import", "--data-dir", shown(&new), shown(&file)]).await;
+    assert!(exit == Exit::NotDone && err.contains("not empty"), "{err}");
+    let (exit, out, _) = run(&["ledger", "verify", "--data-dir", shown(&new)]).await;
+    assert_eq!(exit, Exit::Well, "{out}");
+
+    fs::write(&file, b"nothing like it").unwrap();
+    let other = folder.path().join("other");
+    let (exit, _, err) =
+        run(&["ledger", "import", "--data-dir", shown(&other), shown(&file)]).await;
+    assert!(exit == Exit::Wrong && err.contains("not a whole export"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_ledger_is_reported_and_repaired() {
+    let (gateway, _, _) = used().await;
+    let data = gateway.copy_of_data();
+    fs::remove_file(data.path().join("high-water")).unwrap();
+    let data = shown(data.path());
+    let (exit, _, err) = run(&["ledger", "verify", "--data-dir", data]).await;
+    assert!(exit == Exit::Wrong && err.contains("`high-water` is missing"), "{err}");
+    let (exit, out, _) = run(&["ledger", "verify", "--json", "--data-dir", data]).await;
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["ok"], false);
+    assert_eq!(exit, Exit::Wrong);
+
+    let folder = TempDir::new().unwrap();
+    let new = folder.path().join("new");
+    let (exit, out, err) =
+        run(&["ledger", "repair", "--data-dir", data, "--to", shown(&new)]).await;
+    assert_eq!((exit, err.as_str()), (Exit::Well, ""), "{out}");
+    assert!(out.contains("ledger verify --data-dir"), "{out}");
+    let (exit, out, _) = run(&["ledger", "verify", "--data-dir", shown(&new)]).await;
+    assert_eq!(exit, Exit::Well, "{out}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_that_is_not_there_or_in_use_is_left_alone() {
+    let gateway = Gateway::start().await;
+    let open = gateway.directory.path().join("data");
+    let (exit, _, err) = run(&["ledger", "verify", "--data-dir", shown(&open)]).await;
+    assert!(exit == Exit::NotDone && err.contains("in use by another process"), "{err}");
+    let nowhere = gateway.directory.path().join("nowhere");
+    let (exit, _, err) = run(&["ledger", "verify", "--data-dir", shown(&nowhere)]).await;
+    assert!(exit == Exit::NotDone && err.contains("no directory"), "{err}");
+    assert!(!nowhere.exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_are_created_listed_and_revoked() {
+    let (gateway, id, first) = used().await;
+    let url = format!("http://{}", gateway.admin);
+    let keys = async |words: &[&str]| {
+        let at = ["--admin-url", &url, "--account", &id];
+        run(&[&["keys"], words, &at].concat()).await
+    };
+    let new = [
+        "create",
+        "--name",
+        "second",
+        "--model",
+        "sm*",
+        "--expires-after",
+        "1d",
+        "--in-flight",
+        "2",
+    ];
+    let (exit, secret, err) = keys(&new).await;
+    assert_eq!(exit, Exit::Well, "{err}");
+    assert!(err.starts_with("key_2 of ") && !err.contains(secret.trim()), "{err}");
+    assert_eq!(gateway.chat(secret.trim()).await, 200);
+
+    let (exit, table, _) = keys(&["list"]).await;
+    assert_eq!(exit, Exit::Well);
+    assert!(table.contains("key_1") && table.contains("works") && table.contains("until 2"));
+    assert!(!table.contains(secret.trim()) && !table.contains(&first));
+    let (_, list, _) = keys(&["list", "--json"]).await;
+    let list: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!((&list[1]["models"], &list[1]["secret"]), (&json!(["sm*"]), &Value::Null));
+
+    let (exit, out, _) = keys(&["revoke", "key_2", "--reason", "lost & found"]).await;
+    assert_eq!((exit, gateway.chat(secret.trim()).await), (Exit::Well, 401), "{out}");
+    let journal = gateway.get(&format!("/admin/v1/accounts/{id}/journal?limit=1000")).await;
+    let events = journal["events"].as_array().unwrap().iter();
+    let reasons: Vec<&Value> = events
+        .filter_map(|line| line["event"].get("key_revoked"))
+        .map(|key| &key["reason"])
+        .collect();
+    assert_eq!(reasons, ["lost & found"]);
+
+    let (exit, _, err) = keys(&["revoke", "key_9"]).await;
+    assert!(exit == Exit::Wrong && err.contains("404 Not Found: the key is unknown"), "{err}");
+    let (exit, _, err) = run(&["keys", "list", "--admin-url", "127.0.0.1", "--account", &id]).await;
+    assert!(exit == Exit::NotDone && err.contains("no address"), "{err}");
+}
+
+#[test]
+fn an_id_that_is_none_is_a_wrong_argument() {
+    for words in [
+        ["infergate", "keys", "list", "--account", "one"],
+        ["infergate", "keys", "list", "--account", "acct_../providers"],
+    ] {
+        let error = Cli::try_parse_from(words).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+    }
+}
