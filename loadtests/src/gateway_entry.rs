@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Runs the gateway with these arguments, the program's name not among them.
-pub(crate) fn main(_arguments: Vec<OsString>) -> ExitCode {
-    eprintln!("the gateway is not linked yet");
-    ExitCode::FAILURE
+pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
+    infergate::cli::main(std::iter::once(OsString::from("infergate")).chain(arguments))
 }

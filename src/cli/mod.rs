@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod keys;
 mod ledger;
+mod program;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::config::Environment;
+
+pub use program::main;
 
 pub use args::{Cli, Command, ConfigArgs, Gateway, Keys, Ledger, LedgerPlace, NewKey, Tool};
 

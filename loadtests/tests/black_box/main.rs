@@ -3,7 +3,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-mod gateway;
 mod provider;
 mod scenarios;
 mod stage;

@@ -3,7 +3,6 @@
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-use crate::gateway;
 use crate::stage::executable;
 
 /// Scenarios load the machine and have time limits: together they would fail each other.
@@ -11,9 +10,6 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn check(words: &[&str]) {
     let name = words.join(" ");
-    if !gateway::is_linked(&name) {
-        return;
-    }
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let output = Command::new(executable())
         .args(words)
