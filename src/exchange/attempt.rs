@@ -22,7 +22,8 @@ use crate::error::ApiError;
 use crate::upstream::{self, SendError, Verdict};
 
 const USER_AGENT: &str = concat!("infergate/", env!("CARGO_PKG_VERSION"));
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Not `x-request-id`: some servers refuse one that is not a UUID.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-client-request-id");
 /// An answer that is not streamed is read up to this size.
 const WHOLE_BYTES_MAX: usize = 64 << 20;
 /// Of an error's body no more is read than a message needs.

@@ -126,6 +126,13 @@ impl Reader {
         self.meter.usage().into()
     }
 
+    /// The chunk with usage that the client asked for and the provider did not send: what is charged.
+    pub(super) fn missing_usage(&self) -> Option<Bytes> {
+        let missing = self.usage_is_wanted && !self.meter.is_reported();
+        let identity = self.identity.as_ref().filter(|_| missing)?;
+        Some(identity.usage_event(&self.meter.usage().usage))
+    }
+
     /// The end of a stream that the gateway breaks off.
     pub(super) fn broken_off(&self, end: End) -> Bytes {
         match (end, &self.identity) {

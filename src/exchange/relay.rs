@@ -178,7 +178,10 @@ impl Relay {
         match piece {
             Piece::Pass { bytes, .. } => self.hand_later(bytes),
             Piece::Withheld => {}
-            Piece::Done(bytes) => self.settle(End::Completed, bytes),
+            Piece::Done(bytes) => {
+                self.add_missing_usage();
+                self.settle(End::Completed, bytes);
+            }
             // The provider's own words may name what the client is not to know.
             Piece::Error => self.finish(End::ProviderCut),
         }
@@ -198,10 +201,19 @@ impl Relay {
     /// Ends a stream that did not end itself properly.
     fn finish(&mut self, end: End) {
         let last = match end {
-            End::Completed => Bytes::from_static(chat::DONE),
+            End::Completed => {
+                self.add_missing_usage();
+                Bytes::from_static(chat::DONE)
+            }
             other => self.reader.broken_off(other),
         };
         self.settle(end, last);
+    }
+
+    fn add_missing_usage(&mut self) {
+        if let Some(chunk) = self.reader.missing_usage() {
+            self.hand_later(chunk);
+        }
     }
 
     fn settle(&mut self, end: End, last: Bytes) {

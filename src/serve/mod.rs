@@ -153,12 +153,13 @@ impl Gateway {
             }
         });
         tokio::spawn(wait_for_signal(stop.clone(), Arc::clone(&self.world)));
-        let upkeep = tokio::spawn(upkeep(Arc::clone(&self.world), self.front.clone()));
         let operator =
-            Operator::new(Arc::clone(&self.world), self.system.clone(), self.admin_token);
+            Arc::new(Operator::new(Arc::clone(&self.world), self.system.clone(), self.admin_token));
+        let upkeep = upkeep(Arc::clone(&self.world), self.front.clone(), Arc::clone(&operator));
+        let upkeep = tokio::spawn(upkeep);
         let admin = tokio::spawn(admin::serve(
             self.operator,
-            admin::router(Arc::new(operator)),
+            admin::router(operator),
             self.world.clock.clone(),
             stopped.clone(),
         ));
@@ -230,12 +231,13 @@ async fn wait_for_signal(stop: watch::Sender<bool>, world: Arc<World>) {
     stop.send_replace(true);
 }
 
-async fn upkeep(world: Arc<World>, front: Front) {
+async fn upkeep(world: Arc<World>, front: Front, operator: Arc<Operator>) {
     let mut ticks = tokio::time::interval(UPKEEP_EVERY);
     loop {
         ticks.tick().await;
         world.metrics.upkeep();
         front.tidy();
+        operator.tidy();
     }
 }
 
