@@ -1,4 +1,125 @@
 //! What InferGate knows: money, accounts, providers, the ledger and their supervision.
+//!
+//! One account is one actor, the only writer of its own balance and limits, so "is there enough, then
+//! set it aside" is one step that needs no lock. An actor is a pure machine (`decide` answers a command
+//! with events, `apply` folds events into the state) in a thin shell that reads the clock, hands the
+//! events to the ledger and replies. Handles are what others hold: [`account::Accounts`] for all
+//! accounts, [`provider::ProviderHandle`] for one provider, [`ledger::Ledger`]; no actor's address
+//! leaves the crate.
+//!
+//! ```text
+//!                    System: root actor, rebuilds what breaks, sends idle accounts to sleep
+//!                   /                         |
+//!   Accounts ── directory ──▶ AccountActor    ProviderActor ──▶ health view, read by routing
+//!   (key → account, id → actor)       \       /
+//!                                    Ledger: queue ──▶ one thread ──▶ store
+//! ```
+//!
+//! # Messages
+//!
+//! To an account:
+//!
+//! | call | who | answered | asked again after a breakdown |
+//! | --- | --- | --- | --- |
+//! | [`admit`] | each exchange, before anything else | at once, with the ticket of the hold | takes the hold that the first copy may have left |
+//! | [`extend`] | a stream that outruns its hold | at once | sets aside nothing more |
+//! | [`settle`], [`void`] | the end of each exchange | when written, [as safe as set](ledger::Durability) | the exchange has ended: answered when that end is written |
+//! | [`order`], [`open`] | the operator | on disk; in force before | an answer is with the ledger, which outlives the actor |
+//! | [`inspect`] | the operator | at once | the same |
+//! | [`snapshot_all`] | the operator, and a stop | when written | the same |
+//! | `Retire` | the sweep | never | an account at rest stops, any other stays |
+//! | `Stop` | [`System::stop`] | when its last snapshot is written | |
+//!
+//! To a provider:
+//!
+//! | call | who | answered |
+//! | --- | --- | --- |
+//! | [`acquire`] | each attempt | at once: a [`provider::Ticket`], or why not |
+//! | [`content_started`], [`report`], a ticket dropped | the attempt | never |
+//! | [`set_mode`], [`enable_credential`], [`save`] | the operator | on disk; in force before |
+//! | [`reconfigure`] | a new configuration | at once |
+//! | [`provider::ProviderHandle::inspect`] | the operator | at once |
+//!
+//! Mailboxes have no bound of their own. Whoever serves requests bounds how many are under way, and
+//! each of them has one message in a mailbox at a time.
+//!
+//! # Invariants
+//!
+//! A broken one ends the actor, which is then rebuilt from what is written.
+//!
+//! | | | kept by |
+//! | --- | --- | --- |
+//! | I1 | `granted = settled + expired + remaining` | checked after each event |
+//! | I2 | no sum and no credit lot is below zero | checked after each event |
+//! | I3 | `held <= remaining`: what is set aside is there | checked after each event |
+//! | I4 | a hold begins once and ends once: settled or voided | the fold: an event that breaks it is refused |
+//! | I5 | at most one actor of an account writes at any time | one leaves the directory only when it has ended or writes nothing any more; a new one starts from all that was handed to the ledger before |
+//! | I6 | an end that is acknowledged is written, also to those who ask a second time | the answer is given by the ledger, behind the end |
+//! | I7 | a key's secret belongs to one account | keys are created one at a time, after a look at the store |
+//!
+//! The ledger keeps its own: numbers without gaps, and two chains of digests. See [`ledger`].
+//!
+//! # What is durable when
+//!
+//! "Written" is in the operating system's hands (`process`) or flushed (`disk`), as the ledger is set.
+//!
+//! | fact | acknowledged | may get lost with the process | with the power, at `process` |
+//! | --- | --- | --- | --- |
+//! | account opened, credit, key, limits, status | flushed | no | no |
+//! | hold, extension | at once; the first byte to the client waits for its ticket | yes, and then no client has seen a byte | the last [`fsync_interval`] |
+//! | settlement | written; the last byte to the client waits for it | no | the last [`fsync_interval`] |
+//! | void | written | yes: the next start voids the hold | yes, likewise |
+//! | credit that lapses | never waited for | yes: it lapses again | yes, likewise |
+//! | provider's mode, credential enabled | flushed | no | no |
+//! | provider's breakers, latencies | every ten seconds | yes | yes |
+//! | buckets of requests and tokens per minute | never written | yes: full again | yes |
+//!
+//! # When an actor breaks down
+//!
+//! 1. A panic or a broken invariant ends the actor. Its mailbox goes with it; what it handed to the
+//!    ledger stays, answers included.
+//! 2. Whoever waits for an answer sees that none will come, waits until the actor is gone, and asks
+//!    again, saying so. The first to ask starts the next actor; the supervisor, which hears of it too,
+//!    does so where nobody asks, and counts and logs the fault.
+//! 3. The next actor waits until the ledger has written all that was handed to it before, reads the
+//!    newest snapshot and the events behind it, proves their chain, folds them, and answers. Open holds
+//!    are open, and count as requests in flight; buckets are full.
+//! 4. An account that can't be loaded is logged, shown as `unloadable`, answers that it is unavailable,
+//!    and is tried again no more than once a second.
+//!
+//! A provider starts again from its last snapshot; requests under way at it are forgotten, callers wait
+//! a moment for the next actor, and the supervisor tries until there is one.
+//!
+//! # When an account falls asleep
+//!
+//! A sweep asks those that had nothing to do since the last one to retire. One at rest (no hold open,
+//! all buckets full) hands a snapshot to the ledger, leaves the directory with its keys, and ends; what
+//! came behind that in its mailbox gets no answer and is asked again, of the next actor. Nothing can be
+//! lost on the way: no exchange is open, so no end of one is waiting.
+//!
+//! # When the process ends
+//!
+//! In order ([`System::stop`], then [`ledger::Ledger::close`]): each account handles what is in its
+//! mailbox, hands over a snapshot and ends; none is started any more. Killed: the next start proves the
+//! journal, voids every hold without an end, and says so in its report.
+//!
+//! [`admit`]: account::Accounts::admit
+//! [`extend`]: account::Accounts::extend
+//! [`settle`]: account::Accounts::settle
+//! [`void`]: account::Accounts::void
+//! [`order`]: account::Accounts::order
+//! [`open`]: account::Accounts::open
+//! [`inspect`]: account::Accounts::inspect
+//! [`snapshot_all`]: account::Accounts::snapshot_all
+//! [`acquire`]: provider::ProviderHandle::acquire
+//! [`content_started`]: provider::Ticket::content_started
+//! [`report`]: provider::Ticket::report
+//! [`set_mode`]: provider::ProviderHandle::set_mode
+//! [`enable_credential`]: provider::ProviderHandle::enable_credential
+//! [`save`]: provider::ProviderHandle::save
+//! [`reconfigure`]: provider::ProviderHandle::reconfigure
+//! [`fsync_interval`]: ledger::LedgerOptions::fsync_interval
+//! [`System::stop`]: supervisor::System::stop
 
 pub mod account;
 pub mod clock;

@@ -23,7 +23,8 @@ const REBUILD_AGAIN_AFTER: (Duration, Duration) =
 /// How often a provider's state is written.
 const PROVIDER_SNAPSHOT_EVERY: Duration = Duration::from_secs(10);
 
-/// All actors of this process. Cheap to clone.
+/// All actors of this process. Cheap to clone. They live, and keep the ledger open, until
+/// [`System::stop`] or the end of the runtime, also when every clone is dropped.
 #[derive(Clone)]
 pub struct System {
     /// The accounts.

@@ -91,7 +91,7 @@ pub(super) async fn admit(
     let question = Admit {
         hold: id,
         key: caller.key,
-        model: model.settings.name.to_string(),
+        model: model.settings.name.clone(),
         rates: quote.rates,
         prompt_tokens_max: quote.prompt_tokens_max,
         completion_tokens_max: quote.completion_tokens_max,

@@ -207,7 +207,8 @@ impl AccountActor {
     }
 
     /// Writes the end of an exchange and answers when that is done. Where it had ended before, answers
-    /// when that end is as safe: whoever asks may let an answer's last byte go on the strength of it.
+    /// when that end is as safe: whoever asks may let an answer's last byte go on the strength
+    /// of it (I6).
     fn append_end(
         &self,
         batch: Batch,

@@ -1,5 +1,6 @@
 //! What an account may be asked, and why it may refuse. Pure.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{End, GrantKind, Limits, Status, UsageRecord};
@@ -14,7 +15,7 @@ pub struct Admit {
     /// The key it came with.
     pub key: KeyId,
     /// The public model name asked for.
-    pub model: String,
+    pub model: Arc<str>,
     /// The dearest rates that can apply.
     pub rates: Rates,
     /// The most prompt tokens there can be.

@@ -366,7 +366,8 @@ impl Accounts {
         }
     }
 
-    /// Nobody else may create a key while the answer lives.
+    /// Whether the account may create a key with this secret (I7). Nobody else may create any while the
+    /// answer lives.
     async fn claim_key(
         &self,
         account: AccountId,

@@ -1,5 +1,5 @@
-//! How much an account or a key may do in a minute and at one time. Not journaled: a minute's
-//! buckets are full again before a restart would be noticed. Pure.
+//! How much an account or a key may do in a minute and at one time. Not journaled: an actor
+//! that starts has full buckets, so it falls asleep only when they are full. Pure.
 
 use std::time::Duration;
 

@@ -1,12 +1,14 @@
 //! One account, from its opening to its suspension.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use infergate_actors::account::{Denial, GrantKind, Order, Refusal, Status};
 use infergate_actors::id::{AccountId, KeyHash, KeyId};
-use infergate_actors::ledger::Durability;
+use infergate_actors::ledger::{Batch, Durability};
 use infergate_actors::money::NanoUsd;
 use tokio::join;
 
-use crate::desk::{Desk, OPTIONS, hash_of};
+use crate::desk::{Desk, OPTIONS, hash_of, in_time};
 
 #[tokio::test]
 async fn an_exchange_is_held_extended_and_settled() {
@@ -80,20 +82,32 @@ async fn an_order_is_acknowledged_on_disk_and_in_force_before() {
 }
 
 #[tokio::test]
-async fn the_end_of_what_has_ended_is_acknowledged_as_late_as_the_first() {
-    let desk = Desk::with(OPTIONS, |ledger| ledger.durability = Durability::Disk).await;
+async fn the_end_of_what_has_ended_is_acknowledged_when_it_is_written() {
+    let desk = Desk::new().await;
     let account = desk.account(100).await;
     let (hold, ..) = desk.hold(account, 10).await.unwrap();
-    let ledger = desk.ledger.clone();
-    let once = async {
+    // An answer that does not return keeps the ledger from writing anything.
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (blocks, blocked) = tokio::sync::oneshot::channel();
+    let block = Box::new(move |_: Result<(), _>| {
+        blocks.send(()).unwrap();
+        let _ = released.recv();
+    });
+    desk.ledger.append(Batch::new(), Some(block));
+    blocked.await.unwrap();
+    let answers = AtomicUsize::new(0);
+    let settle = || async {
         desk.settle(account, hold, 10).await.unwrap();
-        ledger.stats().sequence_synced
+        answers.fetch_add(1, Ordering::Relaxed);
     };
-    let again = async {
-        desk.settle(account, hold, 10).await.unwrap();
-        ledger.stats().sequence_synced
+    let release = async {
+        // Answered behind both, by the actor alone.
+        desk.view(account).await;
+        assert_eq!(answers.load(Ordering::Relaxed), 0);
+        drop(release);
     };
-    assert_eq!(join!(once, again), (5, 5));
+    in_time(async { join!(settle(), settle(), release) }).await;
+    assert_eq!(desk.view(account).await.totals.settled.nano(), 10);
 }
 
 #[tokio::test]

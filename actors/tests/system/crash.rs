@@ -61,7 +61,7 @@ async fn after_a_kill_what_was_acknowledged_is_there_and_open_holds_are_voided()
 #[tokio::test]
 async fn the_child_works_until_it_is_killed() {
     let Some(path) = env::var_os(CHILD) else { return };
-    let desk = child_desk(Path::new(&path)).await;
+    let desk = Desk::open_at(Path::new(&path), OPTIONS, |_| {}).await;
     let account = desk.account(1_000_000).await;
     let mut out = std::io::stdout();
     writeln!(out, "\naccount {}", account.0).unwrap();
@@ -75,9 +75,4 @@ async fn the_child_works_until_it_is_killed() {
         writeln!(out, "settled 10").unwrap();
         out.flush().unwrap();
     }
-}
-
-async fn child_desk(path: &Path) -> Desk {
-    let path = path.to_owned();
-    Desk::with(OPTIONS, |options| options.path = path).await
 }

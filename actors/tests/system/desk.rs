@@ -26,7 +26,7 @@ pub(crate) struct Desk {
     pub(crate) ledger: Ledger,
     pub(crate) clock: Clock,
     pub(crate) ids: ExchangeIds,
-    pub(crate) dir: TempDir,
+    pub(crate) dir: Option<TempDir>,
 }
 
 pub(crate) const OPTIONS: AccountOptions =
@@ -55,20 +55,28 @@ impl Desk {
         options: AccountOptions,
         set: impl FnOnce(&mut LedgerOptions),
     ) -> Self {
-        quieten();
         let dir = tempfile::tempdir().unwrap();
-        let mut ledger_options = ledger_options(dir.path());
+        let desk = Self::open_at(dir.path(), options, set).await;
+        Self { dir: Some(dir), ..desk }
+    }
+
+    /// In a directory that outlives it.
+    pub(crate) async fn open_at(
+        path: &Path,
+        options: AccountOptions,
+        set: impl FnOnce(&mut LedgerOptions),
+    ) -> Self {
+        let mut ledger_options = ledger_options(path);
         set(&mut ledger_options);
-        let (desk, report) = Self::open(dir, options, ledger_options).await;
-        assert!(report.created);
-        desk
+        Self::open(None, options, ledger_options).await.0
     }
 
     async fn open(
-        dir: TempDir,
+        dir: Option<TempDir>,
         options: AccountOptions,
         ledger_options: LedgerOptions,
     ) -> (Self, RecoveryReport) {
+        quieten();
         let clock = Clock::manual(1_800_000_000_000);
         let (ledger, report) = Ledger::open(ledger_options, clock.clone()).unwrap();
         let system = System::start(ledger.clone(), clock.clone(), options).await.unwrap();
@@ -82,7 +90,7 @@ impl Desk {
         system.stop().await;
         ledger.close().unwrap();
         drop((system, ledger));
-        let options = ledger_options(dir.path());
+        let options = ledger_options(dir.as_ref().unwrap().path());
         Self::open(dir, OPTIONS, options).await
     }
 
