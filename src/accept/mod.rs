@@ -125,19 +125,26 @@ impl<S: Service> Connection<S> {
         }
         let served = match self.options.tls.clone() {
             None => self.speak(TokioIo::new(stream), watcher).await,
-            Some(acceptor) => {
-                let handshake =
-                    tokio::time::timeout(TLS_HANDSHAKE_TIMEOUT, acceptor.accept(stream));
-                match handshake.await {
-                    Ok(Ok(stream)) => self.speak(TokioIo::new(stream), watcher).await,
-                    Ok(Err(error)) => Err(error.into()),
-                    Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
-                }
-            }
+            // Boxed, because a connection without TLS is not to carry the room for it.
+            Some(acceptor) => Box::pin(self.speak_tls(acceptor, stream, watcher)).await,
         };
         if let Err(error) = served {
             // Clients come and go: not worth more than a debug line.
             tracing::debug!(error, "connection ended");
+        }
+    }
+
+    async fn speak_tls(
+        self,
+        acceptor: TlsAcceptor,
+        stream: TcpStream,
+        watcher: Watcher,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let handshake = tokio::time::timeout(TLS_HANDSHAKE_TIMEOUT, acceptor.accept(stream));
+        match handshake.await {
+            Ok(Ok(stream)) => self.speak(TokioIo::new(stream), watcher).await,
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
         }
     }
 
@@ -160,24 +167,35 @@ impl<S: Service> Connection<S> {
         let answer = service_fn(move |request: Request<Incoming>| {
             let active = activity.begin(request.version() == Version::HTTP_2);
             let service = service.clone();
-            async move { Ok::<_, Infallible>(service.answer(request, client, active).await) }
+            // Boxed, because it is over when a stream's head is sent, and the connection would keep
+            // its room until the stream is.
+            Box::pin(
+                async move { Ok::<_, Infallible>(service.answer(request, client, active).await) },
+            )
         });
+        let connection = options.builder().serve_connection(stream, answer).into_owned();
+        drop(options);
+        watcher.watch(connection).await
+    }
+}
+
+impl Options {
+    fn builder(&self) -> auto::Builder<TokioExecutor> {
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(None)
-            .max_buf_size(options.head_bytes_max.max(HEAD_BUFFER_MIN))
+            .max_buf_size(self.head_bytes_max.max(HEAD_BUFFER_MIN))
             .half_close(false);
         builder
             .http2()
             .timer(TokioTimer::new())
-            .max_header_list_size(u32::try_from(options.head_bytes_max).unwrap_or(u32::MAX))
-            .max_concurrent_streams(options.streams_max)
+            .max_header_list_size(u32::try_from(self.head_bytes_max).unwrap_or(u32::MAX))
+            .max_concurrent_streams(self.streams_max)
             .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
-            .keep_alive_interval(Some(options.timeouts.idle))
-            .keep_alive_timeout(options.timeouts.head);
-        let connection = builder.serve_connection(stream, answer).into_owned();
-        watcher.watch(connection).await
+            .keep_alive_interval(Some(self.timeouts.idle))
+            .keep_alive_timeout(self.timeouts.head);
+        builder
     }
 }
