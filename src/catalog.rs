@@ -214,7 +214,8 @@ async fn prepare(
         handle,
         upstream: Upstream::new(&upstream::Options {
             connect_timeout: settings.timeouts.connect,
-            http2_only: settings.http2 && chat_uri.scheme_str() == Some("http"),
+            http2: settings.http2,
+            tls: chat_uri.scheme_str() == Some("https"),
             idle_timeout: UPSTREAM_IDLE,
             idle_max: UPSTREAM_IDLE_MAX,
         })?,

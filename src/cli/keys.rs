@@ -190,7 +190,8 @@ async fn ask(
         .map_err(|_| Error::Address(url.clone()))?;
     let client = Upstream::new(&Options {
         connect_timeout: CONNECT_TIMEOUT,
-        http2_only: false,
+        http2: false,
+        tls: false,
         idle_timeout: ANSWER_TIMEOUT,
         idle_max: 1,
     })?;

@@ -22,8 +22,11 @@ pub use classify::{Verdict, retry_after, verdict};
 pub struct Options {
     /// The longest a connection may take to be there.
     pub connect_timeout: Duration,
-    /// Whether to speak HTTP/2 without asking (prior knowledge); with TLS, ALPN decides anyway.
-    pub http2_only: bool,
+    /// Whether to speak HTTP/2: by ALPN over TLS, by prior knowledge otherwise. All requests then
+    /// share one connection, and wait where the provider's limit on its streams is reached.
+    pub http2: bool,
+    /// Whether the provider is reached over TLS.
+    pub tls: bool,
     /// How long an unused connection is kept.
     pub idle_timeout: Duration,
     /// How many unused connections are kept.
@@ -61,17 +64,18 @@ impl Upstream {
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(options.connect_timeout));
         tcp.set_keepalive(Some(Duration::from_mins(1)));
-        let https = HttpsConnectorBuilder::new()
-            .with_tls_config(tls_config()?)
-            .https_or_http()
-            .enable_all_versions()
-            .wrap_connector(tcp);
+        let https = HttpsConnectorBuilder::new().with_tls_config(tls_config()?).https_or_http();
+        let https = if options.http2 {
+            https.enable_all_versions().wrap_connector(tcp)
+        } else {
+            https.enable_http1().wrap_connector(tcp)
+        };
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(options.idle_timeout)
             .pool_max_idle_per_host(options.idle_max)
-            .http2_only(options.http2_only)
+            .http2_only(options.http2 && !options.tls)
             .http2_keep_alive_interval(Some(Duration::from_secs(20)))
             .http2_adaptive_window(true)
             .build(https);
