@@ -7,6 +7,7 @@
 
 mod admit;
 mod attempt;
+mod belief;
 mod bill;
 mod credit;
 mod gate;
@@ -14,6 +15,8 @@ mod gather;
 mod reader;
 mod relay;
 mod settle;
+#[cfg(test)]
+pub(crate) mod tests;
 mod tries;
 
 use std::sync::Arc;

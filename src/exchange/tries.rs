@@ -19,6 +19,7 @@ use smallvec::SmallVec;
 use super::World;
 use super::admit::Quote;
 use super::attempt::{Answer, Failure, Sending, attempt};
+use super::belief::Belief;
 use super::bill::{self, Bill};
 use super::settle::OpenHold;
 use crate::catalog::{Model, Target};
@@ -167,6 +168,7 @@ impl<'a> Exchange<'a> {
             usage_is_wanted: envelope.include_usage,
             choices: envelope.choices,
             prompt_tokens_estimate: self.quote.prompt_tokens_estimate,
+            belief: Belief::new(&self.model.settings, envelope.choices),
             request_id: &self.request_id,
         }
     }

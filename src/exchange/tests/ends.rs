@@ -1,0 +1,1 @@
+//! How exchanges end.

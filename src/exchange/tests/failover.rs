@@ -1,0 +1,1 @@
+//! Failures before any content.
