@@ -173,8 +173,7 @@ pub(crate) async fn chat(
     if world.ledger.wait(ticket, world.durability).await.is_err() {
         return Err(ApiError::unavailable());
     }
-    let (answer, mut bill) = won.into_bill(hold, &model, world, started);
-    bill.first_content = world.clock.mono();
+    let (answer, bill) = won.into_bill(hold, &model, world, started);
     let body = match answer {
         Answer::Stream(opened) => {
             let credit = Credit::new(exchange.quote(), permit.completion_tokens_held);
@@ -221,7 +220,7 @@ fn answer_with(body: AnswerBody, stream: bool, rate: RateStatus) -> Response<Ans
 
 /// The `x-ratelimit-*` headers of the OpenAI API
 /// (<https://platform.openai.com/docs/guides/rate-limits>), for limits that there are.
-fn rate_headers(headers: &mut HeaderMap, rate: RateStatus) {
+pub(crate) fn rate_headers(headers: &mut HeaderMap, rate: RateStatus) {
     let requests = [
         HeaderName::from_static("x-ratelimit-limit-requests"),
         HeaderName::from_static("x-ratelimit-remaining-requests"),
