@@ -21,6 +21,7 @@ mod tries;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -144,6 +145,9 @@ impl World {
     }
 }
 
+/// A limit that never lets anything through has no time at which it does.
+const RESET_MAX: Duration = Duration::from_hours(24);
+
 /// Answers a chat completion request.
 pub(crate) async fn chat(
     world: &Arc<World>,
@@ -236,7 +240,8 @@ pub(crate) fn rate_headers(headers: &mut HeaderMap, rate: RateStatus) {
         let [limit_name, remaining_name, reset_name] = names;
         headers.insert(limit_name, limit.into());
         headers.insert(remaining_name, remaining.into());
-        if let Ok(reset) = HeaderValue::try_from(format!("{}ms", reset.as_millis())) {
+        if let Ok(reset) = HeaderValue::try_from(format!("{}ms", reset.min(RESET_MAX).as_millis()))
+        {
             headers.insert(reset_name, reset);
         }
     }
