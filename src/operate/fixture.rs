@@ -189,6 +189,12 @@ impl Gateway {
         reply.json()
     }
 
+    /// What an account, by its path, has been charged, in nano-USD. Also when the ports are closed.
+    pub(crate) async fn settled(&self, account: &str) -> i64 {
+        let id = account.rsplit('/').next().unwrap().parse().unwrap();
+        self.world.accounts.inspect(id).await.unwrap().totals.settled.nano()
+    }
+
     /// Opens an account; its id.
     pub(crate) async fn account(&self, name: &str) -> String {
         let new = serde_json::json!({ "name": name });

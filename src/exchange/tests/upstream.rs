@@ -24,6 +24,7 @@ pub(crate) struct Call {
     pub(crate) head: String,
     pub(crate) body: Bytes,
     socket: TcpStream,
+    is_open: bool,
 }
 
 impl Upstream {
@@ -86,7 +87,7 @@ impl Call {
                 let length: usize = header(&head, "content-length")?.parse().ok()?;
                 if bytes.len() >= end + 4 + length {
                     let body = Bytes::copy_from_slice(&bytes[end + 4..]);
-                    return Some(Self { head, body, socket });
+                    return Some(Self { head, body, socket, is_open: true });
                 }
             }
             if socket.read_buf(&mut bytes).await.ok()? == 0 {
@@ -103,7 +104,12 @@ impl Call {
     /// Writes raw bytes.
     pub(crate) async fn play(&mut self, bytes: impl AsRef<[u8]>) {
         // A gateway that has seen enough may be gone.
-        let _ = self.socket.write_all(bytes.as_ref()).await;
+        self.is_open &= self.socket.write_all(bytes.as_ref()).await.is_ok();
+    }
+
+    /// Whether all that was written could be.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open
     }
 
     /// Writes one chunk of a body that comes in chunks: the gateway sees it as one piece.
