@@ -28,8 +28,6 @@ pub struct Catalog {
     models: HashMap<Arc<str>, Arc<Model>>,
     /// In the order of the configuration.
     listed: Vec<Arc<Model>>,
-    /// Kept running as long as a catalog needs them.
-    _simulated: Vec<Simulated>,
 }
 
 /// A public model.
@@ -68,6 +66,8 @@ pub struct Provider {
     pub ceiling_field: CeilingField,
     /// Takes credentials and addresses out of what reaches a client.
     pub redaction: Redaction,
+    /// Kept running as long as an exchange needs it, also one of a configuration no longer in force.
+    _simulated: Option<Simulated>,
 }
 
 /// A configuration that can't be put to use.
@@ -114,10 +114,9 @@ impl Catalog {
         providers: &Providers,
         clock: &Clock,
     ) -> Result<Self, CatalogError> {
-        let mut simulated = Vec::new();
         let mut ready = Vec::with_capacity(config.providers.len());
         for provider in &config.providers {
-            ready.push(Arc::new(prepare(provider, providers, clock, &mut simulated).await?));
+            ready.push(Arc::new(prepare(provider, providers, clock).await?));
         }
         let names: Vec<Arc<str>> =
             config.providers.iter().map(|provider| provider.name.clone()).collect();
@@ -126,7 +125,7 @@ impl Catalog {
             config.models.iter().map(|model| Arc::new(Model::new(model, config, &ready))).collect();
         let models =
             listed.iter().map(|model| (model.settings.name.clone(), Arc::clone(model))).collect();
-        Ok(Self { models, listed, _simulated: simulated })
+        Ok(Self { models, listed })
     }
 
     /// The model that clients call `name`.
@@ -187,18 +186,15 @@ async fn prepare(
     settings: &config::Provider,
     providers: &Providers,
     clock: &Clock,
-    simulated: &mut Vec<Simulated>,
 ) -> Result<Provider, CatalogError> {
     let name = settings.name.clone();
-    let base = match &settings.kind {
-        Kind::OpenAi { base_url, .. } => base_url.to_string(),
+    let (base, simulated) = match &settings.kind {
+        Kind::OpenAi { base_url, .. } => (base_url.to_string(), None),
         Kind::Simulated { token_delay } => {
             let server = Simulated::start(*token_delay, clock.clone()).await;
             let server =
                 server.map_err(|source| CatalogError::Simulated { name: name.clone(), source })?;
-            let base = server.base_url();
-            simulated.push(server);
-            base
+            (server.base_url(), Some(server))
         }
     };
     let address = |source| CatalogError::Address { name: name.clone(), source };
@@ -234,6 +230,7 @@ async fn prepare(
             OutputCeilingField::MaxCompletionTokens => CeilingField::MaxCompletionTokens,
         },
         redaction,
+        _simulated: simulated,
     })
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use infergate_actors::account::{Denial, End};
+use infergate_actors::account::{Denial, End, RateStatus, Remaining};
 
 use crate::dialect::chat::{self, UpstreamError};
 use crate::dialect::envelope::EnvelopeError;
@@ -31,6 +31,10 @@ pub struct ApiError {
     pub retry_after: Option<Duration>,
     /// Whether the SDKs should not try again although the status says so.
     pub final_answer: bool,
+    /// The limit that was met, for the headers that tell of it.
+    pub rate: RateStatus,
+    /// The method that is allowed, where another was used.
+    pub allowed: Option<&'static str>,
 }
 
 /// What clients are never asked to wait longer than: some SDKs sleep whatever they are told.
@@ -51,6 +55,8 @@ impl ApiError {
             message: message.into(),
             retry_after: None,
             final_answer: false,
+            rate: RateStatus::default(),
+            allowed: None,
         }
     }
 
@@ -120,6 +126,8 @@ impl ApiError {
             message,
             retry_after: None,
             final_answer: false,
+            rate: RateStatus::default(),
+            allowed: None,
         }
     }
 
@@ -133,6 +141,8 @@ impl ApiError {
             message: Cow::Owned(error.to_string()),
             retry_after: None,
             final_answer: false,
+            rate: RateStatus::default(),
+            allowed: None,
         }
     }
 
@@ -166,9 +176,10 @@ impl ApiError {
     }
 
     /// 405: the path is known, the method is not.
-    pub fn method_not_allowed(method: &str, allowed: &str) -> Self {
+    pub fn method_not_allowed(method: &str, allowed: &'static str) -> Self {
         let message = format!("{method} is not allowed here; use {allowed}.");
-        Self::invalid(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+        let error = Self::invalid(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
+        Self { allowed: Some(allowed), ..error }
     }
 
     /// 404: no such model.
@@ -261,6 +272,13 @@ impl ApiError {
                 "gateway_stopping",
                 "The gateway stopped before the answer was complete.",
             ),
+            End::Suspended => Denial::Suspended.into(),
+            End::OutOfCredit => Self::new(
+                StatusCode::PAYMENT_REQUIRED,
+                "insufficient_quota",
+                "insufficient_credit",
+                "The credit left does not cover more of this answer.",
+            ),
             _ => Self::server(
                 StatusCode::BAD_GATEWAY,
                 "stream_interrupted",
@@ -309,15 +327,23 @@ impl From<Denial> for ApiError {
                 ),
             ),
             Denial::RequestRate { limit, retry_after, .. } => {
-                rate(format!("Rate limit reached: {limit} requests per minute."), Some(retry_after))
+                let message = format!("Rate limit reached: {limit} requests per minute.");
+                let requests = Some(Remaining { limit, remaining: 0, reset: retry_after });
+                let status = RateStatus { requests, tokens: None };
+                Self { rate: status, ..rate(message, Some(retry_after)) }
             }
-            Denial::TokenRate { limit, retry_after: Some(after), .. } => {
-                rate(format!("Rate limit reached: {limit} tokens per minute."), Some(after))
+            Denial::TokenRate { limit, retry_after, .. } => {
+                let message = match retry_after {
+                    Some(_) => format!("Rate limit reached: {limit} tokens per minute."),
+                    None => format!(
+                        "This request alone is above the limit of {limit} tokens per minute."
+                    ),
+                };
+                // Where the request alone is too large, nothing has to come back first.
+                let tokens = retry_after.map(|reset| Remaining { limit, remaining: 0, reset });
+                let status = RateStatus { requests: None, tokens };
+                Self { rate: status, ..rate(message, retry_after) }
             }
-            Denial::TokenRate { limit, retry_after: None, .. } => rate(
-                format!("This request alone is above the limit of {limit} tokens per minute."),
-                None,
-            ),
             Denial::InFlight { limit, .. } => rate(
                 format!("Rate limit reached: {limit} requests at one time."),
                 Some(Duration::from_secs(1)),

@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use infergate_actors::account::AttemptOutcome;
 use infergate_actors::provider::{FaultKind, Outcome, Ticket};
 
+use super::belief::Belief;
 use super::bill::Measured;
 use super::reader::{Piece, Reader, Unreadable};
 use super::relay::Opened;
@@ -41,6 +42,7 @@ pub(super) struct Sending<'a> {
     pub(super) usage_is_wanted: bool,
     pub(super) choices: u32,
     pub(super) prompt_tokens_estimate: u64,
+    pub(super) belief: Belief,
     pub(super) request_id: &'a HeaderValue,
 }
 
@@ -106,8 +108,8 @@ pub(super) async fn attempt(
     sending: Sending<'_>,
 ) -> Result<(StatusCode, Answer), Failure> {
     let timeouts = target.timeouts;
-    let Sending { stream, choices, prompt_tokens_estimate, usage_is_wanted, .. } = sending;
-    let reader = Reader::new(prompt_tokens_estimate, choices, usage_is_wanted);
+    let Sending { stream, choices, prompt_tokens_estimate, belief, usage_is_wanted, .. } = sending;
+    let reader = Reader::new(prompt_tokens_estimate, belief, choices, usage_is_wanted);
     let request = request(target, ticket, sending).ok_or_else(|| {
         tracing::error!(provider = %target.provider.handle.name(), "request can't be written");
         Failure::fault(AttemptOutcome::ConnectFailed, FaultKind::ConnectFailed)
@@ -123,7 +125,7 @@ pub(super) async fn attempt(
     let answer = if stream {
         first_content(response.into_body(), reader, timeouts).await
     } else {
-        whole(response.into_body(), timeouts, prompt_tokens_estimate).await
+        whole(response.into_body(), timeouts, prompt_tokens_estimate, belief).await
     };
     match answer {
         Ok(answer) => Ok((status, answer)),
@@ -205,6 +207,7 @@ async fn whole(
     body: Incoming,
     timeouts: Timeouts,
     prompt_tokens_estimate: u64,
+    belief: Belief,
 ) -> Result<Answer, Failure> {
     let limited = Limited::new(body, WHOLE_BYTES_MAX).collect();
     let collected = within(timeouts.unstreamed, Late::Body, limited).await?;
@@ -212,7 +215,10 @@ async fn whole(
     let body = collected.map_err(cut)?.to_bytes();
     let mut meter = Meter::new(prompt_tokens_estimate);
     match chat::Answer::read(&body) {
-        chat::Answer::Completion(facts) => meter.observe(&facts),
+        chat::Answer::Completion(mut facts) => {
+            belief.check(&mut facts);
+            meter.observe(&facts);
+        }
         chat::Answer::Error | chat::Answer::Bad(_) => return Err(bad_answer()),
     }
     Ok(Answer::Whole { body, measured: meter.usage().into() })

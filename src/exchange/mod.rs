@@ -7,6 +7,7 @@
 
 mod admit;
 mod attempt;
+mod belief;
 mod bill;
 mod credit;
 mod gate;
@@ -14,10 +15,13 @@ mod gather;
 mod reader;
 mod relay;
 mod settle;
+#[cfg(test)]
+pub(crate) mod tests;
 mod tries;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -141,6 +145,9 @@ impl World {
     }
 }
 
+/// A limit that never lets anything through has no time at which it does.
+const RESET_MAX: Duration = Duration::from_hours(24);
+
 /// Answers a chat completion request.
 pub(crate) async fn chat(
     world: &Arc<World>,
@@ -170,8 +177,7 @@ pub(crate) async fn chat(
     if world.ledger.wait(ticket, world.durability).await.is_err() {
         return Err(ApiError::unavailable());
     }
-    let (answer, mut bill) = won.into_bill(hold, &model, world, started);
-    bill.first_content = world.clock.mono();
+    let (answer, bill) = won.into_bill(hold, &model, world, started);
     let body = match answer {
         Answer::Stream(opened) => {
             let credit = Credit::new(exchange.quote(), permit.completion_tokens_held);
@@ -218,7 +224,7 @@ fn answer_with(body: AnswerBody, stream: bool, rate: RateStatus) -> Response<Ans
 
 /// The `x-ratelimit-*` headers of the OpenAI API
 /// (<https://platform.openai.com/docs/guides/rate-limits>), for limits that there are.
-fn rate_headers(headers: &mut HeaderMap, rate: RateStatus) {
+pub(crate) fn rate_headers(headers: &mut HeaderMap, rate: RateStatus) {
     let requests = [
         HeaderName::from_static("x-ratelimit-limit-requests"),
         HeaderName::from_static("x-ratelimit-remaining-requests"),
@@ -234,7 +240,8 @@ fn rate_headers(headers: &mut HeaderMap, rate: RateStatus) {
         let [limit_name, remaining_name, reset_name] = names;
         headers.insert(limit_name, limit.into());
         headers.insert(remaining_name, remaining.into());
-        if let Ok(reset) = HeaderValue::try_from(format!("{}ms", reset.as_millis())) {
+        if let Ok(reset) = HeaderValue::try_from(format!("{}ms", reset.min(RESET_MAX).as_millis()))
+        {
             headers.insert(reset_name, reset);
         }
     }

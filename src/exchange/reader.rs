@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use infergate_actors::account::End;
 
+use super::belief::Belief;
 use super::bill::Measured;
 use crate::dialect::chat::{Chunk, ChunkIdentity};
 use crate::dialect::meter::Meter;
@@ -13,9 +14,12 @@ use crate::error::ApiError;
 pub(super) struct Reader {
     scanner: Scanner,
     meter: Meter,
+    belief: Belief,
     choices: u32,
     /// The client asked for usage itself: the chunk with it is the client's.
     usage_is_wanted: bool,
+    /// The event before was withheld, and the second half of its line end may be still to come.
+    half_withheld: bool,
     /// What the stream's own chunks have in common, from the first that has a choice.
     identity: Option<ChunkIdentity>,
 }
@@ -47,12 +51,19 @@ enum What {
 pub(super) struct Unreadable;
 
 impl Reader {
-    pub(super) fn new(prompt_tokens_estimate: u64, choices: u32, usage_is_wanted: bool) -> Self {
+    pub(super) fn new(
+        prompt_tokens_estimate: u64,
+        belief: Belief,
+        choices: u32,
+        usage_is_wanted: bool,
+    ) -> Self {
         Self {
             scanner: Scanner::default(),
             meter: Meter::new(prompt_tokens_estimate),
+            belief,
             choices,
             usage_is_wanted,
+            half_withheld: false,
             identity: None,
         }
     }
@@ -73,25 +84,47 @@ impl Reader {
 
     /// What the last bytes of a stream that ended without a blank line come to.
     pub(super) fn finish(&mut self) -> Option<Piece> {
+        let mut event = self.scanner.finish()?;
+        // What follows is another event, and this one has not ended.
+        event.raw = [&*event.raw, b"\n\n"].concat().into();
         // Half an event is nothing: the client could not read it either.
-        self.scanner.finish().and_then(|event| self.read(event).ok())
+        self.read(event).ok()
     }
 
     fn read(&mut self, event: Event) -> Result<Piece, Unreadable> {
         let what = self.meter_event(&event)?;
-        let bytes = event.raw;
+        let mut bytes = event.raw;
+        let half_withheld = std::mem::take(&mut self.half_withheld);
+        if half_withheld && bytes.first() == Some(&b'\n') {
+            bytes = bytes.slice(1..);
+        }
         Ok(match what {
+            What::Filler if bytes.is_empty() => Piece::Withheld,
             What::Content => Piece::Pass { bytes, content: true },
             What::Filler => Piece::Pass { bytes, content: false },
-            What::UnwantedUsage => Piece::Withheld,
+            What::UnwantedUsage => self.withhold(&bytes),
+            // Nothing comes behind it: not the second half of its line end either.
+            What::Done if bytes.last() == Some(&b'\r') => {
+                Piece::Done([&*bytes, b"\n"].concat().into())
+            }
             What::Done => Piece::Done(bytes),
             What::Error => Piece::Error,
         })
     }
 
+    /// A CRLF may come in two halves, the second with the event after it. Clients that take the two for
+    /// one thing are not to be left with half of it.
+    fn withhold(&mut self, bytes: &[u8]) -> Piece {
+        self.half_withheld = bytes.last() == Some(&b'\r');
+        if bytes.first() == Some(&b'\n') {
+            return Piece::Pass { bytes: Bytes::from_static(b"\n"), content: false };
+        }
+        Piece::Withheld
+    }
+
     fn meter_event(&mut self, event: &Event) -> Result<What, Unreadable> {
         let Some(data) = event.data() else { return Ok(What::Filler) };
-        let facts = match Chunk::read(event.name(), data) {
+        let mut facts = match Chunk::read(event.name(), data) {
             Chunk::Done => return Ok(What::Done),
             Chunk::Empty => return Ok(What::Filler),
             Chunk::Error => return Ok(What::Error),
@@ -99,6 +132,7 @@ impl Reader {
             Chunk::Facts(facts) => facts,
         };
         let is_usage = facts.is_usage_only(self.is_finished());
+        self.belief.check(&mut facts);
         self.meter.observe(&facts);
         if self.identity.is_none() && !facts.choices.is_empty() {
             self.identity = ChunkIdentity::read(data);
@@ -158,6 +192,10 @@ mod tests {
                          \"completion_tokens\":2,\"total_tokens\":7}}\n\n";
     const DONE: &str = "data: [DONE]\n\n";
 
+    fn new_reader(prompt_tokens_estimate: u64, choices: u32, usage_is_wanted: bool) -> Reader {
+        Reader::new(prompt_tokens_estimate, Belief::any(), choices, usage_is_wanted)
+    }
+
     fn read(reader: &mut Reader, stream: &str) -> Vec<String> {
         reader.push(Bytes::copy_from_slice(stream.as_bytes()));
         let mut pieces = Vec::new();
@@ -175,7 +213,7 @@ mod tests {
 
     #[test]
     fn usage_that_the_client_did_not_ask_for_is_metered_and_withheld() {
-        let mut reader = Reader::new(9, 1, false);
+        let mut reader = new_reader(9, 1, false);
         let stream = [": ping\n\n", ROLE, WORD, STOP, USAGE, DONE].concat();
         assert_eq!(
             read(&mut reader, &stream),
@@ -185,13 +223,13 @@ mod tests {
         let measured = reader.measured();
         assert!(!measured.estimated);
         assert_eq!((measured.usage.input, measured.usage.output), (5, 2));
-        let mut reader = Reader::new(9, 1, true);
+        let mut reader = new_reader(9, 1, true);
         assert_eq!(read(&mut reader, USAGE), ["pass"]);
     }
 
     #[test]
     fn what_was_delivered_before_a_cut_is_estimated() {
-        let mut reader = Reader::new(9, 1, false);
+        let mut reader = new_reader(9, 1, false);
         read(&mut reader, &[ROLE, WORD].concat());
         let measured = reader.measured();
         assert!(measured.estimated && !reader.is_finished());
@@ -201,17 +239,17 @@ mod tests {
 
     #[test]
     fn a_garbled_event_ends_the_stream_and_an_error_is_one_wherever_it_stands() {
-        let mut reader = Reader::new(9, 1, false);
+        let mut reader = new_reader(9, 1, false);
         reader.push(Bytes::from_static(b"data: {\"id\":\n\n"));
         assert_eq!(reader.next_piece().unwrap_err(), Unreadable);
-        let mut reader = Reader::new(9, 1, false);
+        let mut reader = new_reader(9, 1, false);
         let error = "data: {\"error\":{\"message\":\"no\",\"code\":500}}\n\n";
         assert_eq!(read(&mut reader, &[WORD, error].concat()), ["content", "error"]);
     }
 
     #[test]
     fn a_stream_that_runs_out_of_credit_ends_with_length() {
-        let mut reader = Reader::new(9, 1, true);
+        let mut reader = new_reader(9, 1, true);
         read(&mut reader, WORD);
         let ending = reader.broken_off(End::OutOfCredit);
         let text = std::str::from_utf8(&ending).unwrap();
@@ -219,5 +257,27 @@ mod tests {
         assert!(text.contains("\"id\":\"c\"") && text.contains("\"prompt_tokens\":9"));
         let cut = reader.broken_off(End::ProviderCut);
         assert!(!cut.ends_with(DONE.as_bytes()) && cut.starts_with(b"data: {\"error\":"));
+    }
+
+    #[test]
+    fn a_last_event_without_its_blank_line_is_ended_so_that_another_can_follow() {
+        let mut reader = new_reader(9, 1, false);
+        reader.push(Bytes::from_static(WORD.trim_end().as_bytes()));
+        assert!(matches!(reader.next_piece(), Ok(None)));
+        let Some(Piece::Pass { bytes, content: true }) = reader.finish() else { panic!() };
+        assert_eq!(bytes, WORD);
+        reader.push(Bytes::from_static(b"data: {\"id\":\"c\",\"choi"));
+        assert!(matches!(reader.next_piece(), Ok(None)));
+        assert!(reader.finish().is_none());
+    }
+
+    #[test]
+    fn a_line_end_that_came_in_two_halves_stays_whole_around_a_withheld_event() {
+        let mut reader = new_reader(9, 1, false);
+        let (word, usage) = (WORD.replace('\n', "\r\n"), USAGE.replace('\n', "\r\n"));
+        assert_eq!(read(&mut reader, word.strip_suffix('\n').unwrap()), ["content"]);
+        reader.push(format!("\n{usage}").into());
+        let Ok(Some(Piece::Pass { bytes, content: false })) = reader.next_piece() else { panic!() };
+        assert_eq!(bytes, "\n");
     }
 }

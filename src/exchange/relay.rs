@@ -50,6 +50,8 @@ pub struct Relay {
     /// When the last bytes came, in monotonic time.
     last_bytes: Duration,
     timer: Pin<Box<Sleep>>,
+    /// What the timer is set to.
+    timer_at: Duration,
 }
 
 enum Phase {
@@ -72,8 +74,9 @@ pub(super) struct Opened {
 impl Relay {
     pub(super) fn new(world: Arc<World>, opened: Opened, bill: Box<Bill>, credit: Credit) -> Self {
         let Opened { body, reader, startup, timeouts } = opened;
+        let now = world.clock.mono();
         Self {
-            last_bytes: world.clock.mono(),
+            last_bytes: now,
             world,
             body,
             reader,
@@ -86,6 +89,7 @@ impl Relay {
             extension: None,
             timeouts,
             timer: Box::pin(tokio::time::sleep(timeouts.idle)),
+            timer_at: now.saturating_add(timeouts.idle),
         }
     }
 
@@ -269,25 +273,41 @@ impl Relay {
 
     /// Pending unless a time limit has passed.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let until = self.limit();
+        // Bytes only put the limit off, and the timer is not set anew for each of them; the end of the
+        // answer brings it nearer.
+        if until < self.timer_at {
+            self.set_timer(until);
+        }
         loop {
             if self.timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            let now = self.world.clock.mono();
-            let idle = if self.reader.is_finished() {
-                FINISH_LINGER.min(self.timeouts.idle)
-            } else {
-                self.timeouts.idle
-            };
-            let sent = self.bill.as_ref().map_or(now, |bill| bill.sent);
-            let until = (self.last_bytes + idle).min(sent + self.timeouts.total);
-            if until <= now {
+            if until <= self.world.clock.mono() {
                 let complete = self.reader.is_finished();
                 self.finish(if complete { End::Completed } else { End::TimedOut });
                 return Poll::Ready(());
             }
-            self.timer.as_mut().reset(tokio::time::Instant::now() + until.saturating_sub(now));
+            self.set_timer(until);
         }
+    }
+
+    /// When it is enough, if nothing more comes.
+    fn limit(&self) -> Duration {
+        let idle = if self.reader.is_finished() {
+            FINISH_LINGER.min(self.timeouts.idle)
+        } else {
+            self.timeouts.idle
+        };
+        let sent = self.bill.as_ref().map_or(self.last_bytes, |bill| bill.sent);
+        let total = sent.saturating_add(self.timeouts.total);
+        self.last_bytes.saturating_add(idle).min(total)
+    }
+
+    fn set_timer(&mut self, at: Duration) {
+        let left = at.saturating_sub(self.world.clock.mono());
+        self.timer.as_mut().reset(tokio::time::Instant::now() + left);
+        self.timer_at = at;
     }
 }
 

@@ -19,6 +19,7 @@ use smallvec::SmallVec;
 use super::World;
 use super::admit::Quote;
 use super::attempt::{Answer, Failure, Sending, attempt};
+use super::belief::Belief;
 use super::bill::{self, Bill};
 use super::settle::OpenHold;
 use crate::catalog::{Model, Target};
@@ -50,6 +51,7 @@ pub(super) struct Won {
     place: Place,
     ticket: Ticket,
     sent: Duration,
+    first_content: Duration,
     status: StatusCode,
     answer: Answer,
     attempts: SmallVec<[Attempt; 1]>,
@@ -66,7 +68,7 @@ pub(super) struct Lost {
 struct Tally {
     attempts: SmallVec<[Attempt; 1]>,
     timed_out: SmallVec<[Place; 2]>,
-    /// The soonest that anyone may be worth another try.
+    /// The soonest that anyone may be worth another try, as far as this round knows.
     retry_after: Option<Duration>,
 }
 
@@ -102,7 +104,13 @@ impl<'a> Exchange<'a> {
         let route = &self.model.settings.route;
         let mut tally = Tally::default();
         for round in 0..route.attempts_max {
-            for place in self.candidates(&tally) {
+            tally.retry_after = None;
+            let candidates = self.candidates(&tally);
+            if candidates.is_empty() {
+                // All that is left was silent or is out of use: waiting changes nothing.
+                break;
+            }
+            for place in candidates {
                 if let Some(won) = self.try_target(place, &mut tally).await? {
                     return Ok(Won { attempts: tally.attempts, ..won });
                 }
@@ -123,7 +131,8 @@ impl<'a> Exchange<'a> {
     async fn try_target(&self, place: Place, tally: &mut Tally) -> Result<Option<Won>, Lost> {
         let Some(target) = self.model.target(place) else { return Ok(None) };
         loop {
-            let tokens = self.quote.prompt_tokens_estimate + self.quote.completion_tokens_first;
+            let Quote { prompt_tokens_estimate, completion_tokens_first, .. } = self.quote;
+            let tokens = prompt_tokens_estimate.saturating_add(completion_tokens_first);
             let acquired = target.provider.handle.acquire(target.deployment, tokens).await;
             let ticket = match acquired {
                 Ok(ticket) => ticket,
@@ -135,8 +144,10 @@ impl<'a> Exchange<'a> {
             let sent = self.world.clock.mono();
             match attempt(target, &ticket, self.sending(target)).await {
                 Ok((status, answer)) => {
+                    let first_content = self.world.clock.mono();
                     let attempts = SmallVec::new();
-                    return Ok(Some(Won { place, ticket, sent, status, answer, attempts }));
+                    let won = Won { place, ticket, sent, first_content, status, answer, attempts };
+                    return Ok(Some(won));
                 }
                 Err(failure) => {
                     self.world.metrics.attempt_failed(target, failure.outcome);
@@ -167,6 +178,7 @@ impl<'a> Exchange<'a> {
             usage_is_wanted: envelope.include_usage,
             choices: envelope.choices,
             prompt_tokens_estimate: self.quote.prompt_tokens_estimate,
+            belief: Belief::new(&self.model.settings, envelope.choices),
             request_id: &self.request_id,
         }
     }
@@ -217,7 +229,7 @@ impl Won {
             clock: world.clock.clone(),
             started,
             sent: self.sent,
-            first_content: self.sent,
+            first_content: self.first_content,
             status: self.status.as_u16(),
         };
         (self.answer, Box::new(bill))
@@ -260,12 +272,12 @@ impl Tally {
 
     /// How long to wait before the next round: what was asked for, or a doubling time of which
     /// between half and all is waited, so that many clients do not come back at the same moment.
-    fn pause(&mut self, round: u32, dice: u64) -> Duration {
+    fn pause(&self, round: u32, dice: u64) -> Duration {
         let doubled = PAUSE_FIRST.saturating_mul(1 << round.min(6)).min(PAUSE_MAX);
         let half = doubled / 2;
         let part = u32::try_from(dice % 1_000).unwrap_or(0);
         let jittered = half + half * part / 1_000;
-        match self.retry_after.take() {
+        match self.retry_after {
             Some(after) if after > PAUSE_MAX => Duration::MAX,
             Some(after) => after.max(jittered),
             None => jittered,

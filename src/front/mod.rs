@@ -3,6 +3,7 @@
 mod body;
 mod sentry;
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -164,12 +165,39 @@ impl Shared {
         json(chat::model_list(&models))
     }
 
-    fn model(&self, name: &str) -> Result<Response<AnswerBody>, ApiError> {
+    /// `path` is the name as it stands in the request's path: a slash may be written as `%2F`.
+    fn model(&self, path: &str) -> Result<Response<AnswerBody>, ApiError> {
         let catalog = self.world.catalog.load();
-        let model = catalog.model(name).ok_or_else(|| ApiError::unknown_model(name))?;
+        let name = percent_decoded(path);
+        let model = catalog.model(&name).ok_or_else(|| ApiError::unknown_model(&name))?;
         let model = &model.settings;
         Ok(json(chat::model(&chat::Model::new(&model.name, model.created, &model.owned_by))))
     }
+}
+
+/// RFC 3986 §2.1. What is not valid stays as it is: no model is called so.
+fn percent_decoded(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let digits = behind.get(..2).filter(|_| *first == b'%');
+        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        let digits = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                decoded.push(byte);
+                rest = behind.get(2..).unwrap_or_default();
+            }
+            None => {
+                decoded.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    String::from_utf8(decoded).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
 fn json(body: impl Into<bytes::Bytes>) -> Response<AnswerBody> {
@@ -186,6 +214,10 @@ fn refusal(error: &ApiError) -> Response<AnswerBody> {
     if let Some(after) = error.retry_after {
         let seconds = after.as_millis().div_ceil(1_000).max(1);
         headers.insert(header::RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(1)));
+    }
+    exchange::rate_headers(headers, error.rate);
+    if let Some(allowed) = error.allowed {
+        headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
     }
     if error.final_answer {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));

@@ -19,10 +19,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::admin::{self, Operator};
 use super::metrics::Metrics;
-use crate::accept::{self, ConnectionTimeouts};
+use crate::accept::{self, ConnectionTimeouts, TlsAcceptor};
 use crate::auth;
 use crate::catalog::Catalog;
 use crate::config::Config;
@@ -56,10 +57,22 @@ pub(crate) struct Gateway {
     pub(crate) directory: TempDir,
     pub(crate) world: Arc<World>,
     pub(crate) operator: Arc<Operator>,
+    pub(crate) system: System,
     pub(crate) admin: SocketAddr,
     pub(crate) data: SocketAddr,
-    /// The ports close when it is dropped.
-    _stop: watch::Sender<bool>,
+    /// Both ports close when it is dropped.
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<usize>,
+}
+
+/// How a gateway is to be.
+pub(crate) struct Setup {
+    pub(crate) config: String,
+    pub(crate) in_flight_max: usize,
+    pub(crate) body: BodyLimits,
+    pub(crate) timeouts: ConnectionTimeouts,
+    pub(crate) grace: Duration,
+    pub(crate) tls: Option<TlsAcceptor>,
 }
 
 pub(crate) struct Reply {
@@ -68,8 +81,22 @@ pub(crate) struct Reply {
     pub(crate) body: Bytes,
 }
 
-impl Gateway {
-    pub(crate) async fn start() -> Self {
+impl Default for Setup {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            config: CONFIG.to_owned(),
+            in_flight_max: 100,
+            body: BodyLimits { bytes_max: 1 << 20, timeout: seconds(10) },
+            timeouts: ConnectionTimeouts { head: seconds(10), idle: seconds(10) },
+            grace: Duration::ZERO,
+            tls: None,
+        }
+    }
+}
+
+impl Setup {
+    pub(crate) async fn start(self) -> Gateway {
         let directory = TempDir::new().unwrap();
         let clock = Clock::real();
         let options = LedgerOptions::new(directory.path().join("data"));
@@ -77,13 +104,13 @@ impl Gateway {
         let accounts =
             AccountOptions { snapshot_every_events: 1_000, idle: Duration::from_mins(5) };
         let system = System::start(ledger.clone(), clock.clone(), accounts).await.unwrap();
-        let config = Config::parse("test.toml", CONFIG, &|_| None).unwrap();
+        let config = Config::parse("test.toml", &self.config, &|_| None).unwrap();
         let catalog = Catalog::build(&config, &system.providers, &clock).await.unwrap();
         let world = Arc::new(World::new(WorldParts {
             accounts: system.accounts.clone(),
             ledger,
             catalog,
-            in_flight_max: 100,
+            in_flight_max: self.in_flight_max,
             node: 0,
             clock: clock.clone(),
             metrics: Metrics::new().unwrap(),
@@ -91,24 +118,50 @@ impl Gateway {
         }));
         let (stop, stopped) = watch::channel(false);
         let (listener, admin) = listen().await;
-        let operator = Arc::new(Operator::new(Arc::clone(&world), system, auth::hash(TOKEN)));
+        let operator =
+            Arc::new(Operator::new(Arc::clone(&world), system.clone(), auth::hash(TOKEN)));
         let router = admin::router(Arc::clone(&operator));
         tokio::spawn(admin::serve(listener, router, clock.clone(), stopped.clone()));
         let (listener, data) = listen().await;
         let options = accept::Options {
             head_bytes_max: 16 * 1024,
-            timeouts: ConnectionTimeouts {
-                head: Duration::from_secs(10),
-                idle: Duration::from_secs(10),
-            },
+            timeouts: self.timeouts,
             streams_max: 10,
-            tls: None,
+            tls: self.tls,
             clock,
         };
-        let limits = BodyLimits { bytes_max: 1 << 20, timeout: Duration::from_secs(10) };
-        let front = Front::new(Arc::clone(&world), limits);
-        tokio::spawn(accept::serve(listener, options, front, stopped, Duration::ZERO, || {}));
-        Self { directory, world, operator, admin, data, _stop: stop }
+        let front = Front::new(Arc::clone(&world), self.body);
+        let before_cut = {
+            let world = Arc::clone(&world);
+            move || world.cut()
+        };
+        let serving = accept::serve(listener, options, front, stopped, self.grace, before_cut);
+        let serving = tokio::spawn(serving);
+        Gateway { directory, world, operator, system, admin, data, stop, serving }
+    }
+}
+
+impl Gateway {
+    pub(crate) async fn start() -> Self {
+        Setup::default().start().await
+    }
+
+    /// What SIGTERM does, up to the end of the last connection. How many were cut.
+    pub(crate) async fn shut_down(&mut self) -> usize {
+        self.begin_shut_down();
+        (&mut self.serving).await.unwrap()
+    }
+
+    pub(crate) fn begin_shut_down(&self) {
+        self.world.stop();
+        self.stop.send_replace(true);
+    }
+
+    /// Puts another configuration to use, as the reloader does.
+    pub(crate) async fn reload(&self, config: &str) {
+        let config = Config::parse("test.toml", config, &|_| None).unwrap();
+        let catalog = Catalog::build(&config, &self.system.providers, &self.world.clock).await;
+        self.world.catalog.store(Arc::new(catalog.unwrap()));
     }
 
     /// Asks the admin port, with the token.
@@ -134,6 +187,12 @@ impl Gateway {
         let reply = self.ask(Method::POST, path, Some(body)).await;
         assert_eq!(reply.status, status, "{path}: {:?}", reply.body);
         reply.json()
+    }
+
+    /// What an account, by its path, has been charged, in nano-USD. Also when the ports are closed.
+    pub(crate) async fn settled(&self, account: &str) -> i64 {
+        let id = account.rsplit('/').next().unwrap().parse().unwrap();
+        self.world.accounts.inspect(id).await.unwrap().totals.settled.nano()
     }
 
     /// Opens an account; its id.
