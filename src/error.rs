@@ -27,11 +27,18 @@ pub struct ApiError {
     pub param: Option<Cow<'static, str>>,
     /// For people.
     pub message: Cow<'static, str>,
-    /// When it is worth trying again.
-    pub retry_after: Option<Duration>,
     /// Whether the SDKs should not try again although the status says so.
     pub final_answer: bool,
-    /// The limit that was met, for the headers that tell of it.
+    /// What headers say beside; see [`ApiError::hints`].
+    hints: Option<Box<Hints>>,
+}
+
+/// What a client may be told beside the error, in headers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hints {
+    /// When it is worth trying again.
+    pub retry_after: Option<Duration>,
+    /// The limit that was met.
     pub rate: RateStatus,
     /// The method that is allowed, where another was used.
     pub allowed: Option<&'static str>,
@@ -53,10 +60,8 @@ impl ApiError {
             code: Some(Cow::Borrowed(code)),
             param: None,
             message: message.into(),
-            retry_after: None,
             final_answer: false,
-            rate: RateStatus::default(),
-            allowed: None,
+            hints: None,
         }
     }
 
@@ -97,7 +102,21 @@ impl ApiError {
 
     /// Adds when to try again.
     pub fn retry_after(mut self, after: Duration) -> Self {
-        self.retry_after = Some(after.min(RETRY_AFTER_MAX));
+        self.hints_mut().retry_after = Some(after.min(RETRY_AFTER_MAX));
+        self
+    }
+
+    /// What headers say beside.
+    pub fn hints(&self) -> Option<&Hints> {
+        self.hints.as_deref()
+    }
+
+    fn hints_mut(&mut self) -> &mut Hints {
+        self.hints.get_or_insert_default()
+    }
+
+    fn rate(mut self, rate: RateStatus) -> Self {
+        self.hints_mut().rate = rate;
         self
     }
 
@@ -112,6 +131,18 @@ impl ApiError {
         Self::invalid(StatusCode::BAD_REQUEST, code, message)
     }
 
+    /// The head of the request can't be read, as its status says.
+    pub fn unreadable(status: StatusCode) -> Self {
+        let (code, message) = match status {
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+                ("head_too_large", "The request's headers are too large.")
+            }
+            StatusCode::URI_TOO_LONG => ("url_too_long", "The request's URL is too long."),
+            _ => ("invalid_request", "The request is not HTTP."),
+        };
+        Self::invalid(status, code, message)
+    }
+
     /// What a provider says is wrong with the request, in its words as far as they may be shown.
     pub fn rejected(status: StatusCode, said: UpstreamError) -> Self {
         let message = said.message.map_or(
@@ -124,10 +155,8 @@ impl ApiError {
             code: said.code.map(Cow::Owned),
             param: said.param.map(Cow::Owned),
             message,
-            retry_after: None,
             final_answer: false,
-            rate: RateStatus::default(),
-            allowed: None,
+            hints: None,
         }
     }
 
@@ -139,10 +168,8 @@ impl ApiError {
             code: error.code().map(Cow::Borrowed),
             param: error.param().map(Cow::Borrowed),
             message: Cow::Owned(error.to_string()),
-            retry_after: None,
             final_answer: false,
-            rate: RateStatus::default(),
-            allowed: None,
+            hints: None,
         }
     }
 
@@ -178,8 +205,10 @@ impl ApiError {
     /// 405: the path is known, the method is not.
     pub fn method_not_allowed(method: &str, allowed: &'static str) -> Self {
         let message = format!("{method} is not allowed here; use {allowed}.");
-        let error = Self::invalid(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
-        Self { allowed: Some(allowed), ..error }
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        let mut error = Self::invalid(status, "method_not_allowed", message);
+        error.hints_mut().allowed = Some(allowed);
+        error
     }
 
     /// 404: no such model.
@@ -329,8 +358,7 @@ impl From<Denial> for ApiError {
             Denial::RequestRate { limit, retry_after, .. } => {
                 let message = format!("Rate limit reached: {limit} requests per minute.");
                 let requests = Some(Remaining { limit, remaining: 0, reset: retry_after });
-                let status = RateStatus { requests, tokens: None };
-                Self { rate: status, ..rate(message, Some(retry_after)) }
+                rate(message, Some(retry_after)).rate(RateStatus { requests, tokens: None })
             }
             Denial::TokenRate { limit, retry_after, .. } => {
                 let message = match retry_after {
@@ -341,8 +369,7 @@ impl From<Denial> for ApiError {
                 };
                 // Where the request alone is too large, nothing has to come back first.
                 let tokens = retry_after.map(|reset| Remaining { limit, remaining: 0, reset });
-                let status = RateStatus { requests: None, tokens };
-                Self { rate: status, ..rate(message, retry_after) }
+                rate(message, retry_after).rate(RateStatus { requests: None, tokens })
             }
             Denial::InFlight { limit, .. } => rate(
                 format!("Rate limit reached: {limit} requests at one time."),
@@ -372,7 +399,7 @@ mod tests {
         };
         let error = ApiError::from(denial);
         assert_eq!(error.status, StatusCode::TOO_MANY_REQUESTS);
-        assert_eq!(error.retry_after, Some(RETRY_AFTER_MAX));
+        assert_eq!(error.hints().unwrap().retry_after, Some(RETRY_AFTER_MAX));
     }
 
     #[test]

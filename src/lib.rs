@@ -13,4 +13,6 @@ pub mod operate;
 pub mod route;
 pub mod serve;
 pub mod simulated;
+#[cfg(test)]
+mod tidy;
 pub mod upstream;

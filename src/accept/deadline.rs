@@ -3,7 +3,12 @@
 //! hyper's own limit on reading a head counts an idle keep-alive connection as a slow head, so it
 //! can't tell the two apart. Here they are: between two requests a connection may rest for
 //! `idle_timeout`; from a request's first byte on, its head must be there within `head_timeout`.
-//! While a request is being answered there is no limit here.
+//! While a request is being answered, its client may take its time, but not take nothing at all for
+//! `idle_timeout`.
+//!
+//! A client that is refused while it still sends a body must get to read why: closed at once, the
+//! connection would be reset by what comes in then, and the answer lost. So it is read on from for a
+//! moment.
 
 use std::future::Future;
 use std::io;
@@ -13,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use infergate_actors::clock::Clock;
 use tokio::time::Sleep;
 
@@ -22,9 +27,15 @@ use tokio::time::Sleep;
 pub struct ConnectionTimeouts {
     /// From a request's first byte to the end of its head.
     pub head: Duration,
-    /// Between two requests.
+    /// Between two requests, and between two bytes that a client takes of an answer.
     pub idle: Duration,
 }
+
+/// How long a client that was refused in the middle of its body is listened to.
+const LINGER: Duration = Duration::from_secs(2);
+/// And how much is listened to.
+const LINGER_BYTES_MAX: usize = 256 << 20;
+const LINGER_READ_BYTES: usize = 8 << 10;
 
 /// Tells a [`DeadlineStream`] whether its connection has requests in the works.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +45,8 @@ pub(super) struct Activity(Arc<ActivityState>);
 struct ActivityState {
     in_flight: AtomicU32,
     multiplexed: AtomicBool,
+    /// The last request's body was not read to its end.
+    unread: AtomicBool,
 }
 
 /// While this lives, a request of the connection is being answered.
@@ -43,12 +56,21 @@ pub struct ActiveRequest(Activity);
 impl Activity {
     /// A request's head is complete. `multiplexed`: the connection speaks HTTP/2, where bytes between
     /// requests are not the beginning of a head.
-    pub(super) fn begin(&self, multiplexed: bool) -> ActiveRequest {
+    pub(super) fn begin(&self, multiplexed: bool, has_body: bool) -> ActiveRequest {
         self.0.in_flight.fetch_add(1, Ordering::Relaxed);
         if multiplexed {
             self.0.multiplexed.store(true, Ordering::Relaxed);
         }
+        // One stream among several is refused without an end to the connection.
+        self.0.unread.store(has_body && !multiplexed, Ordering::Relaxed);
         ActiveRequest(self.clone())
+    }
+}
+
+impl ActiveRequest {
+    /// To be called when all of the request's body has been read.
+    pub fn body_was_read(&self) {
+        self.0.0.unread.store(false, Ordering::Relaxed);
     }
 }
 
@@ -80,7 +102,16 @@ pin_project_lite::pin_project! {
         timeouts: ConnectionTimeouts,
         activity: Activity,
         clock: Clock,
+        // Runs while the client takes nothing.
+        stalled: Option<Pin<Box<Sleep>>>,
+        linger: Option<Linger>,
     }
+}
+
+/// What is still listened to.
+struct Linger {
+    until: Pin<Box<Sleep>>,
+    bytes_left: usize,
 }
 
 impl<S> DeadlineStream<S> {
@@ -93,7 +124,7 @@ impl<S> DeadlineStream<S> {
     ) -> Self {
         let waiting = Waiting::Head(clock.mono());
         let sleep = tokio::time::sleep(timeouts.head);
-        Self { stream, sleep, waiting, timeouts, activity, clock }
+        Self { stream, sleep, waiting, timeouts, activity, clock, stalled: None, linger: None }
     }
 
     /// Keeps the deadline while the stream has nothing to read.
@@ -160,21 +191,66 @@ impl<S: Read> Read for DeadlineStream<S> {
     }
 }
 
-impl<S: Write> Write for DeadlineStream<S> {
+/// Passes on what came of a write, unless it has been waited for too long.
+fn unless_stalled<T>(
+    stalled: &mut Option<Pin<Box<Sleep>>>,
+    limit: Duration,
+    cx: &mut Context<'_>,
+    written: Poll<io::Result<T>>,
+) -> Poll<io::Result<T>> {
+    if written.is_ready() {
+        *stalled = None;
+        return written;
+    }
+    let sleep = stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+    ready!(sleep.as_mut().poll(cx));
+    let reason = "the client takes nothing";
+    Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, reason)))
+}
+
+impl<S: Read + Write> Write for DeadlineStream<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.project().stream.poll_write(cx, bytes)
+        let this = self.project();
+        let written = this.stream.poll_write(cx, bytes);
+        unless_stalled(this.stalled, this.timeouts.idle, cx, written)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().stream.poll_flush(cx)
+        let this = self.project();
+        let flushed = this.stream.poll_flush(cx);
+        unless_stalled(this.stalled, this.timeouts.idle, cx, flushed)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().stream.poll_shutdown(cx)
+        let mut this = self.project();
+        if this.linger.is_none() {
+            let shut = this.stream.as_mut().poll_shutdown(cx);
+            ready!(unless_stalled(this.stalled, this.timeouts.idle, cx, shut))?;
+            if !this.activity.0.unread.load(Ordering::Relaxed) {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let linger = this.linger.get_or_insert_with(|| Linger {
+            until: Box::pin(tokio::time::sleep(LINGER)),
+            bytes_left: LINGER_BYTES_MAX,
+        });
+        loop {
+            if linger.bytes_left == 0 || linger.until.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            let mut bytes = [0; LINGER_READ_BYTES];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            let read = ready!(this.stream.as_mut().poll_read(cx, buffer.unfilled()));
+            let length = buffer.filled().len();
+            if read.is_err() || length == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            linger.bytes_left = linger.bytes_left.saturating_sub(length);
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -186,7 +262,9 @@ impl<S: Write> Write for DeadlineStream<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.project().stream.poll_write_vectored(cx, slices)
+        let this = self.project();
+        let written = this.stream.poll_write_vectored(cx, slices);
+        unless_stalled(this.stalled, this.timeouts.idle, cx, written)
     }
 }
 
@@ -203,7 +281,7 @@ mod tests {
         let activity = Activity::default();
         let waiting = Waiting::Head(seconds(0)).after_bytes(&activity.0, seconds(1));
         assert_eq!(waiting, Waiting::Head(seconds(0)), "the first byte does not restart the head");
-        let request = activity.begin(false);
+        let request = activity.begin(false, false);
         assert_eq!(waiting.observed(&activity.0, seconds(2)), Waiting::Busy);
         drop(request);
         let waiting = Waiting::Busy.observed(&activity.0, seconds(3));
@@ -214,7 +292,7 @@ mod tests {
     #[test]
     fn bytes_between_multiplexed_requests_are_no_head() {
         let activity = Activity::default();
-        drop(activity.begin(true));
+        drop(activity.begin(true, false));
         let waiting = Waiting::Idle(seconds(1)).after_bytes(&activity.0, seconds(2));
         assert_eq!(waiting, Waiting::Idle(seconds(2)));
     }

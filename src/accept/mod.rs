@@ -3,6 +3,7 @@
 
 mod deadline;
 mod tls;
+mod unreadable;
 
 use std::convert::Infallible;
 use std::io;
@@ -10,7 +11,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, Version};
+use http::{Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use deadline::{Activity, DeadlineStream};
+use unreadable::Explained;
 
 pub use deadline::{ActiveRequest, ConnectionTimeouts};
 pub use tls::{TlsError, acceptor as tls_acceptor};
@@ -57,6 +59,12 @@ pub trait Service: Clone + Send + Sync + 'static {
         client: SocketAddr,
         active: ActiveRequest,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
+
+    /// What an HTTP/1.1 client is told whose request's head can't be read, as `status` says: the last
+    /// answer on its connection. `None`: the bare status.
+    fn unreadable(&self, _status: StatusCode) -> Option<Response<Bytes>> {
+        None
+    }
 }
 
 /// hyper refuses a smaller buffer for heads.
@@ -158,14 +166,12 @@ impl<S: Service> Connection<S> {
     {
         let Self { options, service, client } = self;
         let activity = Activity::default();
-        let stream = Box::pin(DeadlineStream::new(
-            stream,
-            options.timeouts,
-            activity.clone(),
-            options.clock.clone(),
-        ));
+        let stream =
+            DeadlineStream::new(stream, options.timeouts, activity.clone(), options.clock.clone());
+        let stream = Box::pin(Explained::new(stream, service.clone()));
         let answer = service_fn(move |request: Request<Incoming>| {
-            let active = activity.begin(request.version() == Version::HTTP_2);
+            let has_body = !request.body().is_end_stream();
+            let active = activity.begin(request.version() == Version::HTTP_2, has_body);
             let service = service.clone();
             // Boxed, because it is over when a stream's head is sent, and the connection would keep
             // its room until the stream is.

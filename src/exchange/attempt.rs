@@ -214,14 +214,15 @@ async fn whole(
     let cut = |_| Failure::fault(AttemptOutcome::Cut, FaultKind::Cut);
     let body = collected.map_err(cut)?.to_bytes();
     let mut meter = Meter::new(prompt_tokens_estimate);
+    let disbelieved;
     match chat::Answer::read(&body) {
         chat::Answer::Completion(mut facts) => {
-            belief.check(&mut facts);
+            disbelieved = belief.strip(&mut facts);
             meter.observe(&facts);
         }
         chat::Answer::Error | chat::Answer::Bad(_) => return Err(bad_answer()),
     }
-    Ok(Answer::Whole { body, measured: meter.usage().into() })
+    Ok(Answer::Whole { body, measured: Measured::new(meter.usage(), disbelieved) })
 }
 
 /// What an error status comes to.

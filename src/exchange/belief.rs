@@ -35,16 +35,17 @@ impl Belief {
         Self { prompt_tokens_max: u64::MAX, completion_tokens_max: u64::MAX }
     }
 
-    /// Takes a usage out of `facts` that can't be.
-    pub(super) fn check(&self, facts: &mut Facts<'_>) {
-        let Some(usage) = facts.usage.and_then(read_usage) else { return };
-        if usage.prompt_tokens() > self.prompt_tokens_max
-            || usage.completion_tokens() > self.completion_tokens_max
-            || usage.tool_calls > TOOL_CALLS_MAX
-        {
-            tracing::warn!(?usage, "a provider's count of tokens is beyond belief, not charged");
+    /// Takes a usage out of `facts` that can't be; answers whether there was one.
+    pub(super) fn strip(&self, facts: &mut Facts<'_>) -> bool {
+        let absurd = facts.usage.and_then(read_usage).is_some_and(|usage| {
+            usage.prompt_tokens() > self.prompt_tokens_max
+                || usage.completion_tokens() > self.completion_tokens_max
+                || usage.tool_calls > TOOL_CALLS_MAX
+        });
+        if absurd {
             facts.usage = None;
         }
+        absurd
     }
 }
 
@@ -63,7 +64,7 @@ mod tests {
             (r#"{"prompt_tokens":1,"server_tool_use":{"web_search_requests":1001}}"#, false),
         ] {
             let mut facts = Facts { usage: Some(json), ..Facts::default() };
-            belief.check(&mut facts);
+            assert_eq!(belief.strip(&mut facts), !believed, "{json}");
             assert_eq!(facts.usage.is_some(), believed, "{json}");
         }
     }

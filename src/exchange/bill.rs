@@ -33,11 +33,14 @@ pub(super) struct Bill {
 pub(super) struct Measured {
     pub(super) usage: Usage,
     pub(super) estimated: bool,
+    /// What the provider reported could not be.
+    disbelieved: bool,
 }
 
-impl From<Metered> for Measured {
-    fn from(Metered { usage, estimated }: Metered) -> Self {
-        Self { usage, estimated }
+impl Measured {
+    pub(super) fn new(metered: Metered, disbelieved: bool) -> Self {
+        let Metered { usage, estimated } = metered;
+        Self { usage, estimated, disbelieved }
     }
 }
 
@@ -47,7 +50,7 @@ impl Bill {
         let now = self.clock.mono();
         let Self { hold, ticket, model, place, mut record, started, sent, first_content, .. } =
             self;
-        let Measured { usage, estimated } = measured;
+        let Measured { usage, estimated, disbelieved } = measured;
         ticket.report(match end {
             End::Completed | End::OutOfCredit | End::Suspended => Outcome::Answered {
                 first_content: first_content.saturating_sub(sent),
@@ -65,6 +68,10 @@ impl Bill {
         record.first_content_ms = Some(millis(first_content.saturating_sub(started.mono)));
         record.total_ms = millis(now.saturating_sub(started.mono));
         if let Some(target) = model.target(place) {
+            if disbelieved {
+                let provider = target.provider.handle.name();
+                tracing::warn!(%provider, "a count of tokens beyond belief is not charged");
+            }
             record.attempts.push(attempt(target, outcome(end), Some(self.status), &usage));
         }
         let rates = *model.settings.price.rates(usage.prompt_tokens());

@@ -218,13 +218,13 @@ fn answer_with(body: AnswerBody, stream: bool, rate: RateStatus) -> Response<Ans
     } else {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
-    rate_headers(headers, rate);
+    rate_headers(headers, &rate);
     response
 }
 
 /// The `x-ratelimit-*` headers of the OpenAI API
 /// (<https://platform.openai.com/docs/guides/rate-limits>), for limits that there are.
-pub(crate) fn rate_headers(headers: &mut HeaderMap, rate: RateStatus) {
+pub(crate) fn rate_headers(headers: &mut HeaderMap, rate: &RateStatus) {
     let requests = [
         HeaderName::from_static("x-ratelimit-limit-requests"),
         HeaderName::from_static("x-ratelimit-remaining-requests"),

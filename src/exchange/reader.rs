@@ -15,6 +15,7 @@ pub(super) struct Reader {
     scanner: Scanner,
     meter: Meter,
     belief: Belief,
+    disbelieved: bool,
     choices: u32,
     /// The client asked for usage itself: the chunk with it is the client's.
     usage_is_wanted: bool,
@@ -61,6 +62,7 @@ impl Reader {
             scanner: Scanner::default(),
             meter: Meter::new(prompt_tokens_estimate),
             belief,
+            disbelieved: false,
             choices,
             usage_is_wanted,
             half_withheld: false,
@@ -132,7 +134,7 @@ impl Reader {
             Chunk::Facts(facts) => facts,
         };
         let is_usage = facts.is_usage_only(self.is_finished());
-        self.belief.check(&mut facts);
+        self.disbelieved |= self.belief.strip(&mut facts);
         self.meter.observe(&facts);
         if self.identity.is_none() && !facts.choices.is_empty() {
             self.identity = ChunkIdentity::read(data);
@@ -157,7 +159,7 @@ impl Reader {
 
     /// What has been used.
     pub(super) fn measured(&self) -> Measured {
-        self.meter.usage().into()
+        Measured::new(self.meter.usage(), self.disbelieved)
     }
 
     /// The chunk with usage that the client asked for and the provider did not send: what is charged.

@@ -2,20 +2,23 @@
 
 mod body;
 mod sentry;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use http::{HeaderName, HeaderValue, Method, Request, Response, header};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use infergate_actors::id::{AccountId, ExchangeId, KeyId};
 
 use crate::accept::{ActiveRequest, Service};
 use crate::auth;
 use crate::dialect::chat;
-use crate::error::ApiError;
+use crate::error::{ApiError, Hints};
 use crate::exchange::{self, Caller, Head, World};
 pub(crate) use sentry::Sentry;
 
@@ -64,7 +67,7 @@ impl Service for Front {
     ) -> Response<AnswerBody> {
         let shared = &self.0;
         let id = shared.world.ids.next();
-        let answered = shared.route(request, client, id).await;
+        let answered = shared.route(request, client, id, &active).await;
         let mut response = answered.unwrap_or_else(|error| {
             shared.world.metrics.refused(error.status.as_u16());
             refusal(&error)
@@ -74,6 +77,16 @@ impl Service for Front {
         }
         response.map(|body| body.keep(active))
     }
+
+    fn unreadable(&self, status: StatusCode) -> Option<Response<Bytes>> {
+        let world = &self.0.world;
+        world.metrics.refused(status.as_u16());
+        let error = ApiError::unreadable(status);
+        let mut response = refusal(&error).map(|_| error.body());
+        let id = HeaderValue::try_from(world.ids.next().to_string()).ok()?;
+        response.headers_mut().insert(REQUEST_ID, id);
+        Some(response)
+    }
 }
 
 impl Shared {
@@ -82,12 +95,13 @@ impl Shared {
         request: Request<Incoming>,
         client: SocketAddr,
         id: ExchangeId,
+        active: &ActiveRequest,
     ) -> Result<Response<AnswerBody>, ApiError> {
         let path = request.uri().path();
         let method = request.method();
         let allowed = match path {
             "/v1/chat/completions" if method == Method::POST => {
-                return self.chat(request, client, id).await;
+                return self.chat(request, client, id, active).await;
             }
             "/v1/chat/completions" => "POST",
             "/healthz" | "/readyz" if method == Method::GET => return self.health(path),
@@ -113,6 +127,7 @@ impl Shared {
         request: Request<Incoming>,
         client: SocketAddr,
         id: ExchangeId,
+        active: &ActiveRequest,
     ) -> Result<Response<AnswerBody>, ApiError> {
         let world = &self.world;
         let started = world.clock.now();
@@ -124,6 +139,7 @@ impl Shared {
         let (parts, body) = request.into_parts();
         let limits = **self.limits.load();
         let body = body::read(&parts.headers, body, limits).await?;
+        active.body_was_read();
         let head = Head { id, started, caller: Caller { account, key }, admission };
         exchange::chat(world, head, body).await
     }
@@ -183,24 +199,24 @@ fn percent_decoded(text: &str) -> Cow<'_, str> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, behind @ ..] = rest {
-        let digits = behind.get(..2).filter(|_| *first == b'%');
-        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-        let digits = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                decoded.push(byte);
-                rest = behind.get(2..).unwrap_or_default();
+        rest = behind;
+        match behind.split_first_chunk::<2>() {
+            Some((digits, after)) if *first == b'%' && digits.iter().all(u8::is_ascii_hexdigit) => {
+                decoded.push(digits.iter().fold(0, |byte, digit| byte << 4 | hex(*digit)));
+                rest = after;
             }
-            None => {
-                decoded.push(*first);
-                rest = behind;
-            }
+            _ => decoded.push(*first),
         }
     }
     String::from_utf8(decoded).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
-fn json(body: impl Into<bytes::Bytes>) -> Response<AnswerBody> {
+/// What a hexadecimal digit counts.
+fn hex(digit: u8) -> u8 {
+    if digit.is_ascii_digit() { digit - b'0' } else { (digit | 0x20).wrapping_sub(b'a' - 10) }
+}
+
+fn json(body: impl Into<Bytes>) -> Response<AnswerBody> {
     let mut response = Response::new(AnswerBody::whole(body));
     let kind = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
@@ -211,13 +227,16 @@ fn refusal(error: &ApiError) -> Response<AnswerBody> {
     let mut response = json(error.body());
     *response.status_mut() = error.status;
     let headers = response.headers_mut();
-    if let Some(after) = error.retry_after {
-        let seconds = after.as_millis().div_ceil(1_000).max(1);
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(1)));
-    }
-    exchange::rate_headers(headers, error.rate);
-    if let Some(allowed) = error.allowed {
-        headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
+    if let Some(Hints { retry_after, rate, allowed }) = error.hints() {
+        if let Some(after) = retry_after {
+            let seconds = after.as_millis().div_ceil(1_000).max(1);
+            let seconds = HeaderValue::from(u64::try_from(seconds).unwrap_or(1));
+            headers.insert(header::RETRY_AFTER, seconds);
+        }
+        exchange::rate_headers(headers, rate);
+        if let Some(allowed) = allowed {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
+        }
     }
     if error.final_answer {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));

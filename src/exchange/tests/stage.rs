@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, header};
+use http::{Request, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -29,25 +29,24 @@ pub(crate) const COST: i64 = 10 * 1_000 + 3 * 2_000;
 /// A configuration with a provider `p0`, `p1`, … at each address, tried in that order by the model
 /// `small`, each with a credential of its own; `more` is put behind the first provider's settings.
 pub(crate) fn config(addresses: &[SocketAddr], more: &str) -> String {
-    let mut config = String::from("[routing]\nattempts_max = 4\n");
-    let mut targets = Vec::new();
-    for (number, address) in addresses.iter().enumerate() {
+    let provider = |(number, address): (usize, &SocketAddr)| {
         let more = if number == 0 { more } else { "" };
-        let credentials =
-            if more.contains("credentials") { "" } else { "credentials = [\"sk-secret-N\"]" };
-        let credentials = credentials.replace('N', &number.to_string());
-        config += &format!(
+        let credentials = format!("credentials = [\"sk-secret-{number}\"]");
+        let credentials = if more.contains("credentials") { "" } else { &credentials };
+        format!(
             "[[providers]]\nname = \"p{number}\"\nkind = \"openai\"\n\
              base_url = \"http://{address}/v1\"\n{credentials}\n{more}\n"
-        );
-        targets.push(format!("[{{ provider = \"p{number}\", model = \"up/{number}\" }}]"));
-    }
-    let targets = targets.join(", ");
-    config
-        + &format!(
-            "[[models]]\nname = \"small\"\ncontext_tokens = 100000\noutput_tokens_max = 20000\n\
-             price = {{ input = \"1\", output = \"2\" }}\nroute = {{ tiers = [{targets}] }}\n"
         )
+    };
+    let providers: String = addresses.iter().enumerate().map(provider).collect();
+    let target = |number| format!("[{{ provider = \"p{number}\", model = \"up/{number}\" }}]");
+    let targets: Vec<String> = (0..addresses.len()).map(target).collect();
+    let targets = targets.join(", ");
+    format!(
+        "{providers}[[models]]\nname = \"small\"\ncontext_tokens = 100000\n\
+         output_tokens_max = 20000\nprice = {{ input = \"1\", output = \"2\" }}\n\
+         route = {{ tiers = [{targets}] }}\n"
+    )
 }
 
 /// A gateway and a client with a key.
@@ -60,7 +59,6 @@ pub(crate) struct Stage {
 /// An answer whose body is still coming.
 pub(crate) struct Coming {
     pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
     body: Incoming,
     connection: JoinHandle<()>,
     _sender: http1::SendRequest<Full<Bytes>>,
@@ -176,8 +174,7 @@ pub(crate) async fn open(to: SocketAddr, mut request: Request<Full<Bytes>>) -> C
     let connection = tokio::spawn(async move { drop(connection.await) });
     request.headers_mut().insert(header::HOST, to.to_string().parse().unwrap());
     let (parts, body) = sender.send_request(request).await.unwrap().into_parts();
-    let (status, headers) = (parts.status.as_u16(), parts.headers);
-    Coming { status, headers, body, connection, _sender: sender }
+    Coming { status: parts.status.as_u16(), body, connection, _sender: sender }
 }
 
 pub(crate) fn ask(stream: bool) -> String {

@@ -1,4 +1,4 @@
-//! What an operator is told when a request is not carried out: problem details (RFC 9457). Pure.
+//! What an operator is told when a request is not carried out: problem details (RFC 9457).
 
 use std::time::Duration;
 
