@@ -15,6 +15,8 @@ mod faults;
 #[cfg(test)]
 mod memory;
 #[cfg(test)]
+mod million;
+#[cfg(test)]
 mod passivation;
 #[cfg(test)]
 mod providers;

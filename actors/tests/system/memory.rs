@@ -74,8 +74,13 @@ async fn the_child_makes_accounts() {
     desk.ledger.close().unwrap();
 }
 
-fn resident_kib() -> u64 {
+pub(crate) fn resident_kib() -> u64 {
+    status_kib("VmRSS:")
+}
+
+/// A line of what the kernel says about this process.
+pub(crate) fn status_kib(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
