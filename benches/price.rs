@@ -17,8 +17,13 @@ fn price(criterion: &mut Criterion) {
         base: rates(150_000_000),
         tiers: vec![Tier { context_over: 200_000, rates: rates(300_000_000) }],
     };
-    let usage =
-        Usage { input: 1_234, cached_input: 10_000, output: 567, reasoning: 89, ..Usage::default() };
+    let usage = Usage {
+        input: 1_234,
+        cached_input: 10_000,
+        output: 567,
+        reasoning: 89,
+        ..Usage::default()
+    };
     let markup = Markup::default();
     criterion.bench_function("price/cost", |bencher| {
         bencher.iter(|| {

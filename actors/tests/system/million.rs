@@ -4,7 +4,6 @@ use std::env;
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc;
-use std::time::Instant;
 
 use infergate_actors::account::{Account, Event, GrantKind, Key, Limits};
 use infergate_actors::clock::Clock;
@@ -44,7 +43,8 @@ fn a_million_idle_accounts_cost_little() {
 #[ignore = "for the measurement"]
 fn the_child_makes_them() {
     let Some(path) = env::var_os(CHILD) else { return };
-    let started = Instant::now();
+    let clock = Clock::real();
+    let started = clock.mono();
     let (ledger, _) = Ledger::open(LedgerOptions::new(&path), Clock::real()).unwrap();
     let accounts: Vec<u64> = (1..=ACCOUNTS).collect();
     for counts in accounts.chunks(usize::try_from(BATCH).unwrap()) {
@@ -57,7 +57,7 @@ fn the_child_makes_them() {
         answered.recv().unwrap().unwrap();
     }
     ledger.close().unwrap();
-    println!("{ACCOUNTS} accounts made in {:.1?}", started.elapsed());
+    println!("{ACCOUNTS} accounts made in {:.1?}", (clock.mono() - started));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,12 +75,12 @@ async fn the_child_starts_with_the_tail_proven() {
 async fn start(verify_on_start: VerifyOnStart) {
     let Some(path) = env::var_os(CHILD) else { return };
     let before = resident_kib();
-    let started = Instant::now();
-    let options = LedgerOptions { verify_on_start, ..LedgerOptions::new(Path::new(&path)) };
     let clock = Clock::real();
+    let started = clock.mono();
+    let options = LedgerOptions { verify_on_start, ..LedgerOptions::new(Path::new(&path)) };
     let (ledger, report) = Ledger::open(options, clock.clone()).unwrap();
-    let system = System::start(ledger.clone(), clock, OPTIONS).await.unwrap();
-    let took = started.elapsed();
+    let system = System::start(ledger.clone(), clock.clone(), OPTIONS).await.unwrap();
+    let took = clock.mono() - started;
     println!(
         "{verify_on_start:?}: started in {took:.2?}, {} events proven; {before} KiB before, {} \
          after (at most {})",
@@ -88,14 +88,14 @@ async fn start(verify_on_start: VerifyOnStart) {
         resident_kib(),
         status_kib("VmHWM:"),
     );
-    let looking = Instant::now();
+    let looking = clock.mono();
     for nth in 0..LOOKED_UP {
         // A prime stride: all over the place, and the same at each run.
         let account = AccountId::new(0, nth * 618_970_019 % ACCOUNTS + 1);
         let found = system.accounts.find_key(hash_of(account)).await.unwrap();
         assert_eq!(found, Some((account, KeyId(1))));
     }
-    let each = looking.elapsed() / u32::try_from(LOOKED_UP).unwrap();
+    let each = (clock.mono() - looking) / u32::try_from(LOOKED_UP).unwrap();
     println!(
         "{verify_on_start:?}: {LOOKED_UP} keys looked up, {each:.1?} each; {} KiB after; {} MiB on \
          disk",
