@@ -57,7 +57,7 @@ fn the_child_makes_them() {
         answered.recv().unwrap().unwrap();
     }
     ledger.close().unwrap();
-    println!("{ACCOUNTS} accounts made in {:.1?}", (clock.mono() - started));
+    println!("{ACCOUNTS} accounts made in {:.1?}", clock.mono().saturating_sub(started));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -80,7 +80,7 @@ async fn start(verify_on_start: VerifyOnStart) {
     let options = LedgerOptions { verify_on_start, ..LedgerOptions::new(Path::new(&path)) };
     let (ledger, report) = Ledger::open(options, clock.clone()).unwrap();
     let system = System::start(ledger.clone(), clock.clone(), OPTIONS).await.unwrap();
-    let took = clock.mono() - started;
+    let took = clock.mono().saturating_sub(started);
     println!(
         "{verify_on_start:?}: started in {took:.2?}, {} events proven; {before} KiB before, {} \
          after (at most {})",
@@ -95,7 +95,7 @@ async fn start(verify_on_start: VerifyOnStart) {
         let found = system.accounts.find_key(hash_of(account)).await.unwrap();
         assert_eq!(found, Some((account, KeyId(1))));
     }
-    let each = (clock.mono() - looking) / u32::try_from(LOOKED_UP).unwrap();
+    let each = clock.mono().saturating_sub(looking) / u32::try_from(LOOKED_UP).unwrap();
     println!(
         "{verify_on_start:?}: {LOOKED_UP} keys looked up, {each:.1?} each; {} KiB after; {} MiB on \
          disk",
