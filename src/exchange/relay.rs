@@ -11,7 +11,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use http_body::Body;
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use infergate_actors::account::{Denial, End, Refusal};
 use tokio::time::Sleep;
@@ -29,13 +30,18 @@ use crate::error::ApiError;
 /// longer than this: some servers forget the terminator and keep the connection open.
 const FINISH_LINGER: Duration = Duration::from_secs(2);
 
+/// How long the end of an answer may come after its last event.
+const TRAILING_TIMEOUT: Duration = Duration::from_secs(1);
+const TRAILING_FRAMES_MAX: usize = 16;
+
 /// Events are gathered up to this size; a client that reads slowly holds the provider back.
 const GATHER_BYTES_MAX: usize = 16 << 10;
 
 /// A stream being relayed.
 pub struct Relay {
     world: Arc<World>,
-    body: Incoming,
+    /// Gone when it is read to its end elsewhere.
+    body: Option<Incoming>,
     reader: Reader,
     /// What is to be handed on next.
     ready: VecDeque<Bytes>,
@@ -78,7 +84,7 @@ impl Relay {
         Self {
             last_bytes: now,
             world,
-            body,
+            body: Some(body),
             reader,
             ready_bytes: startup.iter().map(Bytes::len).sum(),
             ready: startup,
@@ -161,7 +167,7 @@ impl Relay {
         }
         match self.reader.next_piece() {
             Ok(Some(piece)) => self.take(piece),
-            Ok(None) => match Pin::new(&mut self.body).poll_frame(cx) {
+            Ok(None) => match self.poll_body(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     self.last_bytes = self.world.clock.mono();
                     self.gather.frame_came();
@@ -178,6 +184,16 @@ impl Relay {
         Poll::Ready(())
     }
 
+    fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.body {
+            Some(body) => Pin::new(body).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
     fn take(&mut self, piece: Piece) {
         match piece {
             Piece::Pass { bytes, .. } => self.hand_later(bytes),
@@ -185,6 +201,9 @@ impl Relay {
             Piece::Done(bytes) => {
                 self.add_missing_usage();
                 self.settle(End::Completed, bytes);
+                if let Some(body) = self.body.take() {
+                    tokio::spawn(read_to_end(body));
+                }
             }
             // The provider's own words may name what the client is not to know.
             Piece::Error => self.finish(End::ProviderCut),
@@ -309,6 +328,21 @@ impl Relay {
         self.timer.as_mut().reset(tokio::time::Instant::now() + left);
         self.timer_at = at;
     }
+}
+
+/// Lets the provider end its answer, so that the connection can be used again: dropped before that,
+/// it would be closed, and the next request pay for another one.
+async fn read_to_end(mut body: Incoming) {
+    let reading = async {
+        for _ in 0..TRAILING_FRAMES_MAX {
+            match body.frame().await {
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => break,
+            }
+        }
+    };
+    // One that does not end in time is closed after all.
+    let _ = tokio::time::timeout(TRAILING_TIMEOUT, reading).await;
 }
 
 /// The client is gone, or the gateway is stopping: what was handed on is charged, and the provider is

@@ -157,3 +157,42 @@ async fn usage_beyond_all_reason_is_not_believed() {
     }
     assert_eq!(ends[4]["charged"], COST);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_connection_of_a_stream_that_ends_a_little_late_is_used_again() {
+    let mut upstream = Upstream::start().await;
+    let stage = Stage::before(&[upstream.address]).await;
+    let events = [ROLE, HELLO, STOP, USAGE, DONE];
+    let keeps = STREAM.replace("connection: close\r\n", "");
+    let (reply, mut call) = tokio::join!(stage.open(ask(true)), async {
+        let mut call = upstream.call().await;
+        call.play(keeps).await;
+        call.chunk(events.concat()).await;
+        call
+    });
+    assert!(reply.rest().await.1);
+    assert_eq!(stage.ends().await.len(), 1);
+    call.play("0\r\n\r\n").await;
+    // When exactly the connection is at rest again is not to be seen from here.
+    for _ in 0..100 {
+        let playing = async {
+            tokio::select! {
+                again = call.again() => {
+                    again.expect("the gateway hung up");
+                    call.play(streamed(&events)).await;
+                    true
+                }
+                mut other = upstream.call() => {
+                    other.play(streamed(&events)).await;
+                    false
+                }
+            }
+        };
+        let (reply, reused) = tokio::join!(stage.chat(ask(true)), playing);
+        assert_eq!(reply.status, 200);
+        if reused {
+            return;
+        }
+    }
+    panic!("never used again");
+}

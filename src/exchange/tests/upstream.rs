@@ -78,22 +78,16 @@ impl Upstream {
 }
 
 impl Call {
+    /// Waits for another request on the same connection; `None` when the gateway hangs up.
+    pub(crate) async fn again(&mut self) -> Option<()> {
+        (self.head, self.body) = request(&mut self.socket).await?;
+        Some(())
+    }
+
     async fn read(mut socket: TcpStream) -> Option<Self> {
         socket.set_nodelay(true).ok()?;
-        let mut bytes = Vec::new();
-        loop {
-            if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
-                let head = String::from_utf8(bytes[..end].to_vec()).ok()?;
-                let length: usize = header(&head, "content-length")?.parse().ok()?;
-                if bytes.len() >= end + 4 + length {
-                    let body = Bytes::copy_from_slice(&bytes[end + 4..]);
-                    return Some(Self { head, body, socket, is_open: true });
-                }
-            }
-            if socket.read_buf(&mut bytes).await.ok()? == 0 {
-                return None;
-            }
-        }
+        let (head, body) = request(&mut socket).await?;
+        Some(Self { head, body, socket, is_open: true })
     }
 
     /// The value of a header of the request.
@@ -131,6 +125,23 @@ impl Call {
     pub(crate) async fn gone(&mut self) {
         let mut rest = Vec::new();
         while let Ok(1..) = self.socket.read_buf(&mut rest).await {}
+    }
+}
+
+/// The next request on a connection.
+async fn request(socket: &mut TcpStream) -> Option<(String, Bytes)> {
+    let mut bytes = Vec::new();
+    loop {
+        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            let head = String::from_utf8(bytes[..end].to_vec()).ok()?;
+            let length: usize = header(&head, "content-length")?.parse().ok()?;
+            if bytes.len() >= end + 4 + length {
+                return Some((head, Bytes::copy_from_slice(&bytes[end + 4..])));
+            }
+        }
+        if socket.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
     }
 }
 
