@@ -1,11 +1,11 @@
 //! The front door: paths, keys, bodies, and answers to what is wrong with them.
 
 mod body;
+mod models;
 mod sentry;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
+use infergate_actors::account::{Key, Refusal};
 use infergate_actors::id::{AccountId, ExchangeId, KeyId};
 
 use crate::accept::{ActiveRequest, Service};
 use crate::auth;
-use crate::dialect::chat;
 use crate::error::{ApiError, Hints};
 use crate::exchange::{self, Caller, Head, World};
 pub(crate) use sentry::Sentry;
@@ -106,14 +106,14 @@ impl Shared {
             "/v1/chat/completions" => "POST",
             "/healthz" | "/readyz" if method == Method::GET => return self.health(path),
             "/v1/models" if method == Method::GET => {
-                self.caller(&request, client).await?;
-                return Ok(self.models());
+                let key = self.key(&request, client).await?;
+                return Ok(models::list(&self.world.catalog.load(), &key));
             }
             "/v1/models" | "/healthz" | "/readyz" => "GET",
             _ => match path.strip_prefix("/v1/models/") {
                 Some(name) if method == Method::GET && !name.is_empty() => {
-                    self.caller(&request, client).await?;
-                    return self.model(name);
+                    let key = self.key(&request, client).await?;
+                    return models::one(&self.world.catalog.load(), &key, name);
                 }
                 Some(_) => "GET",
                 None => return Err(ApiError::unknown_path(method.as_str(), path)),
@@ -168,52 +168,17 @@ impl Shared {
         if alive || ready { Ok(json("{\"status\":\"ok\"}")) } else { Err(ApiError::unavailable()) }
     }
 
-    fn models(&self) -> Response<AnswerBody> {
-        let catalog = self.world.catalog.load();
-        let models: Vec<chat::Model<'_>> = catalog
-            .models()
-            .iter()
-            .map(|model| {
-                let model = &model.settings;
-                chat::Model::new(&model.name, model.created, &model.owned_by)
-            })
-            .collect();
-        json(chat::model_list(&models))
+    /// The key that came with the request, if it may be used.
+    async fn key(&self, request: &Request<Incoming>, client: SocketAddr) -> Result<Key, ApiError> {
+        let (account, key) = self.caller(request, client).await?;
+        let account = self.world.accounts.inspect(account).await;
+        let account = account.map_err(|refusal| match refusal {
+            Refusal::Denied(denial) => denial.into(),
+            Refusal::Unavailable(_) => ApiError::unavailable(),
+        })?;
+        let now_ms = self.world.clock.now().wall_ms;
+        Ok(models::permitted_key(account, key, now_ms)?)
     }
-
-    /// `path` is the name as it stands in the request's path: a slash may be written as `%2F`.
-    fn model(&self, path: &str) -> Result<Response<AnswerBody>, ApiError> {
-        let catalog = self.world.catalog.load();
-        let name = percent_decoded(path);
-        let model = catalog.model(&name).ok_or_else(|| ApiError::unknown_model(&name))?;
-        let model = &model.settings;
-        Ok(json(chat::model(&chat::Model::new(&model.name, model.created, &model.owned_by))))
-    }
-}
-
-/// RFC 3986 §2.1. What is not valid stays as it is: no model is called so.
-fn percent_decoded(text: &str) -> Cow<'_, str> {
-    if !text.contains('%') {
-        return Cow::Borrowed(text);
-    }
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, behind @ ..] = rest {
-        rest = behind;
-        match behind.split_first_chunk::<2>() {
-            Some((digits, after)) if *first == b'%' && digits.iter().all(u8::is_ascii_hexdigit) => {
-                decoded.push(digits.iter().fold(0, |byte, digit| byte << 4 | hex(*digit)));
-                rest = after;
-            }
-            _ => decoded.push(*first),
-        }
-    }
-    String::from_utf8(decoded).map_or(Cow::Borrowed(text), Cow::Owned)
-}
-
-/// What a hexadecimal digit counts.
-fn hex(digit: u8) -> u8 {
-    if digit.is_ascii_digit() { digit - b'0' } else { (digit | 0x20).wrapping_sub(b'a' - 10) }
 }
 
 fn json(body: impl Into<Bytes>) -> Response<AnswerBody> {

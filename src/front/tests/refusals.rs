@@ -246,11 +246,23 @@ async fn a_key_that_may_not_is_told_so() {
     request.headers_mut().insert(header::AUTHORIZATION, value);
     let reply = send(stage.gateway.data, request).await;
     assert_eq!(error(&reply), (403, json!("permission_error"), json!("model_not_allowed")));
+    let models = async |key: &str, path: &str| {
+        let request = Request::get(format!("/v1/models{path}"))
+            .header(header::AUTHORIZATION, format!("Bearer {key}"));
+        send(stage.gateway.data, request.body(Full::default()).unwrap()).await
+    };
+    assert_eq!(models(&other, "").await.json()["data"], json!([]));
+    assert_eq!(models(&other, "/small").await.status, 404);
+    assert_eq!(models(&stage.key, "").await.json()["data"][0]["id"], "small");
     let revoked = stage.gateway.ask(Method::DELETE, &format!("{keys}/key_1"), None).await;
     assert_eq!(revoked.status, 200);
     let reply = stage.chat(ask(false)).await;
     assert_eq!(error(&reply).2, "invalid_api_key");
     assert_eq!(reply.status, 401);
+    assert_eq!(error(&models(&stage.key, "").await).0, 401);
+    let suspend = format!("{}/suspend", stage.account);
+    stage.gateway.post(&suspend, &json!({ "reason": "test" }), 200).await;
+    assert_eq!(error(&models(&other, "").await).2, "account_suspended");
     stage.gateway.world.stop();
     let reply = stage.chat(ask(false)).await;
     assert_eq!(error(&reply), (503, json!("server_error"), json!("unavailable")));

@@ -1,0 +1,78 @@
+//! The models a key may use, as the API lists them.
+
+use std::borrow::Cow;
+
+use http::Response;
+use infergate_actors::account::{AccountView, Denial, Key, Status};
+use infergate_actors::id::KeyId;
+
+use super::{AnswerBody, json};
+use crate::catalog::{Catalog, Model};
+use crate::dialect::chat;
+use crate::error::ApiError;
+
+/// The key, if it may be used for anything.
+pub(super) fn permitted_key(account: AccountView, key: KeyId, now_ms: u64) -> Result<Key, Denial> {
+    match account.status {
+        Status::Active => {}
+        Status::Suspended => return Err(Denial::Suspended),
+        Status::Closed => return Err(Denial::Closed),
+    }
+    let key = account.keys.into_iter().map(|view| view.key).find(|known| known.id == key);
+    let key = key.ok_or(Denial::UnknownKey)?;
+    if key.revoked_at_ms.is_some() {
+        return Err(Denial::RevokedKey);
+    }
+    if key.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+        return Err(Denial::ExpiredKey);
+    }
+    Ok(key)
+}
+
+/// All that `key` may use.
+pub(super) fn list(catalog: &Catalog, key: &Key) -> Response<AnswerBody> {
+    let models = catalog.models().iter().filter(|model| key.allows(&model.settings.name));
+    json(chat::model_list(&models.map(|model| shown(model)).collect::<Vec<_>>()))
+}
+
+/// One of them. `path` is its name as it stands in the request's path: a slash may be written `%2F`.
+pub(super) fn one(
+    catalog: &Catalog,
+    key: &Key,
+    path: &str,
+) -> Result<Response<AnswerBody>, ApiError> {
+    let name = percent_decoded(path);
+    let model = catalog.model(&name).filter(|_| key.allows(&name));
+    let model = model.ok_or_else(|| ApiError::unknown_model(&name))?;
+    Ok(json(chat::model(&shown(model))))
+}
+
+fn shown(model: &Model) -> chat::Model<'_> {
+    let settings = &model.settings;
+    chat::Model::new(&settings.name, settings.created, &settings.owned_by)
+}
+
+/// RFC 3986 §2.1. What is not valid stays as it is: no model is called so.
+fn percent_decoded(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, behind @ ..] = rest {
+        rest = behind;
+        match behind.split_first_chunk::<2>() {
+            Some((digits, after)) if *first == b'%' && digits.iter().all(u8::is_ascii_hexdigit) => {
+                decoded.push(digits.iter().fold(0, |byte, digit| byte << 4 | hex(*digit)));
+                rest = after;
+            }
+            _ => decoded.push(*first),
+        }
+    }
+    String::from_utf8(decoded).map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
+/// What a hexadecimal digit counts.
+fn hex(digit: u8) -> u8 {
+    if digit.is_ascii_digit() { digit - b'0' } else { (digit | 0x20).wrapping_sub(b'a' - 10) }
+}
