@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::{Console, Exit};
+use crate::accept;
 use crate::config::{Config, Durability, Kind};
 
 /// What a good configuration comes to.
@@ -13,6 +14,15 @@ struct Summary<'c>(&'c Config);
 pub(super) fn run(path: &Path, console: &mut Console<'_>) -> io::Result<Exit> {
     match Config::load(path, console.environment) {
         Ok(config) => {
+            let tls = config.server.tls.as_ref();
+            // The files are there: the configuration has seen to that. Whether they can be used?
+            if let Some(Err(error)) =
+                tls.map(|tls| accept::tls_acceptor(&tls.certificate, &tls.key))
+            {
+                write!(console.err, "{}: server.tls: ", path.display())?;
+                console.explain(&error)?;
+                return Ok(Exit::Wrong);
+            }
             writeln!(console.out, "{} is good", path.display())?;
             write!(console.out, "{}", Summary(&config))?;
             Ok(Exit::Well)

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::operate::admin::view::JournalEvent;
 use crate::operate::amount::usd;
 use crate::operate::report;
+use crate::serve::TOKEN_FILE;
 
 const DASH: &str = "-";
 /// Events that are listed one by one.
@@ -114,6 +115,13 @@ fn repair(from: &Path, to: &Path, json: bool, console: &mut Console<'_>) -> io::
         Ok(report) => report,
         Err(error) => return failed(&error, json, console),
     };
+    // No part of the ledger, but of what takes the directory's place: the token stays the same.
+    let token = from.join(TOKEN_FILE);
+    if token.exists()
+        && let Err(source) = fs::copy(&token, to.join(TOKEN_FILE))
+    {
+        console.complain(&Unusable::File { act: "copy", path: token, source })?;
+    }
     if json {
         write_json(console, &report::repaired(&report))?;
     } else {

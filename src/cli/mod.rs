@@ -64,7 +64,13 @@ async fn carry_out(tool: Tool, console: &mut Console<'_>) -> Exit {
 impl Console<'_> {
     /// Writes why something was not done, with all causes.
     fn complain(&mut self, error: &dyn std::error::Error) -> io::Result<()> {
-        write!(self.err, "error: {error}")?;
+        write!(self.err, "error: ")?;
+        self.explain(error)
+    }
+
+    /// Writes an error with all causes.
+    fn explain(&mut self, error: &dyn std::error::Error) -> io::Result<()> {
+        write!(self.err, "{error}")?;
         let mut cause = error.source();
         while let Some(error) = cause {
             write!(self.err, ": {error}")?;

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::{Cli, Command, Console, Exit, carry_out};
 use crate::operate::fixture::{Gateway, TOKEN, text};
+use crate::serve::TOKEN_FILE;
 
 /// What a command came to: how it ended, what it said, what it complained of.
 type Done = (Exit, String, String);
@@ -49,6 +50,14 @@ async fn a_configuration_is_checked() {
     let (exit, out, err) = run(&["check", "--config", shown(&file)]).await;
     assert_eq!((exit, out.as_str()), (Exit::Wrong, ""));
     assert!(err.contains("a.toml:2: server.listen: ") && err.contains("a.toml:3: server.speed: "));
+
+    let pem = folder.path().join("a.pem");
+    fs::write(&pem, "no PEM").unwrap();
+    let tls = format!("[server]\ntls = {{ certificate = {pem:?}, key = {pem:?} }}\n");
+    fs::write(&file, tls).unwrap();
+    let (exit, out, err) = run(&["check", "--config", shown(&file)]).await;
+    assert_eq!((exit, out.as_str()), (Exit::Wrong, ""));
+    assert!(err.contains("server.tls: ") && err.contains("not a readable PEM file"), "{err}");
 
     let (exit, out, err) = run(&["check", "--config", "config/infergate.toml"]).await;
     assert_eq!((exit, err.as_str()), (Exit::Well, ""));
@@ -104,6 +113,7 @@ async fn a_damaged_ledger_is_reported_and_repaired() {
     let (gateway, _, _) = used().await;
     let data = gateway.copy_of_data();
     fs::remove_file(data.path().join("high-water")).unwrap();
+    fs::write(data.path().join(TOKEN_FILE), "a hash").unwrap();
     let data = shown(data.path());
     let (exit, _, err) = run(&["ledger", "verify", "--data-dir", data]).await;
     assert!(exit == Exit::Wrong && err.contains("`high-water` is missing"), "{err}");
@@ -117,6 +127,7 @@ async fn a_damaged_ledger_is_reported_and_repaired() {
         run(&["ledger", "repair", "--data-dir", data, "--to", shown(&new)]).await;
     assert_eq!((exit, err.as_str()), (Exit::Well, ""), "{out}");
     assert!(out.contains("ledger verify --data-dir"), "{out}");
+    assert_eq!(fs::read_to_string(new.join(TOKEN_FILE)).unwrap(), "a hash");
     let (exit, out, _) = run(&["ledger", "verify", "--data-dir", shown(&new)]).await;
     assert_eq!(exit, Exit::Well, "{out}");
 }

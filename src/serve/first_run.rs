@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::exchange::World;
 
 /// Where the admin token's hash is kept, in the data directory.
-const TOKEN_FILE: &str = "admin-token.sha256";
+pub(crate) const TOKEN_FILE: &str = "admin-token.sha256";
 const DEMO_NAME: &str = "demo";
 const TRIAL_REFERENCE: &str = "trial";
 
@@ -42,7 +42,7 @@ pub enum FirstRunError {
     #[error("{} does not hold a SHA-256; remove it to have a new token made", .0.display())]
     TokenGarbled(PathBuf),
     /// A secret from the environment.
-    #[error("{variable}: {source}")]
+    #[error("{variable} can't be used")]
     Secret {
         /// Which variable.
         variable: &'static str,
@@ -138,11 +138,18 @@ async fn demo_account(
 ) -> Result<(), FirstRunError> {
     let accounts = &world.accounts;
     let first = accounts.read(|ledger| ledger.account_ids(None, 1)).await?;
+    let given_hash = given_key.as_deref().map(auth::hash);
     let demo = match first.first() {
         Some(id) => accounts.inspect(*id).await?,
         None => accounts.open(DEMO_NAME.to_owned(), Limits::default()).await?,
     };
     if demo.name != DEMO_NAME || !demo.keys.is_empty() {
+        if given_hash.is_some_and(|hash| demo.keys.iter().all(|known| known.key.hash != hash)) {
+            tracing::warn!(
+                "INFERGATE_DEMO_KEY is not a key of the demo account, which has its keys already: \
+                 create keys by `infergate keys create`"
+            );
+        }
         return Ok(());
     }
     grant_trial(config, world, demo.id).await?;
@@ -200,6 +207,8 @@ async fn create_key(
 pub(super) struct Place<'a> {
     pub(super) config: &'a Path,
     pub(super) data: SocketAddr,
+    /// Whether clients speak TLS.
+    pub(super) tls: bool,
     pub(super) operator: SocketAddr,
 }
 
@@ -218,14 +227,15 @@ fn write_announcement(
     models: &[&str],
     notes: usize,
 ) -> io::Result<()> {
-    let Place { config, data, operator } = place;
+    let Place { config, data, tls, operator } = place;
+    let api = format!("{}://{data}", if *tls { "https" } else { "http" });
     writeln!(out, "InferGate {}", env!("CARGO_PKG_VERSION"))?;
     writeln!(out, "  configuration  {}", config.display())?;
     if notes > 0 {
         writeln!(out, "                 {notes} parts are off: `infergate check` says why")?;
     }
     writeln!(out, "  models         {}", models.join(", "))?;
-    writeln!(out, "  API            http://{data}/v1")?;
+    writeln!(out, "  API            {api}/v1")?;
     writeln!(out, "  admin          http://{operator}/admin/v1")?;
     if let Some(token) = &secrets.admin_token {
         writeln!(out, "  admin token    {token}   (shown once)")?;
@@ -233,15 +243,15 @@ fn write_announcement(
     if let Some(key) = &secrets.demo_key {
         writeln!(out, "  demo key       {key}   (shown once)")?;
         if let Some(model) = models.first() {
-            write_example(out, *data, key, model)?;
+            write_example(out, &api, key, model)?;
         }
     }
     out.flush()
 }
 
-fn write_example(out: &mut impl Write, data: SocketAddr, key: &str, model: &str) -> io::Result<()> {
+fn write_example(out: &mut impl Write, api: &str, key: &str, model: &str) -> io::Result<()> {
     writeln!(out, "\nTry it:\n")?;
-    writeln!(out, "  curl -N http://{data}/v1/chat/completions \\")?;
+    writeln!(out, "  curl -N {api}/v1/chat/completions \\")?;
     writeln!(out, "    -H 'Authorization: Bearer {key}' \\")?;
     writeln!(out, "    -H 'Content-Type: application/json' \\")?;
     let body = format!(
@@ -284,16 +294,19 @@ mod tests {
 
     #[test]
     fn the_announcement_has_a_line_to_paste_only_when_a_key_was_made() {
-        let told = |secrets: &Secrets| {
+        let told = |secrets: &Secrets, tls: bool| {
             let mut out = Vec::new();
             let address: SocketAddr = "127.0.0.1:8080".parse().unwrap();
-            let place = Place { config: Path::new("c.toml"), data: address, operator: address };
+            let config = Path::new("c.toml");
+            let place = Place { config, data: address, tls, operator: address };
             write_announcement(&mut out, secrets, &place, &["m"], 0).unwrap();
             String::from_utf8(out).unwrap()
         };
         let secrets = Secrets { admin_token: None, demo_key: Some("ig-secret".into()) };
-        assert!(told(&secrets).contains("curl -N http://127.0.0.1:8080/v1/chat/completions"));
-        let second = told(&Secrets::default());
+        let line = |scheme| format!("curl -N {scheme}://127.0.0.1:8080/v1/chat/completions");
+        assert!(told(&secrets, false).contains(&line("http")));
+        assert!(told(&secrets, true).contains(&line("https")));
+        let second = told(&Secrets::default(), false);
         assert!(!second.contains("curl") && !second.contains("ig-"));
     }
 }

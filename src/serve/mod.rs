@@ -24,6 +24,7 @@ use crate::front::{BodyLimits, Front};
 use crate::operate::admin::{self, Operator};
 use crate::operate::metrics::{Metrics, MetricsError};
 
+pub(crate) use first_run::TOKEN_FILE;
 pub use first_run::{FirstRunError, Secrets};
 
 /// HTTP/2 streams that one connection may have open.
@@ -76,6 +77,7 @@ pub enum ServeError {
 /// A gateway that listens.
 struct Gateway {
     config: Config,
+    accept: accept::Options,
     system: System,
     world: Arc<World>,
     front: Front,
@@ -110,6 +112,8 @@ impl Gateway {
         environment: &(dyn Fn(&str) -> Option<String> + Sync),
     ) -> Result<Self, ServeError> {
         let clock = Clock::real();
+        // Before anything is made: whoever started us corrects what is wrong and starts again.
+        let accept = accept_options(&config, clock.clone())?;
         let data = bind(config.server.listen).await?;
         let operator = bind(config.admin.listen).await?;
         let ledger = open_ledger(&config, clock.clone()).await?;
@@ -131,12 +135,13 @@ impl Gateway {
         }));
         let (admin_token, secrets) = first_run::prepare(&config, &world, environment).await?;
         let front = Front::new(Arc::clone(&world), body_limits(&config));
-        Ok(Self { config, system, world, front, data, operator, secrets, admin_token })
+        Ok(Self { config, accept, system, world, front, data, operator, secrets, admin_token })
     }
 
     fn announce(&self, config_path: &Path) -> Result<(), ServeError> {
         let (data, operator) = (self.data.local_addr()?, self.operator.local_addr()?);
-        let place = first_run::Place { config: config_path, data, operator };
+        let tls = self.accept.tls.is_some();
+        let place = first_run::Place { config: config_path, data, tls, operator };
         first_run::announce(&self.secrets, &place, &self.config);
         Ok(())
     }
@@ -157,18 +162,20 @@ impl Gateway {
             Arc::new(Operator::new(Arc::clone(&self.world), self.system.clone(), self.admin_token));
         let upkeep = upkeep(Arc::clone(&self.world), self.front.clone(), Arc::clone(&operator));
         let upkeep = tokio::spawn(upkeep);
+        // The operator's port stays as long as there is something to look at.
+        let (stop_admin, admin_stopped) = watch::channel(false);
         let admin = tokio::spawn(admin::serve(
             self.operator,
             admin::router(operator),
             self.world.clock.clone(),
-            stopped.clone(),
+            admin_stopped,
         ));
 
-        let options = accept_options(&self.config, self.world.clock.clone())?;
         let grace = self.config.server.shutdown_grace;
         let world = Arc::clone(&self.world);
         let before_cut = move || world.cut();
-        let cut = accept::serve(self.data, options, self.front, stopped, grace, before_cut).await;
+        let cut =
+            accept::serve(self.data, self.accept, self.front, stopped, grace, before_cut).await;
         if cut > 0 {
             tracing::warn!(connections = cut, "cut after the grace period");
         }
@@ -177,7 +184,10 @@ impl Gateway {
             let open = self.world.gate.inside();
             tracing::warn!(open, "exchanges without an end: the next start voids them");
         }
-        admin.abort();
+        stop_admin.send_replace(true);
+        if let Err(error) = admin.await {
+            tracing::error!(%error, "the operator's port failed");
+        }
         upkeep.abort();
         close(self.system, ledger).await
     }

@@ -58,11 +58,51 @@ impl Reloader {
         for change in &changes {
             tracing::info!(?change, "configuration");
         }
+        let waiting = waiting(&self.config, &config);
+        if !waiting.is_empty() {
+            tracing::warn!(keys = waiting.join(", "), "taken up at the next start, not before");
+        }
         let catalog = Catalog::build(&config, &self.system.providers, &self.world.clock).await?;
         self.world.catalog.store(Arc::new(catalog));
         self.world.gate.resize(config.server.requests_in_flight_max as usize);
         self.front.set_limits(body_limits(&config));
         self.config = config;
         Ok(changes.len())
+    }
+}
+
+/// The keys that differ and are read only at a start.
+fn waiting(old: &Config, new: &Config) -> Vec<&'static str> {
+    let (server, store) = ((&old.server, &new.server), (&old.store, &new.store));
+    let same = [
+        ("server.head_bytes_max", server.0.head_bytes_max == server.1.head_bytes_max),
+        ("server.head_timeout", server.0.head_timeout == server.1.head_timeout),
+        ("server.idle_timeout", server.0.idle_timeout == server.1.idle_timeout),
+        ("server.shutdown_grace", server.0.shutdown_grace == server.1.shutdown_grace),
+        ("server.tls", server.0.tls == server.1.tls),
+        ("store.fsync_interval", store.0.fsync_interval == store.1.fsync_interval),
+        (
+            "store.snapshot_every_events",
+            store.0.snapshot_every_events == store.1.snapshot_every_events,
+        ),
+        ("store.verify_on_start", store.0.verify_on_start == store.1.verify_on_start),
+        ("store.account_idle", store.0.account_idle == store.1.account_idle),
+    ];
+    same.iter().filter(|(_, same)| !same).map(|(key, _)| *key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_a_start_takes_up_is_named() {
+        let config = |text: &str| Config::parse("test.toml", text, &|_| None).unwrap();
+        let old = config("");
+        let new = config(
+            "[server]\nbody_timeout = \"7s\"\nhead_timeout = \"7s\"\n[store]\naccount_idle = \"7s\"",
+        );
+        assert_eq!(waiting(&old, &new), ["server.head_timeout", "store.account_idle"]);
+        assert!(waiting(&old, &old).is_empty());
     }
 }
