@@ -8,6 +8,7 @@ mod unreadable;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -72,6 +73,8 @@ const HEAD_BUFFER_MIN: usize = 8 * 1024;
 /// Resets a client may have pending before its connection is closed: the defence against
 /// CVE-2023-44487 (rapid reset).
 const PENDING_RESETS_MAX: usize = 64;
+/// How long connections that are to be cut may take for their last word.
+const CUT_GRACE: Duration = Duration::from_secs(1);
 const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// After a failed accept (out of descriptors, say) there is no point in trying at once.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
@@ -109,12 +112,15 @@ pub async fn serve<S: Service>(
         }
     }
     drop(listener);
-    if tokio::time::timeout(grace, graceful.shutdown()).await.is_ok() {
+    let mut done = pin!(graceful.shutdown());
+    if tokio::time::timeout(grace, &mut done).await.is_ok() {
         return 0;
     }
     while connections.try_join_next().is_some() {}
     let open = connections.len();
     before_cut();
+    // Streams in motion say why they end; those that stand still just end.
+    let _ = tokio::time::timeout(CUT_GRACE, done).await;
     connections.shutdown().await;
     open
 }

@@ -162,6 +162,9 @@ impl Relay {
             // Nothing more is handed on before it is paid for; only the clock goes on.
             return self.poll_timer(cx);
         }
+        if matches!(self.phase, Phase::Relaying) && self.world.is_cutting() {
+            self.finish(End::GatewayStopping);
+        }
         if !matches!(self.phase, Phase::Relaying) {
             return Poll::Ready(());
         }

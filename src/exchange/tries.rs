@@ -83,6 +83,9 @@ impl<'a> Exchange<'a> {
         permit: &Permit,
     ) -> Self {
         let lowered = permit.completion_tokens_max < quote.completion_tokens_max;
+        // What is held for is what the provider is told, or else it could send, and bill, more than
+        // was asked of the account. A stream without a ceiling needs none: its hold grows with it.
+        let is_told = quote.explicit || lowered || !envelope.stream;
         Self {
             world,
             model,
@@ -90,8 +93,8 @@ impl<'a> Exchange<'a> {
             request_id: HeaderValue::try_from(id.to_string())
                 .unwrap_or(HeaderValue::from_static("")),
             started,
-            quote: Quote { explicit: quote.explicit || lowered, ..quote },
-            ceiling: lowered.then(|| permit.completion_tokens_max / quote.choices.max(1)),
+            quote: Quote { explicit: is_told, ..quote },
+            ceiling: is_told.then(|| permit.completion_tokens_max / quote.choices.max(1)),
         }
     }
 

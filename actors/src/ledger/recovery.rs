@@ -89,7 +89,10 @@ pub(super) fn open(
         Found::New => create(&dir, memory, lock)?,
         Found::Ledger(high_water, mark) => prove(&dir, memory, lock, (high_water, mark), how)?,
     };
-    let failed = |error: StoreError| dir.damaged(Damage::Store(error.0));
+    // What was there is proven by now: what fails is writing, on a full disk for one.
+    let store = dir.store();
+    let failed =
+        |error: StoreError| LedgerError::io("write to", &store, std::io::Error::other(error.0));
     let (writer, high_water, mut report) = take_over(&dir, proven, clock).map_err(failed)?;
     report.elapsed = clock.mono().saturating_sub(started);
     Ok((writer, high_water, report))

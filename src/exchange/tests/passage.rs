@@ -13,14 +13,15 @@ async fn a_request_passes_as_its_bytes_but_for_the_model() {
     let upstream = Upstream::start().await;
     let stage = Stage::before(&[upstream.address]).await;
     let upstream = upstream.plays(vec![whole("200 OK", "x-secret: up\r\n", COMPLETION)]);
-    let reply = stage.chat(ODD).await;
+    let odd = ODD.replace(" }  ", ", \"max_tokens\" :\t512 }  ");
+    let reply = stage.chat(odd.clone()).await;
     assert_eq!((reply.status, &*reply.body), (200, COMPLETION.as_bytes()));
     assert_eq!(reply.header("content-type"), "application/json");
     assert!(reply.header("x-request-id").starts_with("req_"));
     assert_eq!(reply.header("x-secret"), "");
 
     let call = &upstream.await.unwrap()[0];
-    assert_eq!(call.body, ODD.replace("\"small\"", "\"up/0\""));
+    assert_eq!(call.body, odd.replace("\"small\"", "\"up/0\""));
     assert!(call.head.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{}", call.head);
     assert_eq!(call.header("authorization"), Some("Bearer sk-secret-0"));
     assert_eq!(call.header("accept-encoding"), None);
@@ -29,6 +30,24 @@ async fn a_request_passes_as_its_bytes_but_for_the_model() {
     let bill = stage.end().await;
     assert_eq!((&bill["charged"], &bill["estimated"]), (&COST.into(), &false.into()));
     assert_eq!(bill["record"]["attempts"][0]["outcome"], "answered");
+}
+
+/// Once a model's own ceiling was only held for and not told: a provider that went beyond it was
+/// paid by the operator.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_is_told_the_ceiling_that_is_held_for() {
+    for (asked, told) in
+        [("", ",\"max_tokens\":20000"), (",\"max_tokens\":900000", ",\"max_tokens\":20000")]
+    {
+        let upstream = Upstream::start().await;
+        let stage = Stage::before(&[upstream.address]).await;
+        let upstream = upstream.plays(vec![whole("200 OK", "", COMPLETION)]);
+        assert_eq!(stage.chat(ask_with(asked)).await.status, 200);
+        let sent = upstream.await.unwrap().remove(0).body;
+        let sent = String::from_utf8(sent.to_vec()).unwrap();
+        assert!(sent.contains(told) && !sent.contains("900000"), "{sent}");
+        stage.end().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
