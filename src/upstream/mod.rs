@@ -33,6 +33,13 @@ pub struct Options {
     pub idle_max: usize,
 }
 
+/// What a provider may send ahead on one HTTP/2 connection. The h2 library lets small frames take up
+/// half of it before it takes them for an attack and drops the connection: many streams of small
+/// events need room.
+const HTTP2_CONNECTION_WINDOW: u32 = 64 << 20;
+/// What it may send ahead on one stream: the bound on what a slow client makes us keep.
+const HTTP2_STREAM_WINDOW: u32 = 256 << 10;
+
 /// A client for one provider. Cheap to clone; clones share the connections.
 #[derive(Clone)]
 pub struct Upstream(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
@@ -77,7 +84,8 @@ impl Upstream {
             .pool_max_idle_per_host(options.idle_max)
             .http2_only(options.http2 && !options.tls)
             .http2_keep_alive_interval(Some(Duration::from_secs(20)))
-            .http2_adaptive_window(true)
+            .http2_initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
+            .http2_initial_stream_window_size(HTTP2_STREAM_WINDOW)
             .build(https);
         Ok(Self(client))
     }

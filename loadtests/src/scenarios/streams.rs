@@ -28,6 +28,9 @@ pub struct Options {
     /// Open streams.
     #[arg(long, default_value_t = 10_000)]
     streams: u64,
+    /// Let the gateway speak HTTP/2 to the provider: all streams share a connection there.
+    #[arg(long)]
+    http2: bool,
     /// Fail above 32 KiB a stream.
     #[arg(long)]
     assert: bool,
@@ -36,14 +39,18 @@ pub struct Options {
 /// Plays it.
 pub async fn run(options: &Options, common: &Common) -> Result<Report, Error> {
     let streams = if common.small { 100 } else { options.streams };
-    // The gateway has two sockets a stream, and some of its own.
-    let (needed, allowed) = (streams * 2 + 500, limits::open_files(streams * 2 + 500));
+    // The gateway has a socket a stream at each side, and some of its own.
+    let needed = streams * if options.http2 { 1 } else { 2 } + 500;
+    let allowed = limits::open_files(needed);
     if allowed < needed {
         return Err(Error::OpenFiles { needed, allowed });
     }
     let stage = Stage::new(common)?;
     let simulator = stage.simulator("alpha").await?;
-    let setup = Setup::single(MODEL, PRICE, simulator.address());
+    let mut setup = Setup::single(MODEL, PRICE, simulator.address());
+    if options.http2 {
+        setup.provider_lines.push_str("http2 = true\n");
+    }
     let mut gateway = stage.gateway("gateway", &setup).await?;
     let (account, key) = gateway.admin().customer("streams", AMPLE).await?;
     let target =
