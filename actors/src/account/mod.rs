@@ -26,4 +26,4 @@ pub use living::ActorLine;
 pub(crate) use living::status_name;
 pub use machine::{Failure, Machine};
 pub use state::{Account, Grant, Hold, Inconsistency, SnapshotError, Totals};
-pub use view::{AccountView, Census, KeyView, LimitUsage};
+pub use view::{AccountView, KeyView, LimitUsage};

@@ -1,7 +1,5 @@
 //! What the admin endpoint shows of a live account. Pure.
 
-use serde::Serialize;
-
 use super::limits::Limiter;
 use super::machine::Machine;
 use super::state::{Grant, Hold, Totals};
@@ -57,15 +55,6 @@ pub struct LimitUsage {
     pub in_flight: u32,
     /// The buckets.
     pub rate: RateStatus,
-}
-
-/// How many accounts are alive, and what they hold: for metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Census {
-    /// Accounts with a living actor.
-    pub active: usize,
-    /// Keys of those accounts.
-    pub keys: usize,
 }
 
 impl AccountView {
