@@ -1,7 +1,7 @@
 //! The scenarios. Each sets its stage, plays, and reports tables and claims.
 
 pub mod crash;
-pub mod failover;
+pub mod faults;
 pub mod idle_accounts;
 pub mod overspend;
 pub mod streams;
@@ -42,7 +42,7 @@ pub enum Scenario {
     /// Many concurrent requests of one account that can pay for few: no more than those are served.
     Overspend(overspend::Options),
     /// One of two providers fails in every way under steady load: no client notices.
-    Failover(failover::Options),
+    Faults(faults::Options),
     /// The gateway is killed again and again under load: no settled charge is lost or doubled.
     Crash(crash::Options),
     /// Cost of a request and of a streamed event: direct, through nginx, through the gateway.
@@ -137,7 +137,7 @@ impl Stage {
 pub async fn run(scenario: Scenario, common: &Common) -> Result<Report, Error> {
     match scenario {
         Scenario::Overspend(options) => Box::pin(overspend::run(&options, common)).await,
-        Scenario::Failover(options) => Box::pin(failover::run(&options, common)).await,
+        Scenario::Faults(options) => Box::pin(faults::run(&options, common)).await,
         Scenario::Crash(options) => Box::pin(crash::run(&options, common)).await,
         Scenario::Throughput(options) => Box::pin(throughput::run(&options, common)).await,
         Scenario::Streams(options) => Box::pin(streams::run(&options, common)).await,

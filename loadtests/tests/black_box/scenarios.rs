@@ -35,7 +35,7 @@ fn an_account_never_spends_more_than_it_has_on_disk() {
 
 #[test]
 fn no_client_notices_that_a_provider_fails() {
-    check(&["failover"]);
+    check(&["faults"]);
 }
 
 #[test]

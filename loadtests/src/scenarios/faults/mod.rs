@@ -79,7 +79,7 @@ pub async fn run(options: &Options, common: &Common) -> Result<Report, Error> {
         Timeouts { connect_ms: 1_000, head_ms: 1_000, first_content_ms: 1_000, idle_ms: 2_000 };
     BREAKER.clone_into(&mut setup.provider_lines);
     let gateway = stage.gateway("gateway", &setup).await?;
-    let (account, key) = gateway.admin().customer("failover", AMPLE).await?;
+    let (account, key) = gateway.admin().customer("faults", AMPLE).await?;
     let target =
         Target { address: gateway.address(), key: Arc::from(key), protocol: Protocol::Http1 };
     let mut play = Play {
@@ -235,12 +235,12 @@ impl Play {
 }
 
 fn tables(outlines: &[Outline], points: &[Point], report: &mut Report) {
-    let mut faults = Table::new("Failover: what clients saw of each fault", Outline::HEAD);
+    let mut faults = Table::new("Faults: what clients saw of each fault", Outline::HEAD);
     for outline in outlines {
         faults.row(outline.row(points));
     }
     report.table(faults);
-    let mut shares = Table::new("Failover: share of the traffic over time", Outline::SHARES_HEAD);
+    let mut shares = Table::new("Faults: share of the traffic over time", Outline::SHARES_HEAD);
     for outline in outlines {
         for row in outline.share_rows(points) {
             shares.row(row);
