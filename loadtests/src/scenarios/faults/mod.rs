@@ -257,8 +257,7 @@ fn claims(seen: &[Seen], outlines: &[Outline], points: &[Point], report: &mut Re
     let early = seen.iter().filter(|seen| seen.ending != Ending::Complete && seen.had_no_content());
     report.claim_none("no client without content saw an error", early.map(told).collect());
     let truncated = seen.iter().filter(|seen| {
-        let contents = if seen.streamed { TOKENS } else { 1 };
-        seen.ending == Ending::Complete && seen.reading.contents != contents
+        seen.ending == Ending::Complete && !seen.reading.words.are_exactly(u64::from(TOKENS))
     });
     report.claim_none("no truncated answer looked whole", truncated.map(told).collect());
     let silent = seen.iter().filter(|seen| seen.ending == Ending::Cut && seen.streamed);
