@@ -7,8 +7,8 @@ use crate::simulator::behaviour::{Behaviour, ErrorRule, Faults, Hang, Span};
 
 /// Tokens of a whole answer.
 pub const TOKENS: u32 = 60;
-/// Tokens a second, so that an answer takes 0.3 s.
-const PACE: u32 = 200;
+/// Tokens a second, so that an answer takes a second and a half.
+const PACE: u32 = 40;
 /// The longest prompt of the first provider's model in S12; the prompt there is about twice as long.
 pub const SHORT_CONTEXT: u64 = 1_000;
 /// The longest prompt of every other model.
