@@ -20,6 +20,8 @@ pub struct Behaviour {
     pub head_ms: Span,
     /// From there to the first content, in milliseconds: a number, or `[from, to]`.
     pub first_token_ms: Span,
+    /// Send the event with the role together with the first content, and not right after the head.
+    pub late_role: bool,
     /// Content events a second after the first; 0: as fast as they are taken.
     pub tokens_per_second: u32,
     /// Every time above, in percent of itself: 1,000 is ten times slower.
@@ -146,6 +148,8 @@ pub struct Plan {
     pub head: Duration,
     /// From there to the first content.
     pub first_token: Duration,
+    /// Whether the event with the role waits for it too.
+    pub late_role: bool,
     /// Between two tokens.
     pub interval: Duration,
     /// Tokens of the answer.
@@ -198,6 +202,7 @@ impl Default for Behaviour {
         Self {
             head_ms: Span::default(),
             first_token_ms: Span::default(),
+            late_role: false,
             tokens_per_second: 0,
             slow_percent: 100,
             tokens: None,
@@ -274,6 +279,7 @@ impl Behaviour {
         Plan {
             head: self.head_ms.draw(random, self.slow_percent),
             first_token: self.first_token_ms.draw(random, self.slow_percent),
+            late_role: self.late_role,
             interval: self.interval(),
             tokens: self.tokens(wanted.tokens_max, prefilled),
             prefilled,

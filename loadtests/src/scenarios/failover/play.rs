@@ -64,9 +64,9 @@ impl Field {
         let begun = clock::now();
         for (place, &case) in cases.iter().enumerate() {
             let (field, door) = (self.clone(), Arc::new(door.clone()));
-            let begin = begun + STAGGER * u32::try_from(place).unwrap_or(0);
+            let turn = begun + STAGGER * u32::try_from(place).unwrap_or(0);
             playing.spawn(async move {
-                sleep_until(begin.into()).await;
+                sleep_until(turn.into()).await;
                 (place, case, field.case(case, &door).await)
             });
         }

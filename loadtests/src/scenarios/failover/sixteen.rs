@@ -188,7 +188,10 @@ impl Case {
         let mut behaviour =
             Behaviour { faults, faults_first: faults_first.then_some(1), ..healthy };
         match self.scenario {
-            Sixteen::S07 => behaviour.first_token_ms = Span::Fixed(20_000),
+            Sixteen::S07 => {
+                behaviour.first_token_ms = Span::Fixed(20_000);
+                behaviour.late_role = true;
+            }
             Sixteen::S12 => {
                 behaviour.context_tokens = Some(SHORT_CONTEXT);
                 behaviour.prompt_tokens = None;
