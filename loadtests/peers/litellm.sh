@@ -34,8 +34,8 @@ router_settings:
   timeout: $patience
   stream_timeout: $patience
   retry_policy: { TimeoutErrorRetries: 0 }
-  allowed_fails: 3
-  cooldown_time: 10
+  allowed_fails: 2
+  cooldown_time: 30
 YAML
         for kind in fallbacks context_window_fallbacks; do
             echo "  $kind:"
