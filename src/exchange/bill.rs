@@ -56,6 +56,7 @@ impl Bill {
                 first_content: first_content.saturating_sub(sent),
                 total: now.saturating_sub(sent),
                 tokens: usage.total_tokens(),
+                output_tokens: usage.completion_tokens(),
             },
             End::ProviderCut => Outcome::Fault { kind: FaultKind::Cut, retry_after: None },
             End::TimedOut => Outcome::Fault { kind: FaultKind::IdleTimeout, retry_after: None },

@@ -15,6 +15,7 @@ use super::credential::Fingerprint;
 use super::handle::{Link, ProviderHandle, Shared, Ticket};
 use super::machine::{Notice, ProviderMachine};
 use super::outcome::{DeploymentIndex, Mode, Outcome, Refusal};
+use super::quota::Quota;
 use super::settings::ProviderSettings;
 use super::snapshot::RestoreError;
 use super::tickets::TicketId;
@@ -64,6 +65,10 @@ pub(super) enum Message {
     },
     ContentStarted {
         ticket: TicketId,
+    },
+    Quota {
+        ticket: TicketId,
+        quota: Quota,
     },
     Report {
         ticket: TicketId,
@@ -228,6 +233,7 @@ impl Running {
                 let notice = self.machine.content_started(now, ticket);
                 self.log(notice);
             }
+            Message::Quota { ticket, quota } => self.machine.quota(now, ticket, quota),
             Message::Report { ticket, outcome } => {
                 let notice = self.machine.report(now, ticket, outcome);
                 self.log(notice);

@@ -11,6 +11,7 @@ pub(super) struct Counters {
     pub(super) credential_rejected: u64,
     pub(super) credit_exhausted: u64,
     pub(super) client_faults: u64,
+    pub(super) outrun: u64,
     pub(super) lost: u64,
     /// Reports of tickets that had ended before: there should be none.
     pub(super) strays: u64,
@@ -37,6 +38,7 @@ impl Counters {
             Outcome::CredentialRejected { .. } => self.credential_rejected += 1,
             Outcome::CreditExhausted => self.credit_exhausted += 1,
             Outcome::ClientFault { .. } => self.client_faults += 1,
+            Outcome::Outrun { .. } => self.outrun += 1,
             Outcome::Lost => self.lost += 1,
         }
     }

@@ -14,6 +14,7 @@ use super::actor::Message;
 use super::credential::Fingerprint;
 use super::health::HealthView;
 use super::outcome::{DeploymentIndex, Mode, Outcome, Refusal};
+use super::quota::Quota;
 use super::secret::Secret;
 use super::settings::ProviderSettings;
 use super::tickets::TicketId;
@@ -204,6 +205,14 @@ impl Ticket {
         if self.probe {
             self.probe = false;
             self.link.send(Message::ContentStarted { ticket: self.id });
+        }
+    }
+
+    /// Says what the answer's head told of the provider's own rate limits. Costs nothing where that is
+    /// nothing.
+    pub fn quota(&self, quota: Quota) {
+        if !quota.is_empty() {
+            self.link.send(Message::Quota { ticket: self.id, quota });
         }
     }
 

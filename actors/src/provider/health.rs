@@ -1,10 +1,10 @@
 //! What routing sees of a provider without asking it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::breaker::State;
+use super::gauge::Gauge;
 use super::outcome::{DeploymentIndex, Mode};
 
 /// A provider's health, as published after the last change that routing cares about: mode, breakers,
@@ -81,14 +81,6 @@ pub enum DeploymentState {
     Unknown,
 }
 
-/// A deployment's figures, written by its provider's actor and read by anyone.
-#[derive(Debug, Default)]
-pub struct Gauge {
-    in_flight: AtomicU32,
-    first_content_us: AtomicU64,
-    total_us: AtomicU64,
-}
-
 impl HealthView {
     /// What a deployment would say to one more request now, apart from limits.
     pub fn state(&self, index: DeploymentIndex, now: Duration) -> DeploymentState {
@@ -124,35 +116,6 @@ impl HealthView {
         let mut all = self.deployments.iter();
         let place = all.position(|deployment| !deployment.removed && &*deployment.name == name)?;
         u16::try_from(place).ok().map(DeploymentIndex)
-    }
-}
-
-impl Gauge {
-    /// Requests under way.
-    pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
-    }
-
-    /// Decaying average of the time to the first content, in microseconds; zero before the first answer.
-    pub fn first_content_us(&self) -> u64 {
-        self.first_content_us.load(Ordering::Relaxed)
-    }
-
-    /// Decaying average of the time to the end of the answer, in microseconds; zero before the first.
-    pub fn total_us(&self) -> u64 {
-        self.total_us.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn set_in_flight(&self, in_flight: u32) {
-        self.in_flight.store(in_flight, Ordering::Relaxed);
-    }
-
-    pub(super) fn set_first_content_us(&self, micros: u64) {
-        self.first_content_us.store(micros, Ordering::Relaxed);
-    }
-
-    pub(super) fn set_total_us(&self, micros: u64) {
-        self.total_us.store(micros, Ordering::Relaxed);
     }
 }
 

@@ -10,6 +10,7 @@
 //! | credential rejected | lost    | disabled   | given back |
 //! | credit exhausted    | lost    | cools      | given back |
 //! | client's fault      | success | –          | given back |
+//! | outrun              | lost    | –          | kept |
 //! | lost                | lost    | –          | kept |
 //!
 //! "Lost" matters to a probe only: nothing was learnt, so the cool-down starts again. Tokens are kept
@@ -25,6 +26,7 @@ use super::credential::{CredentialPool, Fingerprint};
 use super::deployment::Deployment;
 use super::health::HealthView;
 use super::outcome::{DeploymentIndex, FaultKind, Mode, Outcome, Refusal};
+use super::quota::Quota;
 use super::secret::Secret;
 use super::settings::ProviderSettings;
 use super::tickets::{Active, TicketId, Tickets};
@@ -156,6 +158,15 @@ impl ProviderMachine {
         self.note(now, active, turn)
     }
 
+    /// What the answer to an open ticket said of the provider's own limits.
+    pub fn quota(&mut self, now: Duration, ticket: TicketId, quota: Quota) {
+        let Some(active) = self.tickets.get_mut(ticket).copied() else { return };
+        if let Some(deployment) = self.deployments.get_mut(usize::from(active.deployment.0)) {
+            deployment.heard_quota(now, active.credential, quota);
+            deployment.show_headroom(now, self.credentials.promising(now));
+        }
+    }
+
     /// Sets the operator's mode.
     pub fn set_mode(&mut self, mode: Mode) {
         self.mode = mode;
@@ -189,7 +200,12 @@ impl ProviderMachine {
             }
         }
         self.credentials.configure(settings.cooling, &settings.credentials);
+        for deployment in &mut self.deployments {
+            let known = |id| self.credentials.iter().any(|credential| credential.id == id);
+            deployment.quotas.retain(known);
+        }
         self.settings = settings;
+        self.show_headroom(now);
         self.touch();
     }
 
@@ -276,9 +292,13 @@ impl ProviderMachine {
             Outcome::CredentialRejected { status } => {
                 (None, self.credentials.on_rejected(id, status).then_some(status))
             }
-            Outcome::Fault { .. } | Outcome::ClientFault { .. } | Outcome::Lost => return None,
+            Outcome::Fault { .. }
+            | Outcome::ClientFault { .. }
+            | Outcome::Outrun { .. }
+            | Outcome::Lost => return None,
         };
         self.health_changed = true;
+        self.show_headroom(now);
         let credential = self.credentials.iter().find(|known| known.id == id)?.hint();
         match (until, disabled) {
             (Some(until), _) => {
@@ -297,15 +317,23 @@ impl ProviderMachine {
         };
         let (held, permit) = (active.tokens, active.permit);
         match outcome {
-            Outcome::Answered { first_content, total, tokens } => {
+            Outcome::Answered { first_content, total, tokens, output_tokens } => {
                 deployment.correct(now, held, tokens);
                 deployment.saw_first_content(now, first_content, window);
                 deployment.saw_end(now, total, window);
+                deployment.saw_output(now, [first_content, total], output_tokens, window);
                 deployment.breaker.on_success(now, permit)
             }
             Outcome::Fault { kind, retry_after } => {
-                if kind == FaultKind::ConnectFailed {
-                    deployment.correct(now, held, 0);
+                match kind {
+                    FaultKind::ConnectFailed => deployment.correct(now, held, 0),
+                    FaultKind::HeadTimeout | FaultKind::ContentTimeout => {
+                        deployment.saw_silence(now, now.saturating_sub(active.since), window);
+                    }
+                    FaultKind::IdleTimeout
+                    | FaultKind::ServerError(_)
+                    | FaultKind::BadAnswer
+                    | FaultKind::Cut => {}
                 }
                 deployment.breaker.on_failure(now, permit, kind, retry_after)
             }
@@ -317,7 +345,18 @@ impl ProviderMachine {
                 deployment.correct(now, held, 0);
                 deployment.breaker.on_lost(now, permit)
             }
+            Outcome::Outrun { waited } => {
+                deployment.saw_silence(now, waited, window);
+                deployment.breaker.on_lost(now, permit)
+            }
             Outcome::RateLimited { .. } | Outcome::Lost => deployment.breaker.on_lost(now, permit),
+        }
+    }
+
+    /// Which credentials can be used has changed.
+    fn show_headroom(&self, now: Duration) {
+        for deployment in &self.deployments {
+            deployment.show_headroom(now, self.credentials.promising(now));
         }
     }
 

@@ -110,7 +110,8 @@ impl ProviderMachine {
             let mut all = self.deployments.iter_mut();
             let wanted = all.find(|deployment| *deployment.settings.name == *known.name);
             let Some(deployment) = wanted else { continue };
-            deployment.restore_latency(now.mono, known.first_content_us, known.total_us);
+            let averages = [known.first_content_us, known.total_us];
+            deployment.restore_latency(now.mono, averages, self.settings.latency_window);
             if let Some(ShutRecord { left_ms, cooldown_ms, cause }) = known.shut {
                 let cooldown = Duration::from_millis(cooldown_ms);
                 deployment.breaker.restore_shut(now.mono, left(left_ms), cooldown, cause);

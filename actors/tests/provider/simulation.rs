@@ -34,6 +34,7 @@ impl Chance {
                 first_content: self.up_to_ms(500),
                 total: self.up_to_ms(5_000),
                 tokens: self.below(3_000),
+                output_tokens: self.below(1_000),
             },
             6..11 => Outcome::Fault {
                 kind: [FaultKind::ConnectFailed, FaultKind::ServerError(502), FaultKind::Cut]
@@ -46,6 +47,7 @@ impl Chance {
             12 if self.below(8) == 0 => Outcome::CredentialRejected { status: 401 },
             12 | 13 => Outcome::ClientFault { status: 400 },
             14 if self.below(8) == 0 => Outcome::CreditExhausted,
+            14 => Outcome::Outrun { waited: self.up_to_ms(2_000) },
             _ => Outcome::Lost,
         }
     }
@@ -198,6 +200,7 @@ impl World {
             + counters.credential_rejected
             + counters.credit_exhausted
             + counters.client_faults
+            + counters.outrun
             + counters.lost
             + counters.faults.values().sum::<u64>();
         assert_eq!(ended, self.opened);
