@@ -118,6 +118,7 @@ pub(super) async fn attempt(
     let head_limit = if stream { timeouts.head } else { timeouts.unstreamed };
     let response = within(head_limit, Late::Head, target.provider.upstream.send(request)).await?;
     let response = response.map_err(|error| send_failure(&error))?;
+    ticket.quota(upstream::quota(response.headers()));
     let status = response.status();
     if upstream::verdict(status) != Verdict::Answer {
         return Err(refused(target, response).await);
@@ -252,6 +253,7 @@ async fn refused(target: &Target, response: Response<Incoming>) -> Failure {
             failure(AttemptOutcome::CredentialRefused, Outcome::CreditExhausted)
         }
         Verdict::RateLimited => {
+            let retry_after = upstream::limited_for(response.headers());
             failure(AttemptOutcome::RateLimited, Outcome::RateLimited { retry_after })
         }
         Verdict::Answer | Verdict::ProviderFault => failure(

@@ -1,5 +1,6 @@
 //! Bytes to a provider and back: connections, TLS, the time to connect. Knows nothing of dialects.
 
+mod allowance;
 mod classify;
 
 use std::error::Error as _;
@@ -15,7 +16,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-pub use classify::{Verdict, retry_after, verdict};
+pub use allowance::{limited_for, quota, retry_after};
+pub use classify::{Verdict, verdict};
 
 /// How connections to one provider are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
