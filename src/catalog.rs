@@ -19,7 +19,7 @@ use infergate_actors::supervisor::{ProviderError, Providers};
 use crate::config::{self, Config, Kind, OutputCeilingField, Timeouts};
 use crate::dialect::redact::Redaction;
 use crate::dialect::splice::CeilingField;
-use crate::route::TargetState;
+use crate::route::{Facts, TargetState};
 use crate::simulated::Simulated;
 use crate::upstream::{self, TlsSetupError, Upstream};
 
@@ -160,6 +160,12 @@ impl Model {
         Self { settings: settings.clone(), targets }
     }
 
+    /// What is known of the target at `place`.
+    pub fn facts(&self, place: config::Place, now: Duration) -> Facts {
+        let unknown = || Facts::of(TargetState::Unavailable);
+        self.target(place).map_or_else(unknown, |target| target.facts(now))
+    }
+
     /// The target at `place`.
     pub fn target(&self, place: config::Place) -> Option<&Target> {
         self.targets.get(usize::from(place.tier))?.get(usize::from(place.target))
@@ -167,9 +173,10 @@ impl Model {
 }
 
 impl Target {
-    /// Whether it may be tried, as its provider last published it.
-    pub fn state(&self, now: Duration) -> TargetState {
-        match self.provider.handle.health().state(self.deployment, now) {
+    /// What its provider last published of it.
+    pub fn facts(&self, now: Duration) -> Facts {
+        let health = self.provider.handle.health();
+        let state = match health.state(self.deployment, now) {
             DeploymentState::Passing => TargetState::Passing,
             DeploymentState::ProbeDue => TargetState::ProbeDue,
             DeploymentState::Shut { .. }
@@ -178,6 +185,14 @@ impl Target {
             DeploymentState::Closed | DeploymentState::Draining | DeploymentState::Unknown => {
                 TargetState::Unavailable
             }
+        };
+        let Some(deployment) = health.deployment(self.deployment) else { return Facts::of(state) };
+        let gauge = &deployment.gauge;
+        Facts {
+            in_flight: gauge.in_flight(),
+            in_flight_max: deployment.in_flight_max.unwrap_or(u32::MAX),
+            first_content: Duration::from_micros(gauge.first_content_us()),
+            ..Facts::of(state)
         }
     }
 }

@@ -50,10 +50,12 @@ impl CeilingField {
     }
 }
 
-/// The request's body with `edits` made. Where nothing changes, the same bytes without a copy.
+/// The request's body with `edits` made, and without the members that are for us alone. Where
+/// nothing changes, the same bytes without a copy.
 pub fn apply(envelope: &Envelope<'_>, edits: &Edits<'_>) -> Bytes {
     let body = envelope.body();
     let mut patches = Patches::new();
+    strip_ours(&mut patches, envelope);
     replace_model(&mut patches, envelope, edits);
     lower_ceiling(&mut patches, envelope, edits);
     ask_for_usage(&mut patches, envelope, edits);
@@ -72,6 +74,32 @@ pub fn apply(envelope: &Envelope<'_>, edits: &Edits<'_>) -> Bytes {
     }
     spliced.extend_from_slice(body.get(at..).unwrap_or_default());
     spliced.into()
+}
+
+/// Takes out the members that are for us alone, each with the comma that parts it from the rest.
+fn strip_ours(patches: &mut Patches, envelope: &Envelope<'_>) {
+    let open = envelope.spans.open;
+    // Where those end that stand before all others.
+    let mut leading = open;
+    for span in &envelope.spans.ours {
+        if span.start == leading {
+            leading = span.end;
+        } else {
+            patches.push(Patch { span: span.clone(), bytes: String::new() });
+        }
+    }
+    if leading > open {
+        // They have no comma before them, so the one behind them goes.
+        let span = open..behind_comma(envelope.body(), leading);
+        patches.push(Patch { span, bytes: String::new() });
+    }
+}
+
+/// The place behind the comma that comes next.
+fn behind_comma(body: &[u8], at: usize) -> usize {
+    let rest = body.get(at..).unwrap_or_default();
+    let space = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    if rest.get(space) == Some(&b',') { at + space + 1 } else { at }
 }
 
 fn replace_model(patches: &mut Patches, envelope: &Envelope<'_>, edits: &Edits<'_>) {

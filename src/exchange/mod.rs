@@ -33,9 +33,11 @@ use infergate_actors::ledger::{Durability, Ledger};
 
 use crate::catalog::Catalog;
 use crate::dialect::envelope::{Envelope, Limits};
+use crate::dialect::wish::Wish;
 use crate::error::ApiError;
 use crate::front::AnswerBody;
 use crate::operate::metrics::Metrics;
+use crate::route::Asked;
 
 use admit::{Admitted, admit};
 use attempt::Answer;
@@ -76,6 +78,8 @@ pub(crate) struct Head {
     pub(crate) started: Now,
     pub(crate) caller: Caller,
     pub(crate) admission: Admission,
+    /// How the headers narrow where the request may go.
+    pub(crate) wish: Wish,
 }
 
 /// What a [`World`] is made of.
@@ -154,7 +158,7 @@ pub(crate) async fn chat(
     head: Head,
     body: Bytes,
 ) -> Result<Response<AnswerBody>, ApiError> {
-    let Head { id, started, caller, admission } = head;
+    let Head { id, started, caller, admission, wish } = head;
     let envelope = Envelope::parse(&body, &Limits::default());
     let envelope = envelope.map_err(|error| ApiError::envelope(&error))?;
     let catalog = world.catalog.load_full();
@@ -164,7 +168,9 @@ pub(crate) async fn chat(
     let admitted = admit(&world.accounts, caller, id, admission, &envelope, &model).await?;
     let Admitted { hold, permit, ticket, quote } = admitted;
 
-    let exchange = Exchange::new(world, &model, &envelope, id, started, quote, &permit);
+    let wish = envelope.wish.clone().over(wish);
+    let asked = Asked::new(&envelope, &wish, &model.settings, caller.account, caller.key);
+    let exchange = Exchange::new(world, &model, &envelope, asked, id, started, quote, &permit);
     let won = match exchange.run().await {
         Ok(won) => won,
         Err(lost) => {

@@ -27,7 +27,7 @@ use crate::config::Place;
 use crate::dialect::envelope::Envelope;
 use crate::dialect::splice::{self, Edits};
 use crate::error::ApiError;
-use crate::route::{self, TargetState};
+use crate::route::{self, Asked};
 
 /// The first pause between two rounds; it doubles with each.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
@@ -39,6 +39,7 @@ pub(super) struct Exchange<'a> {
     world: &'a Arc<World>,
     model: &'a Arc<Model>,
     envelope: &'a Envelope<'a>,
+    asked: Asked<'a>,
     request_id: HeaderValue,
     started: Now,
     quote: Quote,
@@ -77,6 +78,7 @@ impl<'a> Exchange<'a> {
         world: &'a Arc<World>,
         model: &'a Arc<Model>,
         envelope: &'a Envelope<'a>,
+        asked: Asked<'a>,
         id: ExchangeId,
         started: Now,
         quote: Quote,
@@ -90,6 +92,7 @@ impl<'a> Exchange<'a> {
             world,
             model,
             envelope,
+            asked,
             request_id: HeaderValue::try_from(id.to_string())
                 .unwrap_or(HeaderValue::from_static("")),
             started,
@@ -189,11 +192,8 @@ impl<'a> Exchange<'a> {
     /// Who is to be tried in this round, in order.
     fn candidates(&self, tally: &Tally) -> SmallVec<[Place; 8]> {
         let now = self.world.clock.mono();
-        let state = |place: Place| match self.model.target(place) {
-            Some(target) => target.state(now),
-            None => TargetState::Unavailable,
-        };
-        let order = route::order(&self.model.settings.route, state, self.world.dice());
+        let facts = |place| self.model.facts(place, now);
+        let order = route::order(&self.model.settings.route, &self.asked, facts, self.world.dice());
         order.into_iter().filter(|place| !tally.timed_out.contains(place)).collect()
     }
 

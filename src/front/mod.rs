@@ -18,6 +18,7 @@ use infergate_actors::id::{AccountId, ExchangeId, KeyId};
 
 use crate::accept::{ActiveRequest, Service};
 use crate::auth;
+use crate::dialect::wish::Wish;
 use crate::error::{ApiError, Hints};
 use crate::exchange::{self, Caller, Head, World};
 pub(crate) use sentry::Sentry;
@@ -137,10 +138,12 @@ impl Shared {
         let admission = world.gate.enter().ok_or_else(ApiError::overloaded)?;
         let (account, key) = self.caller(&request, client).await?;
         let (parts, body) = request.into_parts();
+        let wish = Wish::of_headers(&parts.headers);
+        let wish = wish.map_err(|error| ApiError::envelope(&error))?;
         let limits = **self.limits.load();
         let body = body::read(&parts.headers, body, limits).await?;
         active.body_was_read();
-        let head = Head { id, started, caller: Caller { account, key }, admission };
+        let head = Head { id, started, caller: Caller { account, key }, admission, wish };
         exchange::chat(world, head, body).await
     }
 

@@ -1,0 +1,1 @@
+//! Wishes: what is read, and what is refused.

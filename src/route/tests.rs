@@ -1,0 +1,1 @@
+//! The laws of each strategy, and of conditions and wishes.
