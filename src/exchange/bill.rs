@@ -52,14 +52,17 @@ impl Bill {
             self;
         let Measured { usage, estimated, disbelieved } = measured;
         ticket.report(match end {
-            End::Completed | End::OutOfCredit | End::Suspended => Outcome::Answered {
-                first_content: first_content.saturating_sub(sent),
-                total: now.saturating_sub(sent),
-                tokens: usage.total_tokens(),
-            },
+            End::Completed | End::OutOfCredit | End::Suspended | End::KeyRevoked => {
+                Outcome::Answered {
+                    first_content: first_content.saturating_sub(sent),
+                    total: now.saturating_sub(sent),
+                    tokens: usage.total_tokens(),
+                }
+            }
             End::ProviderCut => Outcome::Fault { kind: FaultKind::Cut, retry_after: None },
             End::TimedOut => Outcome::Fault { kind: FaultKind::IdleTimeout, retry_after: None },
             End::ClientGone
+            | End::ClientStalled
             | End::ProviderError
             | End::GatewayStopping
             | End::Recovered
@@ -102,8 +105,10 @@ pub(super) fn attempt(
 
 fn outcome(end: End) -> AttemptOutcome {
     match end {
-        End::Completed | End::OutOfCredit | End::Suspended => AttemptOutcome::Answered,
-        End::ClientGone | End::GatewayStopping => AttemptOutcome::ClientGone,
+        End::Completed | End::OutOfCredit | End::Suspended | End::KeyRevoked => {
+            AttemptOutcome::Answered
+        }
+        End::ClientGone | End::ClientStalled | End::GatewayStopping => AttemptOutcome::ClientGone,
         End::TimedOut => AttemptOutcome::IdleTimeout,
         End::ProviderCut | End::ProviderError | End::Recovered | End::Rejected => {
             AttemptOutcome::Cut
