@@ -302,6 +302,7 @@ impl ApiError {
                 "The gateway stopped before the answer was complete.",
             ),
             End::Suspended => Denial::Suspended.into(),
+            End::KeyRevoked => Denial::RevokedKey.into(),
             End::OutOfCredit => Self::new(
                 StatusCode::PAYMENT_REQUIRED,
                 "insufficient_quota",

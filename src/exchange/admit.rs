@@ -6,6 +6,7 @@ use infergate_actors::account::{Accounts, Admit, Denial, Permit, Refusal};
 use infergate_actors::id::{AccountId, ExchangeId, KeyId};
 use infergate_actors::ledger::Ticket;
 use infergate_actors::money::Rates;
+use smallvec::SmallVec;
 
 use super::gate::Admission;
 use super::settle::OpenHold;
@@ -98,6 +99,7 @@ pub(super) async fn admit(
         completion_tokens_first: quote.completion_tokens_first,
         completion_tokens_min: USEFUL_TOKENS.saturating_mul(quote.choices),
         tokens_estimate: quote.prompt_tokens_estimate.saturating_add(quote.completion_tokens_first),
+        fallbacks: SmallVec::new(),
     };
     // Before the question, so that a client that leaves now leaves no hold behind.
     let hold = OpenHold::new(accounts.clone(), caller.account, id, admission);

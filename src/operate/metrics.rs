@@ -35,7 +35,7 @@ const DEPLOYMENT_IN_FLIGHT: &str = "infergate_deployment_in_flight";
 const SECONDS_BUCKETS: [f64; 14] =
     [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 600.0];
 
-const ENDS: [(End, &str); 10] = [
+const ENDS: [(End, &str); 12] = [
     (End::Completed, "completed"),
     (End::ClientGone, "client_gone"),
     (End::ProviderCut, "provider_cut"),
@@ -46,6 +46,8 @@ const ENDS: [(End, &str); 10] = [
     (End::GatewayStopping, "gateway_stopping"),
     (End::Recovered, "recovered"),
     (End::Rejected, "rejected"),
+    (End::KeyRevoked, "key_revoked"),
+    (End::ClientStalled, "client_stalled"),
 ];
 
 /// The metrics of one gateway.
@@ -287,6 +289,7 @@ fn outcome_name(outcome: AttemptOutcome) -> &'static str {
         AttemptOutcome::BadAnswer => "bad_answer",
         AttemptOutcome::Cut => "cut",
         AttemptOutcome::ClientGone => "client_gone",
+        AttemptOutcome::Outrun => "outrun",
     }
 }
 
