@@ -3,7 +3,7 @@
 //! under way keep the one they began with.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::uri::InvalidUri;
@@ -16,10 +16,10 @@ use infergate_actors::provider::{
 };
 use infergate_actors::supervisor::{ProviderError, Providers};
 
-use crate::config::{self, Config, Kind, OutputCeilingField, Timeouts};
+use crate::config::{self, Config, Kind, OutputCeilingField, Retry, Timeouts};
 use crate::dialect::redact::Redaction;
 use crate::dialect::splice::CeilingField;
-use crate::route::{Facts, TargetState};
+use crate::route::{Budget, Facts, Share, TargetState};
 use crate::simulated::Simulated;
 use crate::upstream::{self, TlsSetupError, Upstream};
 
@@ -36,6 +36,15 @@ pub struct Model {
     pub settings: config::Model,
     /// Its targets, tier by tier, in the places [`config::Place`] names.
     pub targets: Vec<Vec<Target>>,
+    /// What its route may send beyond what it is asked.
+    pub budgets: Budgets,
+}
+
+/// What a route has left to spend on further attempts; each exchange takes a moment's turn at it.
+#[derive(Debug)]
+pub struct Budgets {
+    retry: Mutex<Budget>,
+    hedge: Mutex<Budget>,
 }
 
 /// One deployment that a model's requests may go to.
@@ -157,7 +166,7 @@ impl Model {
         };
         let tier = |tier: &Vec<config::Target>| tier.iter().filter_map(target).collect();
         let targets = settings.route.tiers.iter().map(tier).collect();
-        Self { settings: settings.clone(), targets }
+        Self { budgets: Budgets::new(&settings.route), settings: settings.clone(), targets }
     }
 
     /// What is known of the target at `place`.
@@ -170,6 +179,41 @@ impl Model {
     pub fn target(&self, place: config::Place) -> Option<&Target> {
         self.targets.get(usize::from(place.tier))?.get(usize::from(place.target))
     }
+}
+
+impl Budgets {
+    fn new(route: &config::Route) -> Self {
+        let Retry { percent, floor_per_second, window } = route.retry;
+        let retry = Share { percent, floor_per_second, window };
+        let percent = route.hedge.as_ref().map_or(0, |hedge| u32::from(hedge.percent));
+        let hedge = Share { percent, floor_per_second: 0, window };
+        Self { retry: Mutex::new(Budget::new(retry)), hedge: Mutex::new(Budget::new(hedge)) }
+    }
+
+    /// A request came.
+    pub fn asked(&self, now: Duration) {
+        locked(&self.retry).asked(now);
+        locked(&self.hedge).asked(now);
+    }
+
+    /// Whether one more attempt may be made. One that `is_free` may be in any case, and counts.
+    pub fn retry(&self, now: Duration, is_free: bool) -> bool {
+        let mut retry = locked(&self.retry);
+        if is_free {
+            retry.spend_anyway(now);
+        }
+        is_free || retry.spend(now)
+    }
+
+    /// Whether a second attempt may be made beside a first.
+    pub fn hedge(&self, now: Duration) -> bool {
+        locked(&self.hedge).spend(now)
+    }
+}
+
+/// A count is right whatever became of the task that counted before.
+fn locked(budget: &Mutex<Budget>) -> MutexGuard<'_, Budget> {
+    budget.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Target {
@@ -191,7 +235,9 @@ impl Target {
         Facts {
             in_flight: gauge.in_flight(),
             in_flight_max: deployment.in_flight_max.unwrap_or(u32::MAX),
-            first_content: Duration::from_micros(gauge.first_content_us()),
+            first_content: gauge.expected_first_content(now),
+            output_rate_milli: gauge.output_rate_milli(),
+            headroom_permille: gauge.headroom_permille(now),
             ..Facts::of(state)
         }
     }

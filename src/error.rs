@@ -42,6 +42,8 @@ pub struct Hints {
     pub rate: RateStatus,
     /// The method that is allowed, where another was used.
     pub allowed: Option<&'static str>,
+    /// The attempts that were made at providers.
+    pub trail: Option<String>,
 }
 
 /// What clients are never asked to wait longer than: some SDKs sleep whatever they are told.
@@ -117,6 +119,12 @@ impl ApiError {
 
     fn rate(mut self, rate: RateStatus) -> Self {
         self.hints_mut().rate = rate;
+        self
+    }
+
+    /// Adds what attempts were made.
+    pub fn trail(mut self, trail: String) -> Self {
+        self.hints_mut().trail = Some(trail);
         self
     }
 

@@ -100,7 +100,9 @@ impl Bill {
 
     /// The part that was under way is over, with `end`.
     pub(super) fn end_leg(&mut self, measured: Measured, end: End) {
-        let Some(Leg { ticket, spot, sent, first_content, status }) = self.leg.take() else { return };
+        let Some(Leg { ticket, spot, sent, first_content, status }) = self.leg.take() else {
+            return;
+        };
         let now = self.clock.mono();
         let Measured { part, disbelieved, .. } = measured;
         ticket.report(match end {

@@ -10,13 +10,19 @@ mod attempt;
 mod belief;
 mod bill;
 mod credit;
+mod errand;
 mod gate;
 mod gather;
+mod patience;
+mod race;
 mod reader;
 mod relay;
+mod rescue;
 mod settle;
+mod tally;
 #[cfg(test)]
 pub(crate) mod tests;
+mod told;
 mod tries;
 
 use std::sync::Arc;
@@ -30,6 +36,7 @@ use infergate_actors::account::{Accounts, End, RateStatus, Remaining};
 use infergate_actors::clock::{Clock, Now};
 use infergate_actors::id::{ExchangeId, ExchangeIds};
 use infergate_actors::ledger::{Durability, Ledger};
+use smallvec::smallvec;
 
 use crate::catalog::Catalog;
 use crate::dialect::envelope::{Envelope, Limits};
@@ -37,17 +44,20 @@ use crate::dialect::wish::Wish;
 use crate::error::ApiError;
 use crate::front::AnswerBody;
 use crate::operate::metrics::Metrics;
-use crate::route::Asked;
 
 use admit::{Admitted, admit};
 use attempt::Answer;
 use bill::{Bill, Measured};
 use credit::Credit;
-use tries::Exchange;
+use errand::{Errand, can_go_on};
+use rescue::Rescue;
+use tally::Tally;
+use tries::Search;
 
 pub(crate) use admit::Caller;
 pub use gate::{Admission, Gate};
 pub use relay::Relay;
+pub(crate) use told::{TRAIL, outcome_name};
 
 /// What every exchange needs.
 pub struct World {
@@ -168,11 +178,15 @@ pub(crate) async fn chat(
     let admitted = admit(&world.accounts, caller, id, admission, &envelope, &model).await?;
     let Admitted { hold, permit, ticket, quote } = admitted;
 
+    model.budgets.asked(started.mono);
+    let offers = smallvec![model];
     let wish = envelope.wish.clone().over(wish);
-    let asked = Asked::new(&envelope, &wish, &model.settings, caller.account, caller.key);
-    let exchange = Exchange::new(world, &model, &envelope, asked, id, started, quote, &permit);
-    let won = match exchange.run().await {
-        Ok(won) => won,
+    let errand = Errand::new(world, offers, &envelope, id, (caller, wish), started, quote, &permit);
+    let mut tally = Tally::default();
+    let deadline = started.mono.saturating_add(errand.deadline());
+    let search = Search { errand: &errand, envelope: &envelope, broken: None, deadline };
+    let (won, answer) = match search.run(&mut tally).await {
+        Ok(found) => found,
         Err(lost) => {
             world.metrics.exchange_failed(lost.end);
             hold.void(lost.end);
@@ -183,17 +197,26 @@ pub(crate) async fn chat(
     if world.ledger.wait(ticket, world.durability).await.is_err() {
         return Err(ApiError::unavailable());
     }
-    let (answer, bill) = won.into_bill(hold, &model, world, started);
+    let attempts = std::mem::take(&mut tally.attempts);
+    let bill = Bill::new(hold, &errand, won, attempts, envelope.stream);
+    let bill = Box::new(bill.ok_or_else(ApiError::unavailable)?);
+    let mut headers = HeaderMap::new();
+    if let Some(target) = bill.spot().and_then(|spot| errand.target(spot)) {
+        let provider = target.provider.handle.name();
+        told::answered(&mut headers, &bill.model.settings.name, provider, &bill.record.attempts);
+    }
     let body = match answer {
         Answer::Stream(opened) => {
-            let credit = Credit::new(exchange.quote(), permit.completion_tokens_held);
-            AnswerBody::stream(Box::new(Relay::new(world.clone(), *opened, bill, credit)))
+            let credit = Credit::new(errand.quote, permit.completion_tokens_held);
+            let goes_on = can_go_on(&envelope, &bill.model);
+            let rescue = goes_on.then(|| Box::new(Rescue::new(Arc::new(errand), tally)));
+            AnswerBody::stream(Box::new(Relay::new(world.clone(), *opened, bill, credit, rescue)))
         }
         Answer::Whole { body, measured } => {
             AnswerBody::whole(charge_whole(world, *bill, body, measured).await?)
         }
     };
-    Ok(answer_with(body, envelope.stream, permit.rate))
+    Ok(answer_with(body, envelope.stream, permit.rate, headers))
 }
 
 /// Charges an answer that is all there, and lets it go when that is written.
@@ -211,9 +234,15 @@ async fn charge_whole(
     Ok(body)
 }
 
-fn answer_with(body: AnswerBody, stream: bool, rate: RateStatus) -> Response<AnswerBody> {
+fn answer_with(
+    body: AnswerBody,
+    stream: bool,
+    rate: RateStatus,
+    told: HeaderMap,
+) -> Response<AnswerBody> {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::OK;
+    *response.headers_mut() = told;
     let headers = response.headers_mut();
     if stream {
         let kind = HeaderValue::from_static("text/event-stream; charset=utf-8");

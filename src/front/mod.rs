@@ -195,7 +195,11 @@ fn refusal(error: &ApiError) -> Response<AnswerBody> {
     let mut response = json(error.body());
     *response.status_mut() = error.status;
     let headers = response.headers_mut();
-    if let Some(Hints { retry_after, rate, allowed }) = error.hints() {
+    if let Some(Hints { retry_after, rate, allowed, trail }) = error.hints() {
+        let trail = trail.as_deref().and_then(|trail| HeaderValue::from_str(trail).ok());
+        if let Some(trail) = trail {
+            headers.insert(exchange::TRAIL, trail);
+        }
         if let Some(after) = retry_after {
             let seconds = after.as_millis().div_ceil(1_000).max(1);
             let seconds = HeaderValue::from(u64::try_from(seconds).unwrap_or(1));

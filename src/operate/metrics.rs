@@ -13,12 +13,15 @@ use metrics_exporter_prometheus::{
 };
 
 use crate::catalog::Target;
+use crate::exchange;
 
 const EXCHANGES: &str = "infergate_exchanges_total";
 const ATTEMPT_FAILURES: &str = "infergate_attempt_failures_total";
 const TOKENS: &str = "infergate_tokens_total";
 const FIRST_CONTENT: &str = "infergate_first_content_seconds";
 const TOTAL: &str = "infergate_exchange_seconds";
+const HEDGES: &str = "infergate_hedges_total";
+const RESCUES: &str = "infergate_rescues_total";
 const REFUSED: &str = "infergate_refused_total";
 const ESTIMATED: &str = "infergate_estimated_settlements_total";
 const IN_FLIGHT: &str = "infergate_exchanges_in_flight";
@@ -72,6 +75,9 @@ struct Handles {
     tokens_in: Counter,
     tokens_out: Counter,
     estimated: Counter,
+    hedges: Counter,
+    rescued: Counter,
+    not_rescued: Counter,
     first_content: Histogram,
     total: Histogram,
     in_flight: Gauge,
@@ -154,6 +160,17 @@ impl Metrics {
         self.count_end(end);
     }
 
+    /// A second attempt was made beside a slow first.
+    pub(crate) fn hedged(&self) {
+        self.handles.hedges.increment(1);
+    }
+
+    /// Another provider was looked for to go on with an answer that broke off.
+    pub(crate) fn rescued(&self, found: bool) {
+        let counter = if found { &self.handles.rescued } else { &self.handles.not_rescued };
+        counter.increment(1);
+    }
+
     /// A request was refused with a status.
     pub(crate) fn refused(&self, status: u16) {
         if let Some((_, counter)) = self.handles.refused.iter().find(|(known, _)| *known == status)
@@ -172,7 +189,7 @@ impl Metrics {
         );
         let provider = target.provider.handle.name().to_string();
         metrics::with_local_recorder(&self.recorder, || {
-            counter!(ATTEMPT_FAILURES, "provider" => provider, "outcome" => outcome_name(outcome))
+            counter!(ATTEMPT_FAILURES, "provider" => provider, "outcome" => exchange::outcome_name(outcome))
                 .increment(1);
         });
     }
@@ -261,6 +278,9 @@ impl Handles {
             tokens_in: counter!(TOKENS, "kind" => "prompt"),
             tokens_out: counter!(TOKENS, "kind" => "completion"),
             estimated: counter!(ESTIMATED),
+            hedges: counter!(HEDGES),
+            rescued: counter!(RESCUES, "result" => "continued"),
+            not_rescued: counter!(RESCUES, "result" => "given_up"),
             first_content: histogram!(FIRST_CONTENT),
             total: histogram!(TOTAL),
             in_flight: gauge!(IN_FLIGHT),
@@ -274,25 +294,6 @@ impl Handles {
     }
 }
 
-fn outcome_name(outcome: AttemptOutcome) -> &'static str {
-    match outcome {
-        AttemptOutcome::Answered => "answered",
-        AttemptOutcome::ConnectFailed => "connect_failed",
-        AttemptOutcome::HeadTimeout => "head_timeout",
-        AttemptOutcome::ContentTimeout => "content_timeout",
-        AttemptOutcome::IdleTimeout => "idle_timeout",
-        AttemptOutcome::DeadlinePassed => "deadline_passed",
-        AttemptOutcome::ServerError => "server_error",
-        AttemptOutcome::RateLimited => "rate_limited",
-        AttemptOutcome::CredentialRefused => "credential_refused",
-        AttemptOutcome::RequestRejected => "request_rejected",
-        AttemptOutcome::BadAnswer => "bad_answer",
-        AttemptOutcome::Cut => "cut",
-        AttemptOutcome::ClientGone => "client_gone",
-        AttemptOutcome::Outrun => "outrun",
-    }
-}
-
 fn describe() {
     use metrics::{describe_counter, describe_gauge, describe_histogram};
     describe_counter!(EXCHANGES, "Exchanges by how they ended");
@@ -300,6 +301,8 @@ fn describe() {
     describe_counter!(TOKENS, "Tokens settled, by kind");
     describe_counter!(ESTIMATED, "Settlements whose usage the gateway had to count itself");
     describe_counter!(ATTEMPT_FAILURES, "Failed attempts, by provider and outcome");
+    describe_counter!(HEDGES, "Second attempts made beside a slow first");
+    describe_counter!(RESCUES, "Answers that broke off, by whether another provider went on");
     describe_histogram!(FIRST_CONTENT, Unit::Seconds, "From a request's head to its first content");
     describe_histogram!(TOTAL, Unit::Seconds, "From a request's head to its end");
     describe_gauge!(IN_FLIGHT, "Exchanges in the works");

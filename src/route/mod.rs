@@ -10,8 +10,10 @@
 //! | `priority` … `sticky` | the order within a tier, a file for each strategy |
 //! | `wished` | the order that a client asks for instead |
 //! | `explain` | the same choice with its reasons |
+//! | `budget` | how much more than was asked for a route may send |
 
 mod asked;
+mod budget;
 mod cheapest;
 mod explain;
 mod facts;
@@ -32,6 +34,7 @@ use crate::config::{Place, Route, Strategy, Target};
 use crate::lots::Lots;
 
 pub use asked::Asked;
+pub use budget::{Budget, Share};
 pub use explain::{Considered, Standing, explain};
 pub use facts::{Facts, TargetState};
 pub use fit::{Unfit, unfit};

@@ -2,6 +2,8 @@
 
 mod ends;
 mod failover;
+mod hedge;
 mod passage;
+mod rescue;
 pub(crate) mod stage;
 pub(crate) mod upstream;
