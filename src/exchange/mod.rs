@@ -13,6 +13,7 @@ mod credit;
 mod errand;
 mod gate;
 mod gather;
+mod handout;
 mod patience;
 mod race;
 mod reader;
@@ -36,7 +37,6 @@ use infergate_actors::account::{Accounts, End, RateStatus, Remaining};
 use infergate_actors::clock::{Clock, Now};
 use infergate_actors::id::{ExchangeId, ExchangeIds};
 use infergate_actors::ledger::{Durability, Ledger};
-use smallvec::smallvec;
 
 use crate::catalog::Catalog;
 use crate::dialect::envelope::{Envelope, Limits};
@@ -45,7 +45,7 @@ use crate::error::ApiError;
 use crate::front::AnswerBody;
 use crate::operate::metrics::Metrics;
 
-use admit::{Admitted, admit};
+use admit::{Admitted, Offers, admit};
 use attempt::Answer;
 use bill::{Bill, Measured};
 use credit::Credit;
@@ -56,7 +56,8 @@ use tries::Search;
 
 pub(crate) use admit::Caller;
 pub use gate::{Admission, Gate};
-pub use relay::Relay;
+pub use handout::{Handout, Handouts};
+use relay::Relay;
 pub(crate) use told::{TRAIL, outcome_name};
 
 /// What every exchange needs.
@@ -77,6 +78,8 @@ pub struct World {
     pub metrics: Metrics,
     /// How safe a hold is before anything reaches the client.
     pub durability: Durability,
+    /// Streams on their way to clients.
+    pub handouts: Handouts,
     stopping: AtomicBool,
     cutting: AtomicBool,
     dice: AtomicU64,
@@ -125,6 +128,7 @@ impl World {
             clock: parts.clock,
             metrics: parts.metrics,
             durability: parts.durability,
+            handouts: Handouts::default(),
             stopping: AtomicBool::new(false),
             cutting: AtomicBool::new(false),
         }
@@ -171,16 +175,11 @@ pub(crate) async fn chat(
     let Head { id, started, caller, admission, wish } = head;
     let envelope = Envelope::parse(&body, &Limits::default());
     let envelope = envelope.map_err(|error| ApiError::envelope(&error))?;
-    let catalog = world.catalog.load_full();
-    let model = catalog.model(&envelope.model);
-    let model = Arc::clone(model.ok_or_else(|| ApiError::unknown_model(&envelope.model))?);
-
-    let admitted = admit(&world.accounts, caller, id, admission, &envelope, &model).await?;
-    let Admitted { hold, permit, ticket, quote } = admitted;
-
-    model.budgets.asked(started.mono);
-    let offers = smallvec![model];
     let wish = envelope.wish.clone().over(wish);
+    let offers = offers(world, &envelope, &wish)?;
+
+    let admitted = admit(&world.accounts, caller, id, admission, &envelope, offers).await?;
+    let Admitted { hold, permit, ticket, quote, offers } = admitted;
     let errand = Errand::new(world, offers, &envelope, id, (caller, wish), started, quote, &permit);
     let mut tally = Tally::default();
     let deadline = started.mono.saturating_add(errand.deadline());
@@ -210,13 +209,30 @@ pub(crate) async fn chat(
             let credit = Credit::new(errand.quote, permit.completion_tokens_held);
             let goes_on = can_go_on(&envelope, &bill.model);
             let rescue = goes_on.then(|| Box::new(Rescue::new(Arc::new(errand), tally)));
-            AnswerBody::stream(Box::new(Relay::new(world.clone(), *opened, bill, credit, rescue)))
+            let relay = Box::new(Relay::new(world.clone(), *opened, bill, credit, rescue));
+            AnswerBody::stream(world.handouts.begin(relay, world.clock.clone()))
         }
         Answer::Whole { body, measured } => {
             AnswerBody::whole(charge_whole(world, *bill, body, measured).await?)
         }
     };
     Ok(answer_with(body, envelope.stream, permit.rate, headers))
+}
+
+/// The models that may answer: the one asked for, and behind it those the client takes in its stead.
+/// None is ever put in the place of another unasked.
+fn offers(world: &World, envelope: &Envelope<'_>, wish: &Wish) -> Result<Offers, ApiError> {
+    let catalog = world.catalog.load();
+    let mut offers = Offers::new();
+    for name in std::iter::once(&*envelope.model).chain(wish.models.iter().map(String::as_str)) {
+        let model = catalog.model(name).ok_or_else(|| ApiError::unknown_model(name))?;
+        if !offers.iter().any(|known| Arc::ptr_eq(known, model)) {
+            offers.push(Arc::clone(model));
+        }
+    }
+    let now = world.clock.mono();
+    offers.iter().take(1).for_each(|model| model.budgets.asked(now));
+    Ok(offers)
 }
 
 /// Charges an answer that is all there, and lets it go when that is written.

@@ -39,7 +39,7 @@ const TRAILING_FRAMES_MAX: usize = 16;
 const GATHER_BYTES_MAX: usize = 16 << 10;
 
 /// A stream being relayed.
-pub struct Relay {
+pub(crate) struct Relay {
     world: Arc<World>,
     /// Gone when it is read to its end elsewhere.
     body: Option<Incoming>,
@@ -422,16 +422,27 @@ async fn read_to_end(mut body: Incoming) {
     let _ = tokio::time::timeout(TRAILING_TIMEOUT, reading).await;
 }
 
-/// The client is gone, or the gateway is stopping: what was handed on is charged, and the provider is
-/// cut off by dropping its stream.
-impl Drop for Relay {
-    fn drop(&mut self) {
+impl Relay {
+    /// Ends it from outside: what was handed on is charged, and the provider is cut off by dropping
+    /// its stream.
+    pub(super) fn give_up(mut self: Box<Self>, end: End) {
+        self.settle_detached(end);
+    }
+
+    fn settle_detached(&mut self, end: End) {
         let Some(bill) = self.bill.take() else { return };
-        let end = if self.world.is_cutting() { End::GatewayStopping } else { End::ClientGone };
         let (hold, settle) = bill.close(self.reader.measured(), end);
         if let Some(settle) = settle {
             self.world.metrics.exchange_ended(end, &settle);
             hold.settle_detached(settle);
         }
+    }
+}
+
+/// The client is gone, or the gateway is stopping.
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let end = if self.world.is_cutting() { End::GatewayStopping } else { End::ClientGone };
+        self.settle_detached(end);
     }
 }

@@ -51,9 +51,14 @@ impl Front {
         self.0.limits.store(Arc::new(limits));
     }
 
-    /// To be called every minute or so.
+    /// To be called every few seconds.
     pub fn tidy(&self) {
         self.0.sentry.tidy();
+        let (world, stall) = (&self.0.world, self.0.limits.load().stall);
+        let dropped = world.handouts.drop_stalled(world.clock.mono(), stall);
+        if dropped > 0 {
+            tracing::info!(streams = dropped, "dropped: their clients took nothing");
+        }
     }
 }
 

@@ -313,3 +313,29 @@ async fn the_provider_inside_the_process_ends_its_streams_after_a_reload() {
     assert!(in_order && rest.ends_with(DONE), "{rest}");
     assert_eq!(stage.end().await["end"], "completed");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_takes_nothing_is_dropped_and_pays_for_what_it_was_sent() {
+    let mut upstream = Upstream::start().await;
+    let stage = Stage::before(&[upstream.address]).await;
+    let (_coming, mut call) = begun(&stage, &mut upstream).await;
+    let world = &stage.gateway.world;
+    let minute = Duration::from_mins(1);
+    let in_an_hour = world.clock.mono() + Duration::from_hours(1);
+    while stage.in_flight("p0").await != 1 {}
+    // It is the provider's turn: however long that takes, the client is not to blame.
+    assert_eq!(world.handouts.drop_stalled(in_an_hour, minute), 0);
+    let writing = tokio::spawn(async move {
+        let words = HELLO.repeat(1_000);
+        while call.is_open() {
+            call.chunk(&words).await;
+        }
+    });
+    while world.handouts.drop_stalled(in_an_hour, minute) == 0 {
+        tokio::task::yield_now().await;
+    }
+    writing.await.unwrap();
+    let bill = stage.end().await;
+    assert_eq!((&bill["end"], &bill["estimated"]), (&json!("client_stalled"), &json!(true)));
+    assert!(bill["charged"].as_i64().unwrap() > 0);
+}
