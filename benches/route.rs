@@ -82,10 +82,10 @@ fn asked(wish: &Wish, affinity: u64) -> Asked<'_> {
 fn facts(place: Place) -> Facts {
     let number = lots::mix(u64::from(place.tier * 50 + place.target));
     Facts {
-        in_flight: (number % 23) as u32,
+        in_flight: u32::try_from(number % 23).unwrap_or_default(),
         first_content: Duration::from_millis(100 + number % 1_900),
         output_rate_milli: 20_000 + number % 150_000,
-        headroom_permille: (number % 1_001) as u16,
+        headroom_permille: u16::try_from(number % 1_001).unwrap_or_default(),
         ..Facts::of(state(place))
     }
 }

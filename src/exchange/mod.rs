@@ -10,6 +10,7 @@ mod attempt;
 mod belief;
 mod bill;
 mod credit;
+mod explain;
 mod gate;
 mod gather;
 mod reader;
@@ -47,6 +48,7 @@ use credit::Credit;
 use tries::Exchange;
 
 pub(crate) use admit::Caller;
+pub(crate) use explain::{Question, explain};
 pub use gate::{Admission, Gate};
 pub use relay::Relay;
 
@@ -169,7 +171,7 @@ pub(crate) async fn chat(
 
     let wish = envelope.wish.clone().over(wish);
     let asked = Asked::new(&envelope, &wish, &model.settings, caller.account, caller.key);
-    let exchange = Exchange::new(world, &model, &envelope, asked, id, started, quote, &permit);
+    let exchange = Exchange::new(world, &model, &envelope, asked, (id, started), quote, &permit);
     let won = match exchange.run().await {
         Ok(won) => won,
         Err(lost) => {

@@ -79,8 +79,7 @@ impl<'a> Exchange<'a> {
         model: &'a Arc<Model>,
         envelope: &'a Envelope<'a>,
         asked: Asked<'a>,
-        id: ExchangeId,
-        started: Now,
+        (id, started): (ExchangeId, Now),
         quote: Quote,
         permit: &Permit,
     ) -> Self {
@@ -113,6 +112,10 @@ impl<'a> Exchange<'a> {
             tally.retry_after = None;
             let candidates = self.candidates(&tally);
             if candidates.is_empty() {
+                if let Some(unfit) = route::none_fits(route, &self.asked) {
+                    let error = Box::new(ApiError::no_provider_fits(&unfit));
+                    return Err(Lost { error, end: End::Rejected });
+                }
                 // All that is left was silent or is out of use: waiting changes nothing.
                 break;
             }

@@ -121,7 +121,8 @@ fn the_order_asked_for_stands_over_tiers_and_strategy() {
 #[test]
 fn a_sort_goes_over_all_tiers() {
     let mut route = route(Strategy::Priority, &[&[1, 1], &[1], &[1]]);
-    for (number, cost) in [(0, price(3, 3, 3)), (1, price(1, 1, 1)), (2, None), (3, price(2, 2, 2))]
+    for (number, cost) in
+        [(0, Some(price(3, 3, 3))), (1, Some(price(1, 1, 1))), (2, None), (3, Some(price(2, 2, 2)))]
     {
         let target = route.tiers.iter_mut().flatten().nth(number).unwrap();
         target.cost = cost;

@@ -110,7 +110,7 @@ fn assert_likely(count: u32, throws: u32, chance: f64) {
 }
 
 /// Dollars per million input and output tokens.
-fn price(input: u64, cached: u64, output: u64) -> Option<Arc<Price>> {
+fn price(input: u64, cached: u64, output: u64) -> Arc<Price> {
     let nano = 1_000_000_000;
     let base = Rates {
         input: input * nano,
@@ -118,5 +118,5 @@ fn price(input: u64, cached: u64, output: u64) -> Option<Arc<Price>> {
         output: output * nano,
         ..Rates::default()
     };
-    Some(Arc::new(Price { base, tiers: Vec::new() }))
+    Arc::new(Price { base, tiers: Vec::new() })
 }
