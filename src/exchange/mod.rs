@@ -11,6 +11,7 @@ mod belief;
 mod bill;
 mod credit;
 mod errand;
+mod explain;
 mod gate;
 mod gather;
 mod handout;
@@ -43,6 +44,7 @@ use crate::dialect::envelope::{Envelope, Limits};
 use crate::dialect::wish::Wish;
 use crate::error::ApiError;
 use crate::front::AnswerBody;
+use crate::lots;
 use crate::operate::metrics::Metrics;
 
 use admit::{Admitted, Offers, admit};
@@ -55,6 +57,7 @@ use tally::Tally;
 use tries::Search;
 
 pub(crate) use admit::Caller;
+pub(crate) use explain::{Question, explain};
 pub use gate::{Admission, Gate};
 pub use handout::{Handout, Handouts};
 use relay::Relay;
@@ -157,9 +160,7 @@ impl World {
     /// drawing lots, not for secrets.
     pub(crate) fn dice(&self) -> u64 {
         let count = self.dice.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-        let mixed = (count ^ (count >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        lots::mix(count)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The front door: paths, keys, bodies, and answers to what is wrong with them.
 
 mod body;
+mod explain;
 mod models;
 mod sentry;
 #[cfg(test)]
@@ -109,7 +110,10 @@ impl Shared {
             "/v1/chat/completions" if method == Method::POST => {
                 return self.chat(request, client, id, active).await;
             }
-            "/v1/chat/completions" => "POST",
+            "/v1/explain" if method == Method::POST => {
+                return self.explain(request, client, active).await;
+            }
+            "/v1/chat/completions" | "/v1/explain" => "POST",
             "/healthz" | "/readyz" if method == Method::GET => return self.health(path),
             "/v1/models" if method == Method::GET => {
                 let key = self.key(&request, client).await?;
@@ -179,6 +183,11 @@ impl Shared {
     /// The key that came with the request, if it may be used.
     async fn key(&self, request: &Request<Incoming>, client: SocketAddr) -> Result<Key, ApiError> {
         let (account, key) = self.caller(request, client).await?;
+        self.permitted(account, key).await
+    }
+
+    /// The key, if it may be used.
+    async fn permitted(&self, account: AccountId, key: KeyId) -> Result<Key, ApiError> {
         let account = self.world.accounts.inspect(account).await;
         let account = account.map_err(|refusal| match refusal {
             Refusal::Denied(denial) => denial.into(),

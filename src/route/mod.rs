@@ -37,7 +37,7 @@ pub use asked::Asked;
 pub use budget::{Budget, Share};
 pub use explain::{Considered, Standing, explain};
 pub use facts::{Facts, TargetState};
-pub use fit::{Unfit, unfit};
+pub use fit::{Unfit, none_fits, unfit};
 
 /// Places in a route, in the order in which to try them.
 pub type Candidates = SmallVec<[Place; 16]>;

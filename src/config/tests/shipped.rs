@@ -61,7 +61,13 @@ zzzzzz = 1
 [[models]]
 zzzzzz = 1
 price = { zzzzzz = 1, tiers = [{ zzzzzz = 1 }] }
-route = { zzzzzz = 1, tiers = [[{ zzzzzz = 1 }]] }
+[models.route]
+zzzzzz = 1
+timeouts.zzzzzz = 1
+sticky.zzzzzz = 1
+retry.zzzzzz = 1
+hedge.zzzzzz = 1
+tiers = [[{ zzzzzz = 1, when = { zzzzzz = 1 } }]]
 ";
     let faults = parse(stranger).unwrap_err();
     let known: Vec<_> =
