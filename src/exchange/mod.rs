@@ -13,6 +13,7 @@ mod credit;
 mod gate;
 mod gather;
 mod reader;
+mod recall;
 mod relay;
 mod settle;
 #[cfg(test)]
@@ -41,6 +42,7 @@ use admit::{Admitted, admit};
 use attempt::Answer;
 use bill::{Bill, Measured};
 use credit::Credit;
+use recall::{Recall, unless_recalled};
 use tries::Exchange;
 
 pub(crate) use admit::Caller;
@@ -165,7 +167,7 @@ pub(crate) async fn chat(
     let Admitted { hold, permit, ticket, quote } = admitted;
 
     let exchange = Exchange::new(world, &model, &envelope, id, started, quote, &permit);
-    let won = match exchange.run().await {
+    let won = match unless_recalled(permit.standing.clone(), exchange.run()).await {
         Ok(won) => won,
         Err(lost) => {
             world.metrics.exchange_failed(lost.end);
@@ -181,7 +183,8 @@ pub(crate) async fn chat(
     let body = match answer {
         Answer::Stream(opened) => {
             let credit = Credit::new(exchange.quote(), permit.completion_tokens_held);
-            AnswerBody::stream(Box::new(Relay::new(world.clone(), *opened, bill, credit)))
+            let recall = Recall::new(permit.standing);
+            AnswerBody::stream(Box::new(Relay::new(world.clone(), *opened, bill, credit, recall)))
         }
         Answer::Whole { body, measured } => {
             AnswerBody::whole(charge_whole(world, *bill, body, measured).await?)

@@ -22,6 +22,7 @@ use super::bill::Bill;
 use super::credit::Credit;
 use super::gather::Gather;
 use super::reader::{Piece, Reader, Unreadable};
+use super::recall::Recall;
 use crate::config::Timeouts;
 use crate::dialect::chat;
 use crate::error::ApiError;
@@ -52,6 +53,7 @@ pub struct Relay {
     bill: Option<Box<Bill>>,
     credit: Credit,
     extension: Option<BoxFuture<'static, Result<u64, Refusal>>>,
+    recall: Recall,
     timeouts: Timeouts,
     /// When the last bytes came, in monotonic time.
     last_bytes: Duration,
@@ -78,7 +80,13 @@ pub(super) struct Opened {
 }
 
 impl Relay {
-    pub(super) fn new(world: Arc<World>, opened: Opened, bill: Box<Bill>, credit: Credit) -> Self {
+    pub(super) fn new(
+        world: Arc<World>,
+        opened: Opened,
+        bill: Box<Bill>,
+        credit: Credit,
+        recall: Recall,
+    ) -> Self {
         let Opened { body, reader, startup, timeouts } = opened;
         let now = world.clock.mono();
         Self {
@@ -93,6 +101,7 @@ impl Relay {
             bill: Some(bill),
             credit,
             extension: None,
+            recall,
             timeouts,
             timer: Box::pin(tokio::time::sleep(timeouts.idle)),
             timer_at: now.saturating_add(timeouts.idle),
@@ -158,9 +167,13 @@ impl Relay {
 
     /// One step: an event, a frame, or the end. Pending when there is nothing to do but wait.
     fn poll_relay(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(end) = self.recall.end() {
+            self.finish(end);
+            return Poll::Ready(());
+        }
         if self.poll_credit(cx).is_pending() {
             // Nothing more is handed on before it is paid for; only the clock goes on.
-            return self.poll_timer(cx);
+            return self.poll_wait(cx);
         }
         if matches!(self.phase, Phase::Relaying) && self.world.is_cutting() {
             self.finish(End::GatewayStopping);
@@ -180,7 +193,7 @@ impl Relay {
                 }
                 Poll::Ready(Some(Err(_))) => self.finish(End::ProviderCut),
                 Poll::Ready(None) => self.end_of_stream(),
-                Poll::Pending => return self.poll_timer(cx),
+                Poll::Pending => return self.poll_wait(cx),
             },
             Err(Unreadable) => self.finish(End::ProviderCut),
         }
@@ -291,6 +304,17 @@ impl Relay {
             self.finish(End::OutOfCredit);
         }
         Poll::Ready(())
+    }
+
+    /// Pending while there is nothing to do but wait.
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.recall.poll_end(cx) {
+            Poll::Ready(end) => {
+                self.finish(end);
+                Poll::Ready(())
+            }
+            Poll::Pending => self.poll_timer(cx),
+        }
     }
 
     /// Pending unless a time limit has passed.

@@ -3,5 +3,6 @@
 mod ends;
 mod failover;
 mod passage;
+mod recall;
 pub(crate) mod stage;
 pub(crate) mod upstream;
