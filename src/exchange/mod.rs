@@ -18,6 +18,7 @@ mod handout;
 mod patience;
 mod race;
 mod reader;
+mod recall;
 mod relay;
 mod rescue;
 mod settle;
@@ -52,6 +53,7 @@ use attempt::Answer;
 use bill::{Bill, Measured};
 use credit::Credit;
 use errand::{Errand, can_go_on};
+use recall::{Recall, unless_recalled};
 use rescue::Rescue;
 use tally::Tally;
 use tries::Search;
@@ -185,7 +187,8 @@ pub(crate) async fn chat(
     let mut tally = Tally::default();
     let deadline = started.mono.saturating_add(errand.deadline());
     let search = Search { errand: &errand, envelope: &envelope, broken: None, deadline };
-    let (won, answer) = match search.run(&mut tally).await {
+    let running = unless_recalled(permit.standing.clone(), search.run(&mut tally));
+    let (won, answer) = match running.await {
         Ok(found) => found,
         Err(lost) => {
             world.metrics.exchange_failed(lost.end);
@@ -210,8 +213,9 @@ pub(crate) async fn chat(
             let credit = Credit::new(errand.quote, permit.completion_tokens_held);
             let goes_on = can_go_on(&envelope, &bill.model);
             let rescue = goes_on.then(|| Box::new(Rescue::new(Arc::new(errand), tally)));
-            let relay = Box::new(Relay::new(world.clone(), *opened, bill, credit, rescue));
-            AnswerBody::stream(world.handouts.begin(relay, world.clock.clone()))
+            let recall = Recall::new(permit.standing);
+            let relay = Relay::new(world.clone(), *opened, bill, credit, recall, rescue);
+            AnswerBody::stream(world.handouts.begin(Box::new(relay), world.clock.clone()))
         }
         Answer::Whole { body, measured } => {
             AnswerBody::whole(charge_whole(world, *bill, body, measured).await?)

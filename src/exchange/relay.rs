@@ -22,6 +22,7 @@ use super::bill::Bill;
 use super::credit::Credit;
 use super::gather::Gather;
 use super::reader::{Piece, Reader};
+use super::recall::Recall;
 use super::rescue::{Found, Rescue};
 use crate::config::Timeouts;
 use crate::dialect::chat;
@@ -55,6 +56,7 @@ pub(crate) struct Relay {
     bill: Option<Box<Bill>>,
     credit: Credit,
     extension: Option<BoxFuture<'static, Result<u64, Refusal>>>,
+    recall: Recall,
     timeouts: Timeouts,
     /// When the last bytes came, in monotonic time.
     last_bytes: Duration,
@@ -88,6 +90,7 @@ impl Relay {
         opened: Opened,
         bill: Box<Bill>,
         credit: Credit,
+        recall: Recall,
         rescue: Option<Box<Rescue>>,
     ) -> Self {
         let Opened { body, reader, startup, timeouts } = opened;
@@ -105,6 +108,7 @@ impl Relay {
             bill: Some(bill),
             credit,
             extension: None,
+            recall,
             timeouts,
             timer: Box::pin(tokio::time::sleep(timeouts.idle)),
             timer_at: now.saturating_add(timeouts.idle),
@@ -125,11 +129,14 @@ impl Relay {
                     self.hand_later(if written { last } else { ApiError::unavailable().event() });
                 }
                 Phase::Rescuing(search, end) => {
-                    let Poll::Ready(found) = search.poll_unpin(cx) else {
-                        return self.gathered().map_or(Poll::Pending, |all| Poll::Ready(Some(all)));
-                    };
                     let end = *end;
-                    self.go_on(found, end);
+                    if let Poll::Ready(found) = search.poll_unpin(cx) {
+                        self.go_on(found, end);
+                    } else if let Poll::Ready(end) = self.recall.poll_end(cx) {
+                        self.end_with(end);
+                    } else {
+                        return self.gathered().map_or(Poll::Pending, |all| Poll::Ready(Some(all)));
+                    }
                 }
                 Phase::Relaying if self.ready_bytes >= GATHER_BYTES_MAX => {
                     return Poll::Ready(self.gathered());
@@ -177,9 +184,13 @@ impl Relay {
 
     /// One step: an event, a frame, or the end. Pending when there is nothing to do but wait.
     fn poll_relay(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(end) = self.recall.end() {
+            self.finish(end);
+            return Poll::Ready(());
+        }
         if self.poll_credit(cx).is_pending() {
             // Nothing more is handed on before it is paid for; only the clock goes on.
-            return self.poll_timer(cx);
+            return self.poll_wait(cx);
         }
         if matches!(self.phase, Phase::Relaying) && self.world.is_cutting() {
             self.finish(End::GatewayStopping);
@@ -199,7 +210,7 @@ impl Relay {
                 }
                 Poll::Ready(Some(Err(_))) => self.finish(End::ProviderCut),
                 Poll::Ready(None) => self.end_of_stream(),
-                Poll::Pending => return self.poll_timer(cx),
+                Poll::Pending => return self.poll_wait(cx),
             },
             Err(_) => self.finish(End::ProviderCut),
         }
@@ -357,6 +368,17 @@ impl Relay {
             self.finish(End::OutOfCredit);
         }
         Poll::Ready(())
+    }
+
+    /// Pending while there is nothing to do but wait.
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.recall.poll_end(cx) {
+            Poll::Ready(end) => {
+                self.finish(end);
+                Poll::Ready(())
+            }
+            Poll::Pending => self.poll_timer(cx),
+        }
     }
 
     /// Pending unless a time limit has passed.

@@ -117,7 +117,6 @@ fn timeouts_are_the_routes_over_the_providers_over_the_defaults() {
     ));
     let seconds = Duration::from_secs;
     let provider = Timeouts {
-        unstreamed_tokens_per_second: 20,
         connect: seconds(1),
         head: seconds(10),
         first_content: seconds(10),

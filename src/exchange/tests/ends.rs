@@ -9,7 +9,7 @@ use super::upstream::{Call, STREAM, Upstream, streamed};
 use crate::operate::fixture::Setup;
 
 /// A stream whose role and first word have reached the client.
-async fn begun(stage: &Stage, upstream: &mut Upstream) -> (Coming, Call) {
+pub(super) async fn begun(stage: &Stage, upstream: &mut Upstream) -> (Coming, Call) {
     let (mut coming, call) = tokio::join!(stage.open(ask(true)), async {
         let mut call = upstream.call().await;
         call.play(STREAM).await;
@@ -22,7 +22,7 @@ async fn begun(stage: &Stage, upstream: &mut Upstream) -> (Coming, Call) {
 }
 
 /// The error event that all of a stream's rest is.
-fn error_in(rest: &str) -> Value {
+pub(super) fn error_in(rest: &str) -> Value {
     let data = rest.strip_prefix("data: ").and_then(|rest| rest.strip_suffix("\n\n"));
     let data = data.unwrap_or_else(|| panic!("{rest}"));
     let error: Value = serde_json::from_str(data).unwrap_or_else(|_| panic!("{rest}"));
@@ -232,23 +232,6 @@ async fn credit_that_does_not_reach_lowers_the_ceiling_or_refuses() {
         (402, &json!("insufficient_quota"), &json!("insufficient_credit"))
     );
     assert_eq!(stage.ends().await.len(), 2);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_suspended_account_begins_nothing_and_its_stream_ends_when_it_asks_for_more() {
-    let mut upstream = Upstream::start().await;
-    let stage = Stage::before(&[upstream.address]).await;
-    let (coming, mut call) = begun(&stage, &mut upstream).await;
-    let suspend = format!("{}/suspend", stage.account);
-    stage.gateway.post(&suspend, &json!({ "reason": "test" }), 200).await;
-    let reply = stage.chat(ask(true)).await;
-    assert_eq!((reply.status, &reply.json()["error"]["code"]), (403, &json!("account_suspended")));
-    call.chunk(HELLO.replace("Hello", &"word ".repeat(5_000))).await;
-    let (rest, _) = coming.rest().await;
-    let last = rest.trim_end().rfind("data: ").unwrap();
-    assert_eq!(error_in(&rest[last..])["code"], "account_suspended");
-    call.gone().await;
-    assert_eq!(stage.end().await["end"], "suspended");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,6 +4,7 @@ mod ends;
 mod failover;
 mod hedge;
 mod passage;
+mod recall;
 mod rescue;
 pub(crate) mod stage;
 pub(crate) mod upstream;
