@@ -265,6 +265,7 @@ fn actor_settings(settings: &config::Provider) -> ProviderSettings {
             window: breaker.window,
             cooldown: breaker.cooldown,
             cooldown_max: breaker.cooldown_max,
+            relapse_window: breaker.relapse_window,
             probe_timeout: breaker.probe_timeout,
         },
         ..ProviderSettings::new(settings.name.clone())

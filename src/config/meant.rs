@@ -144,8 +144,10 @@ pub struct Breaker {
     pub samples_min: u32,
     /// How long it stays shut the first time.
     pub cooldown: Duration,
-    /// Each failed probe doubles the cool-down up to this.
+    /// Each failed probe, and each relapse, doubles the cool-down up to this.
     pub cooldown_max: Duration,
+    /// Shut again so soon after a recovery, it has relapsed.
+    pub relapse_window: Duration,
     /// A probe without a verdict counts as failed after this.
     pub probe_timeout: Duration,
 }

@@ -52,6 +52,8 @@ pub struct BreakerSettings {
     pub cooldown: Duration,
     /// How long at most, whatever doubling or the provider's `retry-after` say.
     pub cooldown_max: Duration,
+    /// Shut again so soon after a recovery, it doubles the cool-down that went before.
+    pub relapse_window: Duration,
     /// A probe of which nothing is heard for so long is given up.
     pub probe_timeout: Duration,
 }
@@ -102,7 +104,8 @@ impl Default for BreakerSettings {
             samples_min: 20,
             window: Duration::from_secs(10),
             cooldown: Duration::from_secs(2),
-            cooldown_max: Duration::from_mins(1),
+            cooldown_max: Duration::from_secs(15),
+            relapse_window: Duration::from_mins(1),
             probe_timeout: Duration::from_secs(30),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use infergate_actors::provider::breaker::Cause;
 use infergate_actors::provider::machine::{Grant, Notice};
 use infergate_actors::provider::{
     Allowance, DeploymentIndex, DeploymentSettings, DeploymentState, FaultKind, Mode, Outcome,
@@ -193,9 +194,11 @@ fn a_probe_is_one_request_and_its_content_is_proof_enough() {
     let notice = machine.content_started(ms(2_100), probe.ticket);
     assert_eq!(notice, Some(Notice::Recovered { deployment: "large".into() }));
     assert!(!grant(&mut machine, ms(2_100), LARGE).probe);
-    // Cut after all: one failure of the new life.
-    machine.report(ms(9_000), probe.ticket, CUT);
-    assert_eq!(machine.view(ms(9_000)).deployments[0].breaker.failures_in_a_row, 1);
+    assert_eq!(machine.view(ms(2_100)).deployments[0].breaker.probation, 5);
+    // Cut after all: a failure of the new life, which is on probation.
+    let notice = machine.report(ms(9_000), probe.ticket, CUT);
+    let (cause, wait) = (Cause::Relapsed, ms(4_000));
+    assert_eq!(notice, Some(Notice::Shut { deployment: "large".into(), cause, wait }));
 }
 
 #[test]

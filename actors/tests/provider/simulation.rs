@@ -28,15 +28,16 @@ impl Chance {
         Duration::from_millis(self.below(bound))
     }
 
-    fn outcome(&mut self) -> Outcome {
+    /// In bad times half of what else would be an answer is a fault.
+    fn outcome(&mut self, times_are_bad: bool) -> Outcome {
         match self.below(16) {
-            0..6 => Outcome::Answered {
+            0..11 if !times_are_bad || self.below(2) == 0 => Outcome::Answered {
                 first_content: self.up_to_ms(500),
                 total: self.up_to_ms(5_000),
                 tokens: self.below(3_000),
                 output_tokens: self.below(1_000),
             },
-            6..11 => Outcome::Fault {
+            0..11 => Outcome::Fault {
                 kind: [FaultKind::ConnectFailed, FaultKind::ServerError(502), FaultKind::Cut]
                     [usize::try_from(self.below(3)).unwrap()],
                 retry_after: (self.below(4) == 0).then(|| self.up_to_ms(20_000)),
@@ -167,7 +168,7 @@ impl World {
     fn report(&mut self) {
         if let Some(number) = self.any_running() {
             let (ticket, _) = self.running.remove(&number).unwrap();
-            let outcome = self.chance.outcome();
+            let outcome = self.chance.outcome((self.ended / 100).is_multiple_of(3));
             self.machine.report(self.now, ticket, outcome);
             self.ended += 1;
             if self.chance.below(10) == 0 {
