@@ -167,12 +167,25 @@ pub struct Provider {
     pub timeouts: Timeouts,
     /// The breaker of each of its deployments.
     pub breaker: Breaker,
+    /// How it is asked whether it is well again, if it is.
+    pub health_probe: Option<HealthProbe>,
     /// What it calls the ceiling on output tokens.
     pub output_ceiling_field: OutputCeilingField,
     /// Headers sent with each request to it.
     pub headers: Vec<(HeaderName, Secret)>,
     /// Its models: first those it lists, in order, then those that only routes name.
     pub deployments: Vec<Deployment>,
+}
+
+/// How a provider is asked whether it is well again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthProbe {
+    /// What is asked for: appended to the base URL.
+    pub path: String,
+    /// How often, while there is something to ask.
+    pub interval: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
 }
 
 /// What a provider speaks and where it is.

@@ -10,8 +10,11 @@
 //! | credential rejected | lost    | disabled   | given back |
 //! | credit exhausted    | lost    | cools      | given back |
 //! | client's fault      | success | –          | given back |
+//! | alive               | success | –          | –    |
 //! | outrun              | lost    | –          | kept |
 //! | lost                | lost    | –          | kept |
+//!
+//! A health probe means nothing to credential and tokens, whatever it came to.
 //!
 //! "Lost" matters to a probe only: nothing was learnt, so the cool-down starts again. Tokens are kept
 //! where the provider may have counted them: a limit of ours that is stricter than theirs costs a little
@@ -20,9 +23,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::breaker::{Cause, Turn};
+use super::breaker::{Cause, Gate, Turn};
 use super::counters::Counters;
-use super::credential::{CredentialPool, Fingerprint};
+use super::credential::{Credential, CredentialPool, Fingerprint};
 use super::deployment::Deployment;
 use super::health::HealthView;
 use super::outcome::{DeploymentIndex, FaultKind, Mode, Outcome, Refusal};
@@ -125,6 +128,19 @@ impl ProviderMachine {
         answer
     }
 
+    /// Lets a health probe through where one is due. It takes no tokens and no place of a request's.
+    pub fn acquire_health_probe(&mut self, now: Duration, index: DeploymentIndex) -> Option<Grant> {
+        let deployment = self.deployments.get(usize::from(index.0))?;
+        let is_due = deployment.breaker.gate(now) == Gate::ProbeDue;
+        if self.mode != Mode::Open || deployment.removed || !is_due {
+            return None;
+        }
+        let grant = self.enter(now, index, 0, true).ok()?;
+        self.changed = true;
+        self.counters.health_probes += 1;
+        Some(grant)
+    }
+
     /// Ends a ticket. One that has ended before changes nothing.
     pub fn report(&mut self, now: Duration, ticket: TicketId, outcome: Outcome) -> Option<Notice> {
         let Some(active) = self.tickets.end(ticket) else {
@@ -132,13 +148,17 @@ impl ProviderMachine {
             return None;
         };
         self.changed = true;
-        self.counters.ended(&outcome);
         assert!(self.in_flight > 0, "more requests ended than began");
         self.in_flight -= 1;
         if let Some(deployment) = self.deployments.get_mut(usize::from(active.deployment.0)) {
             deployment.leave();
         }
-        let notice = self.blame(now, active, outcome);
+        let mut notice = None;
+        if !active.health_probe {
+            self.counters.ended(&outcome);
+            notice = self.blame(now, active, outcome);
+            self.measure(now, active, outcome);
+        }
         let turn = self.learn(now, active, outcome);
         let turned = self.note(now, active, turn);
         notice.or(turned)
@@ -214,7 +234,9 @@ impl ProviderMachine {
         HealthView {
             mode: self.mode,
             credential_at: self.credentials.usable_at(),
+            credentials: self.credentials.named().map(Credential::usable_at).collect(),
             in_flight_max: self.settings.in_flight_max,
+            health_probe: self.settings.health_probe,
             deployments: self.deployments.iter().map(Deployment::health).collect(),
         }
     }
@@ -255,18 +277,34 @@ impl ProviderMachine {
             Mode::Closed => return Err(Refusal::Closed),
             Mode::Draining => return Err(Refusal::Draining),
         }
-        let deployment = self.deployments.get_mut(usize::from(index.0));
+        let deployment = self.deployments.get(usize::from(index.0));
         let deployment = deployment.filter(|known| !known.removed).ok_or(Refusal::Unknown)?;
         deployment.gate(now)?;
         if self.settings.in_flight_max.is_some_and(|max| self.in_flight >= max) {
             return Err(Refusal::InFlight);
         }
+        self.enter(now, index, tokens, false)
+    }
+
+    /// Takes what a request needs, or nothing.
+    fn enter(
+        &mut self,
+        now: Duration,
+        index: DeploymentIndex,
+        tokens: u64,
+        health_probe: bool,
+    ) -> Result<Grant, Refusal> {
+        let deployment = self.deployments.get_mut(usize::from(index.0)).ok_or(Refusal::Unknown)?;
         let credential = self.credentials.pick(now);
         let credential = credential.map_err(|retry_after| Refusal::NoCredential { retry_after })?;
         let (id, secret) = (credential.id, credential.secret.clone());
-        deployment.take(now, tokens)?;
+        if !health_probe {
+            deployment.take(now, tokens)?;
+        }
         let permit = deployment.enter(now)?;
-        let active = Active { deployment: index, credential: id, permit, tokens, since: now };
+        let since = now;
+        let active =
+            Active { deployment: index, credential: id, permit, tokens, since, health_probe };
         let Some(ticket) = self.tickets.open(active) else {
             deployment.leave();
             return Err(Refusal::InFlight);
@@ -294,6 +332,7 @@ impl ProviderMachine {
             }
             Outcome::Fault { .. }
             | Outcome::ClientFault { .. }
+            | Outcome::Alive
             | Outcome::Outrun { .. }
             | Outcome::Lost => return None,
         };
@@ -309,47 +348,56 @@ impl ProviderMachine {
         }
     }
 
-    /// What an outcome means for the deployment.
-    fn learn(&mut self, now: Duration, active: Active, outcome: Outcome) -> Turn {
+    /// What an outcome says of speed and of tokens used.
+    fn measure(&mut self, now: Duration, active: Active, outcome: Outcome) {
         let window = self.settings.latency_window;
         let Some(deployment) = self.deployments.get_mut(usize::from(active.deployment.0)) else {
-            return Turn::Stayed;
+            return;
         };
-        let (held, permit) = (active.tokens, active.permit);
+        let held = active.tokens;
         match outcome {
             Outcome::Answered { first_content, total, tokens, output_tokens } => {
                 deployment.correct(now, held, tokens);
                 deployment.saw_first_content(now, first_content, window);
                 deployment.saw_end(now, total, window);
                 deployment.saw_output(now, [first_content, total], output_tokens, window);
-                deployment.breaker.on_success(now, permit)
+            }
+            Outcome::Fault { kind, .. } => match kind {
+                FaultKind::ConnectFailed => deployment.correct(now, held, 0),
+                FaultKind::HeadTimeout | FaultKind::ContentTimeout => {
+                    deployment.saw_silence(now, now.saturating_sub(active.since), window);
+                }
+                FaultKind::IdleTimeout
+                | FaultKind::ServerError(_)
+                | FaultKind::BadAnswer
+                | FaultKind::Cut => {}
+            },
+            Outcome::ClientFault { .. }
+            | Outcome::CredentialRejected { .. }
+            | Outcome::CreditExhausted => deployment.correct(now, held, 0),
+            Outcome::Outrun { waited } => deployment.saw_silence(now, waited, window),
+            Outcome::RateLimited { .. } | Outcome::Alive | Outcome::Lost => {}
+        }
+    }
+
+    /// What an outcome means for the deployment's breaker.
+    fn learn(&mut self, now: Duration, active: Active, outcome: Outcome) -> Turn {
+        let Some(deployment) = self.deployments.get_mut(usize::from(active.deployment.0)) else {
+            return Turn::Stayed;
+        };
+        let (breaker, permit) = (&mut deployment.breaker, active.permit);
+        match outcome {
+            Outcome::Answered { .. } | Outcome::ClientFault { .. } | Outcome::Alive => {
+                breaker.on_success(now, permit)
             }
             Outcome::Fault { kind, retry_after } => {
-                match kind {
-                    FaultKind::ConnectFailed => deployment.correct(now, held, 0),
-                    FaultKind::HeadTimeout | FaultKind::ContentTimeout => {
-                        deployment.saw_silence(now, now.saturating_sub(active.since), window);
-                    }
-                    FaultKind::IdleTimeout
-                    | FaultKind::ServerError(_)
-                    | FaultKind::BadAnswer
-                    | FaultKind::Cut => {}
-                }
-                deployment.breaker.on_failure(now, permit, kind, retry_after)
+                breaker.on_failure(now, permit, kind, retry_after)
             }
-            Outcome::ClientFault { .. } => {
-                deployment.correct(now, held, 0);
-                deployment.breaker.on_success(now, permit)
-            }
-            Outcome::CredentialRejected { .. } | Outcome::CreditExhausted => {
-                deployment.correct(now, held, 0);
-                deployment.breaker.on_lost(now, permit)
-            }
-            Outcome::Outrun { waited } => {
-                deployment.saw_silence(now, waited, window);
-                deployment.breaker.on_lost(now, permit)
-            }
-            Outcome::RateLimited { .. } | Outcome::Lost => deployment.breaker.on_lost(now, permit),
+            Outcome::RateLimited { .. }
+            | Outcome::CredentialRejected { .. }
+            | Outcome::CreditExhausted
+            | Outcome::Outrun { .. }
+            | Outcome::Lost => breaker.on_lost(now, permit),
         }
     }
 

@@ -22,6 +22,9 @@ pub struct ProviderSettings {
     pub cooling: CoolingSettings,
     /// Over which time latencies are averaged.
     pub latency_window: Duration,
+    /// Whether somebody asks what has cooled down whether it is well again, so that no request of a
+    /// client need be the probe.
+    pub health_probe: bool,
 }
 
 /// One upstream model of a provider and what was contracted for it. `None` is no limit.
@@ -80,6 +83,7 @@ impl ProviderSettings {
             breaker: BreakerSettings::default(),
             cooling: CoolingSettings::default(),
             latency_window: Duration::from_secs(10),
+            health_probe: false,
         }
     }
 }

@@ -164,6 +164,8 @@ pub struct CountersView {
     pub credit_exhausted: u64,
     /// Requests that were wrong, in the provider's judgement.
     pub client_faults: u64,
+    /// Health probes, which count as nothing else.
+    pub health_probes: u64,
     /// Requests cancelled because another attempt answered first.
     pub outrun: u64,
     /// Requests that ended without a verdict.
@@ -197,6 +199,7 @@ impl ProviderMachine {
                 credential_rejected: self.counters.credential_rejected,
                 credit_exhausted: self.counters.credit_exhausted,
                 client_faults: self.counters.client_faults,
+                health_probes: self.counters.health_probes,
                 outrun: self.counters.outrun,
                 lost: self.counters.lost,
                 strays: self.counters.strays,

@@ -450,7 +450,7 @@ proptest! {
                 }
             };
             prop_assert_eq!(failures, if is_trusted { 3 } else { 1 });
-            let cooldown = until - now;
+            let cooldown = until.saturating_sub(now);
             let grown = (before * 2).clamp(ms(1_000), ms(6_000));
             prop_assert_eq!(cooldown, grown);
             before = cooldown;

@@ -124,7 +124,8 @@ impl World {
                     self.machine.enable_credential(view.fingerprint.parse().unwrap());
                 }
             }
-            14..500 => self.acquire(),
+            14..20 => self.probe(),
+            20..500 => self.acquire(),
             500..550 => self.content(),
             _ => self.report(),
         }
@@ -150,6 +151,18 @@ impl World {
         let running = Running { deployment: index, probe_since };
         self.running.insert(self.opened, (grant.ticket, running));
         self.opened += 1;
+    }
+
+    /// A health probe that is answered, or not, at once.
+    fn probe(&mut self) {
+        let index = DeploymentIndex(u16::try_from(self.chance.below(4)).unwrap());
+        let foretold = self.machine.health().state(index, self.now);
+        let grant = self.machine.acquire_health_probe(self.now, index);
+        assert_eq!(grant.is_some(), foretold == DeploymentState::ProbeDue, "{foretold:?}");
+        if let Some(grant) = grant {
+            let outcome = self.chance.outcome(true);
+            self.machine.report(self.now, grant.ticket, outcome);
+        }
     }
 
     fn any_running(&mut self) -> Option<u64> {

@@ -3,5 +3,6 @@
 mod ends;
 mod failover;
 mod passage;
+mod recovery;
 pub(crate) mod stage;
 pub(crate) mod upstream;
