@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue};
 
 use super::meant::{
@@ -142,7 +143,7 @@ fn health_probe(node: &Node<'_>) -> Option<HealthProbe> {
     let mut s = node.section()?;
     let path = s.optional("path", |node| {
         let path = node.text()?;
-        let is_path = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_path = path.starts_with('/') && path.parse::<PathAndQuery>().is_ok();
         if !is_path || path.contains('#') {
             node.fault(format!("{} is no path: write it like \"/models\"", node.shown()));
         }

@@ -5,46 +5,50 @@ use std::time::Duration;
 use infergate_actors::provider::breaker::Cause;
 use infergate_actors::provider::machine::{Grant, Notice};
 use infergate_actors::provider::{
-    Allowance, DeploymentIndex, DeploymentSettings, DeploymentState, FaultKind, Mode, Outcome,
-    ProviderMachine, ProviderSettings, Quota, Refusal, Secret,
+    DeploymentIndex, DeploymentSettings, DeploymentState, FaultKind, Mode, Outcome,
+    ProviderMachine, ProviderSettings, Refusal, Secret,
 };
 
-const LARGE: DeploymentIndex = DeploymentIndex(0);
-const SMALL: DeploymentIndex = DeploymentIndex(1);
+pub(super) const LARGE: DeploymentIndex = DeploymentIndex(0);
+pub(super) const SMALL: DeploymentIndex = DeploymentIndex(1);
 
-const ANSWER: Outcome = Outcome::Answered {
+pub(super) const ANSWER: Outcome = Outcome::Answered {
     first_content: Duration::from_millis(200),
     total: Duration::from_millis(900),
     tokens: 10,
     output_tokens: 8,
 };
 
-const CUT: Outcome = Outcome::Fault { kind: FaultKind::Cut, retry_after: None };
+pub(super) const CUT: Outcome = Outcome::Fault { kind: FaultKind::Cut, retry_after: None };
 
-fn ms(ms: u64) -> Duration {
+pub(super) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-fn settings() -> ProviderSettings {
+pub(super) fn settings() -> ProviderSettings {
     let mut settings = ProviderSettings::new("acme");
     settings.deployments = vec![DeploymentSettings::new("large"), DeploymentSettings::new("small")];
     settings.credentials = vec![Secret::new("sk-0000000000000001"), Secret::new("sk-2")];
     settings
 }
 
-fn machine(settings: ProviderSettings) -> ProviderMachine {
+pub(super) fn machine(settings: ProviderSettings) -> ProviderMachine {
     ProviderMachine::new(settings, &[], ms(0))
 }
 
-fn grant(machine: &mut ProviderMachine, now: Duration, index: DeploymentIndex) -> Grant {
+pub(super) fn grant(machine: &mut ProviderMachine, now: Duration, index: DeploymentIndex) -> Grant {
     machine.acquire(now, index, 10).expect("a request let through")
 }
 
-fn refusal(machine: &mut ProviderMachine, now: Duration, index: DeploymentIndex) -> Refusal {
+pub(super) fn refusal(
+    machine: &mut ProviderMachine,
+    now: Duration,
+    index: DeploymentIndex,
+) -> Refusal {
     machine.acquire(now, index, 10).expect_err("a refusal")
 }
 
-fn run(
+pub(super) fn run(
     machine: &mut ProviderMachine,
     now: Duration,
     index: DeploymentIndex,
@@ -54,7 +58,7 @@ fn run(
     machine.report(now, ticket, outcome)
 }
 
-fn shut(machine: &mut ProviderMachine, index: DeploymentIndex) {
+pub(super) fn shut(machine: &mut ProviderMachine, index: DeploymentIndex) {
     while machine.health().state(index, ms(0)) == DeploymentState::Passing {
         run(machine, ms(0), index, CUT);
     }
@@ -321,155 +325,4 @@ fn a_view_shows_no_secret() {
     assert!(!shown.contains("sk-0000"), "{shown}");
     assert!(!shown.contains("sk-2"), "{shown}");
     assert!(!format!("{machine:?}").contains("sk-0000"));
-}
-
-#[test]
-fn one_that_was_outrun_is_no_fault_but_not_fast_either() {
-    let mut machine = machine(settings());
-    run(&mut machine, ms(0), LARGE, ANSWER);
-    let expected = |machine: &ProviderMachine, at| {
-        machine.health().deployments[0].gauge.expected_first_content(ms(at)).as_millis()
-    };
-    assert_eq!(expected(&machine, 0), 200);
-    run(&mut machine, ms(0), LARGE, Outcome::Outrun { waited: ms(150) });
-    assert_eq!(expected(&machine, 0), 200);
-    run(&mut machine, ms(0), LARGE, Outcome::Outrun { waited: ms(1_000) });
-    assert_eq!(expected(&machine, 0), 400);
-    assert_eq!(expected(&machine, 10_000), 200);
-    for _ in 0..50 {
-        run(&mut machine, ms(0), LARGE, Outcome::Outrun { waited: ms(1_000) });
-    }
-    assert_eq!(machine.health().state(LARGE, ms(0)), DeploymentState::Passing);
-    let view = machine.view(ms(0));
-    assert_eq!((view.counters.outrun, view.counters.lost), (52, 0));
-    // The patience of those who waited counts for the usual time, or it would shrink.
-    assert!(view.deployments[0].first_content_p95_us.unwrap() >= 1_000_000);
-}
-
-#[test]
-fn a_wait_for_content_that_came_to_nothing_shows_in_what_is_expected() {
-    let mut machine = machine(settings());
-    run(&mut machine, ms(0), LARGE, ANSWER);
-    let ticket = grant(&mut machine, ms(0), LARGE).ticket;
-    let fault = Outcome::Fault { kind: FaultKind::ContentTimeout, retry_after: None };
-    machine.report(ms(5_000), ticket, fault);
-    let gauge = machine.health().deployments[0].gauge.clone();
-    assert!(gauge.expected_first_content(ms(5_000)) > ms(1_400));
-}
-
-#[test]
-fn the_output_rate_is_that_of_the_time_after_the_first_content() {
-    let mut machine = machine(settings());
-    let answer = |first_content, total, output_tokens| Outcome::Answered {
-        first_content: ms(first_content),
-        total: ms(total),
-        tokens: 500,
-        output_tokens,
-    };
-    let rate =
-        |machine: &ProviderMachine| machine.health().deployments[0].gauge.output_rate_milli();
-    run(&mut machine, ms(0), LARGE, answer(500, 900, 7));
-    assert_eq!(rate(&machine), 0);
-    run(&mut machine, ms(0), LARGE, answer(500, 2_500, 100));
-    assert_eq!(rate(&machine), 50_000);
-    // A quarter of the way to ten tokens a second, in time per token.
-    run(&mut machine, ms(0), LARGE, answer(500, 10_500, 100));
-    assert_eq!(rate(&machine), 25_000);
-    // In one piece: all of the time counts.
-    run(&mut machine, ms(10_000), SMALL, answer(2_000, 2_000, 100));
-    assert_eq!(machine.view(ms(10_000)).deployments[1].output_rate_milli, 50_000);
-}
-
-#[test]
-fn headroom_is_that_of_the_best_credential_that_can_be_used() {
-    let mut machine = machine(settings());
-    let requests = |remaining| Quota {
-        requests: Some(Allowance { limit: Some(100), remaining, reset: Some(ms(60_000)) }),
-        tokens: None,
-    };
-    let headroom = |machine: &ProviderMachine, at| {
-        machine.health().deployments[0].gauge.headroom_permille(ms(at))
-    };
-    let (one, two) = (grant(&mut machine, ms(0), LARGE), grant(&mut machine, ms(0), LARGE));
-    machine.quota(ms(0), one.ticket, requests(80));
-    assert_eq!(headroom(&machine, 0), 1000, "of the other credential nothing is known");
-    machine.quota(ms(0), two.ticket, requests(10));
-    assert_eq!((headroom(&machine, 0), headroom(&machine, 30_000)), (800, 900));
-    let view = machine.view(ms(1_000));
-    assert_eq!(view.deployments[0].quotas[1].requests.map(|requests| requests.remaining), Some(10));
-    assert_eq!(machine.health().deployments[1].gauge.headroom_permille(ms(0)), 1000);
-    // The one with more left cools down.
-    machine.report(ms(0), one.ticket, Outcome::CreditExhausted);
-    assert_eq!(headroom(&machine, 0), 100);
-    machine.report(ms(0), two.ticket, ANSWER);
-    machine.quota(ms(0), two.ticket, requests(0));
-    assert_eq!(headroom(&machine, 0), 100, "a ticket that has ended says nothing more");
-    // The other one is taken out of the configuration.
-    let mut fewer = settings();
-    fewer.credentials.truncate(1);
-    machine.configure(fewer, ms(0));
-    assert_eq!(headroom(&machine, 0), 800);
-}
-
-#[test]
-fn a_health_probe_decides_about_the_breaker_and_measures_nothing() {
-    let mut settings = settings();
-    settings.health_probe = true;
-    settings.deployments[0].tokens_per_minute = Some(100);
-    settings.deployments[0].requests_per_minute = Some(9);
-    for (outcome, state) in [
-        (Outcome::Alive, DeploymentState::Passing),
-        (CUT, DeploymentState::Shut { until: ms(6_000) }),
-        (
-            Outcome::Fault { kind: FaultKind::HeadTimeout, retry_after: None },
-            DeploymentState::Shut { until: ms(6_000) },
-        ),
-        (Outcome::Lost, DeploymentState::Shut { until: ms(4_000) }),
-    ] {
-        let mut machine = machine(settings.clone());
-        assert_eq!(machine.acquire_health_probe(ms(0), LARGE), None, "nothing to probe");
-        shut(&mut machine, LARGE);
-        assert_eq!(machine.acquire_health_probe(ms(1_999), LARGE), None, "it cools down");
-        let before = machine.view(ms(2_000));
-        assert_eq!(machine.health().state(LARGE, ms(2_000)), DeploymentState::AwaitingProbe);
-        let probe = machine.acquire_health_probe(ms(2_000), LARGE).unwrap();
-        assert!(probe.probe && probe.secret.is_some());
-        assert_eq!(machine.acquire_health_probe(ms(2_000), LARGE), None, "one at a time");
-        assert_eq!(refusal(&mut machine, ms(2_000), LARGE), Refusal::ProbeRunning);
-        machine.report(ms(2_000), probe.ticket, outcome);
-        assert_eq!(machine.health().state(LARGE, ms(2_000)), state, "{outcome:?}");
-
-        let mut after = machine.view(ms(2_000));
-        assert_eq!(after.counters.health_probes, 1);
-        after.counters.health_probes = 0;
-        after.counters.refused = before.counters.refused.clone();
-        after.deployments[0].breaker = before.deployments[0].breaker.clone();
-        assert_eq!(after, before);
-    }
-}
-
-#[test]
-fn where_nothing_else_is_left_a_request_is_the_probe_after_all() {
-    let mut settings = settings();
-    settings.health_probe = true;
-    let mut machine = machine(settings);
-    shut(&mut machine, LARGE);
-    assert!(grant(&mut machine, ms(2_000), LARGE).probe);
-    assert_eq!(machine.acquire_health_probe(ms(2_000), LARGE), None, "one at a time");
-}
-
-#[test]
-fn no_health_probe_is_sent_to_what_is_out_of_use() {
-    let mut machine = machine(settings());
-    shut(&mut machine, LARGE);
-    for mode in [Mode::Closed, Mode::Draining] {
-        machine.set_mode(mode);
-        assert_eq!(machine.acquire_health_probe(ms(2_000), LARGE), None, "{mode:?}");
-    }
-    machine.set_mode(Mode::Open);
-    for _ in 0..2 {
-        run(&mut machine, ms(0), SMALL, Outcome::CredentialRejected { status: 401 });
-    }
-    assert_eq!(machine.acquire_health_probe(ms(2_000), LARGE), None, "no credential");
-    assert_eq!(machine.acquire_health_probe(ms(2_000), DeploymentIndex(9)), None);
 }

@@ -165,7 +165,8 @@ async fn what_the_headers_say_of_limits_is_heard_from_answers_and_refusals() {
     assert!((400..500).contains(&headroom), "{headroom}");
 
     assert_eq!(stage.chat(ask(false)).await.status, 200);
-    (first.await.unwrap(), second.await.unwrap());
+    first.await.unwrap();
+    second.await.unwrap();
     let view = stage.gateway.get(P0).await;
     assert_eq!(view["deployments"][0]["quotas"][0]["requests"]["remaining"], 0);
     let (status, usable_in) =
