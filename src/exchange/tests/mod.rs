@@ -5,6 +5,7 @@ mod failover;
 mod hedge;
 mod passage;
 mod recall;
+mod recovery;
 mod rescue;
 pub(crate) mod stage;
 pub(crate) mod upstream;
