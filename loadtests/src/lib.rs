@@ -14,3 +14,4 @@ pub mod rest;
 pub mod scenarios;
 pub mod simulator;
 pub mod table;
+pub mod words;

