@@ -74,6 +74,7 @@ pub struct Timeouts {
 pub struct Gateway {
     data: SocketAddr,
     admin: Admin,
+    configuration: String,
     plan: Plan,
     child: Child,
     started_in: Duration,
@@ -202,7 +203,8 @@ impl Gateway {
         let (data, admin) = (free_address()?, free_address()?);
         let file: PathBuf = directory.join("infergate.toml");
         let store = directory.join("data");
-        fs::write(&file, setup.toml(data, admin, &store))
+        let configuration = setup.toml(data, admin, &store);
+        fs::write(&file, &configuration)
             .map_err(|source| Error::Prepare { what: file.display().to_string(), source })?;
         let mut words = programs.gateway.clone();
         words.extend([OsString::from("serve"), "--config".into(), file.into()]);
@@ -215,7 +217,7 @@ impl Gateway {
         let mut child = Child::start(plan.clone())?;
         let started_in = child.ready(data, "/readyz", PATIENCE).await?;
         let rest = Rest { address: admin, token: Some(ADMIN_TOKEN.to_owned()) };
-        Ok(Self { data, admin: Admin::new(rest), plan, child, started_in })
+        Ok(Self { data, admin: Admin::new(rest), configuration, plan, child, started_in })
     }
 
     /// Where it takes requests.
@@ -226,6 +228,11 @@ impl Gateway {
     /// Its admin API.
     pub fn admin(&self) -> &Admin {
         &self.admin
+    }
+
+    /// Its configuration file.
+    pub fn configuration(&self) -> &str {
+        &self.configuration
     }
 
     /// The process.

@@ -9,6 +9,7 @@ pub mod throughput;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -22,6 +23,7 @@ use crate::process::gateway::{Gateway, Setup};
 use crate::process::simulator::Simulator;
 use crate::process::{self, Programs};
 use crate::rest;
+use crate::results::Configuration;
 use crate::simulator::stats::Entry;
 use crate::table::Report;
 
@@ -65,7 +67,17 @@ pub struct Common {
     /// Keep the configuration, data and logs, in this folder.
     #[arg(long, global = true)]
     pub keep: Option<PathBuf>,
+    /// Write the result to this file, for `report`.
+    #[arg(long, global = true)]
+    pub json: Option<PathBuf>,
+    /// The configurations of the gateways that were started.
+    #[arg(skip)]
+    pub configurations: Configurations,
 }
+
+/// The configurations of the gateways that were started so far.
+#[derive(Clone, Debug, Default)]
+pub struct Configurations(Arc<Mutex<Vec<Configuration>>>);
 
 /// Why a scenario could not be played to its end.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +109,7 @@ pub struct Stage {
     /// The executables.
     pub programs: Programs,
     folder: PathBuf,
+    configurations: Configurations,
     _temporary: Option<TempDir>,
 }
 
@@ -104,13 +117,15 @@ impl Stage {
     /// An empty stage.
     pub fn new(common: &Common) -> Result<Self, Error> {
         let programs = Programs::new(common.gateway_command.as_deref())?;
+        let configurations = common.configurations.clone();
         if let Some(folder) = &common.keep {
             std::fs::create_dir_all(folder).map_err(Error::Folder)?;
-            return Ok(Self { programs, folder: folder.clone(), _temporary: None });
+            let folder = folder.clone();
+            return Ok(Self { programs, folder, configurations, _temporary: None });
         }
         let temporary = TempDir::with_prefix("infergate-loadtests-").map_err(Error::Folder)?;
         let folder = temporary.path().to_owned();
-        Ok(Self { programs, folder, _temporary: Some(temporary) })
+        Ok(Self { programs, folder, configurations, _temporary: Some(temporary) })
     }
 
     /// A folder of this name on the stage.
@@ -129,7 +144,22 @@ impl Stage {
     /// A gateway on data of its own.
     pub async fn gateway(&self, name: &str, setup: &Setup) -> Result<Gateway, Error> {
         let folder = self.folder(name)?;
-        Ok(Gateway::start(&self.programs, Path::new(&folder), setup).await?)
+        let gateway = Gateway::start(&self.programs, Path::new(&folder), setup).await?;
+        self.configurations.add(name, gateway.configuration());
+        Ok(gateway)
+    }
+}
+
+impl Configurations {
+    /// One more.
+    pub fn add(&self, name: &str, text: &str) {
+        let configuration = Configuration { name: name.to_owned(), text: text.to_owned() };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(configuration);
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<Configuration> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
