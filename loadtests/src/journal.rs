@@ -111,6 +111,29 @@ pub struct Usage {
 pub struct UsageRecord {
     /// The public model name.
     pub model: String,
+    /// Each try at a provider.
+    #[serde(default)]
+    pub attempts: Vec<Attempt>,
+}
+
+/// One try at one provider.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Attempt {
+    /// The provider.
+    pub provider: String,
+    /// What it bills us, in nano-dollars.
+    #[serde(default)]
+    pub provider_cost: i64,
+}
+
+impl Fact {
+    /// The tries at providers that the books know of.
+    pub fn attempts(&self) -> &[Attempt] {
+        match self {
+            Self::Settled(settlement) => &settlement.record.attempts,
+            _ => &[],
+        }
+    }
 }
 
 /// The number in an exchange's id: `req_` and 32 hexadecimal digits.

@@ -47,7 +47,7 @@ pub(super) fn colour(series: &Series, index: usize) -> Colour {
 
 fn height(chart: &Chart) -> u32 {
     let lanes = lanes(chart, f64::from(WIDTH) / span(&xs(chart)));
-    let count = lanes.iter().max().map_or(0, |lane| lane + 1);
+    let count = lanes.iter().flatten().max().map_or(0, |lane| lane + 1);
     HEIGHT + LANE_HEIGHT * count
 }
 
@@ -131,6 +131,7 @@ fn labels(root: &Area<'_>, chart: &Chart, at: impl Fn(f64) -> i32) -> Drawn {
     let letters = ("sans-serif", LETTERS).into_font().color(&QUIET.rgb());
     let letters = letters.pos(Pos::new(HPos::Left, VPos::Center));
     for (band, lane) in chart.bands.iter().zip(lanes) {
+        let Some(lane) = lane else { continue };
         let top = i32::try_from(lane * LANE_HEIGHT).unwrap_or(0) + 6;
         let end = top + i32::try_from(LANE_HEIGHT).unwrap_or(0) - 6;
         let corners = [(at(band.from), top), (at(band.to), end)];
@@ -141,11 +142,15 @@ fn labels(root: &Area<'_>, chart: &Chart, at: impl Fn(f64) -> i32) -> Drawn {
     Ok(())
 }
 
-/// A lane for each band, so that neither bands nor their names touch others of their lane.
-fn lanes(chart: &Chart, pixels_per_unit: f64) -> Vec<u32> {
+/// A lane for each band with a name, so that neither bands nor names touch others of their lane.
+fn lanes(chart: &Chart, pixels_per_unit: f64) -> Vec<Option<u32>> {
     let mut ends: Vec<f64> = Vec::new();
     let mut lanes = Vec::new();
     for band in &chart.bands {
+        if band.label.is_empty() {
+            lanes.push(None);
+            continue;
+        }
         let name = length(&band.label) * LETTER_WIDTH + 24.0;
         let end = band.to.max(band.from + name / pixels_per_unit);
         let free = ends.iter().position(|&end| end <= band.from + f64::EPSILON);
@@ -154,7 +159,7 @@ fn lanes(chart: &Chart, pixels_per_unit: f64) -> Vec<u32> {
             Some(taken) => *taken = end,
             None => ends.push(end),
         }
-        lanes.push(u32::try_from(lane).unwrap_or(0));
+        lanes.push(u32::try_from(lane).ok());
     }
     lanes
 }
@@ -291,10 +296,12 @@ mod tests {
 
     #[test]
     fn bands_that_overlap_have_lanes_of_their_own() {
-        assert_eq!(lanes(&chart(Shape::Lines, false), 960.0), [0, 1]);
+        assert_eq!(lanes(&chart(Shape::Lines, false), 960.0), [Some(0), Some(1)]);
         let mut apart = chart(Shape::Lines, false);
         apart.bands[1].from = 1.0;
-        assert_eq!(lanes(&apart, 960.0), [0, 0]);
+        assert_eq!(lanes(&apart, 960.0), [Some(0), Some(0)]);
+        apart.bands[0].label.clear();
+        assert_eq!(lanes(&apart, 960.0), [None, Some(0)]);
     }
 
     #[test]

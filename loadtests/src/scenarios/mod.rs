@@ -3,9 +3,12 @@
 pub mod crash;
 pub mod failover;
 pub mod idle_accounts;
+pub mod outage;
 pub mod overspend;
+pub mod recorder;
 pub mod streams;
 pub mod throughput;
+pub mod timeline;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -45,6 +48,9 @@ pub enum Scenario {
     Overspend(overspend::Options),
     /// One of two providers fails in every way under steady load: no client notices.
     Failover(failover::Options),
+    /// Three providers go down in turn under steady load, and one flaps: clients see no error before
+    /// content, wait no longer than a time limit takes, and soon not at all.
+    Outage(outage::Options),
     /// The gateway is killed again and again under load: no settled charge is lost or doubled.
     Crash(crash::Options),
     /// Cost of a request and of a streamed event: direct, through nginx, through the gateway.
@@ -168,6 +174,7 @@ pub async fn run(scenario: Scenario, common: &Common) -> Result<Report, Error> {
     match scenario {
         Scenario::Overspend(options) => Box::pin(overspend::run(&options, common)).await,
         Scenario::Failover(options) => Box::pin(failover::run(&options, common)).await,
+        Scenario::Outage(options) => Box::pin(outage::run(&options, common)).await,
         Scenario::Crash(options) => Box::pin(crash::run(&options, common)).await,
         Scenario::Throughput(options) => Box::pin(throughput::run(&options, common)).await,
         Scenario::Streams(options) => Box::pin(streams::run(&options, common)).await,

@@ -1,0 +1,394 @@
+//! Three providers behind one model go down in turn, each in another way, under steady load.
+//!
+//! A failure outlasts the beginning of the next one, so that at times one provider is left, and never
+//! none. Then one of the three flaps: it is down every other second. What counts is what clients see
+//! over time, and how many requests reach the providers for those that clients sent.
+
+mod fault;
+mod flapping;
+mod judge;
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::sleep_until;
+
+pub use fault::Fault;
+
+use self::judge::Failure;
+use super::recorder::Recorder;
+use super::timeline::{End, Timeline};
+use super::{AMPLE, Common, Error, MODEL, PRICE, Stage};
+use crate::chart::Band;
+use crate::client::{Ask, Protocol, Target};
+use crate::clock;
+use crate::generator::{Load, Tally};
+use crate::process::gateway::{Gateway, Setup, Timeouts};
+use crate::process::simulator::Simulator;
+use crate::table::{Report, Table, ratio};
+
+/// The providers' names.
+const NAMES: [&str; 3] = ["alpha", "beta", "gamma"];
+const TOKENS: u32 = 10;
+/// Connections for each request of a second: enough for answers that take two.
+const CONNECTIONS_PER_RATE: u32 = 2;
+/// Attempts are at most this many for each request.
+const ATTEMPTS_MAX: f64 = 1.2;
+/// The breaker's patience, short enough for failures that follow each other in seconds.
+const BREAKER: &str =
+    "breaker = { cooldown = \"500ms\", cooldown_max = \"2s\", probe_timeout = \"2s\" }";
+
+/// How long, how hard, and in which ways.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Requests a second; half of them streamed.
+    #[arg(long, default_value_t = 150)]
+    rate: u32,
+    /// Seconds before the first failure.
+    #[arg(long, default_value_t = 5)]
+    steady_s: u32,
+    /// Seconds from one failure to the next.
+    #[arg(long, default_value_t = 6)]
+    every_s: u32,
+    /// Milliseconds by which a failure outlasts the beginning of the next: two are down together.
+    #[arg(long, default_value_t = 2_000)]
+    overlap_ms: u64,
+    /// The failures in turn; the first provider has the first, the second the second, and so on.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    faults: Vec<Fault>,
+    /// Time limit of an attempt: to a connection, a head, the first content, an unstreamed answer.
+    #[arg(long, default_value_t = 500)]
+    timeout_ms: u64,
+    /// The order in which the gateway tries the three, as its configuration names it.
+    #[arg(long, default_value = "weighted")]
+    strategy: String,
+    /// Seconds for which one provider flaps; 0 for not at all.
+    #[arg(long, default_value_t = 30)]
+    flapping_s: u32,
+    /// What it does when it is down.
+    #[arg(long, value_enum, default_value = "503")]
+    flapping_fault: Fault,
+}
+
+/// Lengths of a play.
+#[derive(Clone, Debug)]
+struct Lengths {
+    rate: u32,
+    steady: Duration,
+    every: Duration,
+    overlap: Duration,
+    faults: Vec<Fault>,
+    flapping: u32,
+    /// The time limit to hold against, where there are requests enough for quantiles.
+    limit: Option<Duration>,
+}
+
+/// A provider, and what it has counted before it was last killed.
+struct Provider {
+    simulator: Simulator,
+    received_before: u64,
+}
+
+/// A gateway under load.
+struct Play {
+    gateway: Gateway,
+    account: String,
+    recorder: Recorder,
+    /// What the providers had counted when it began.
+    received_before: u64,
+    stop: watch::Sender<bool>,
+    playing: JoinHandle<Tally>,
+}
+
+/// Requests of clients, and what they cost upstream.
+#[derive(Clone, Copy, Debug, Default)]
+struct Attempts {
+    requests: u64,
+    /// By the providers' counters: those that arrived.
+    received: u64,
+    /// By the gateway's books: those that did not arrive are among them.
+    booked: u64,
+}
+
+impl Options {
+    fn lengths(&self, small: bool) -> Lengths {
+        let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds.max(1)));
+        let faults = if self.faults.is_empty() { Fault::IN_TURN } else { &self.faults };
+        if small {
+            return Lengths {
+                rate: 60,
+                steady: Duration::from_millis(800),
+                every: Duration::from_millis(1_500),
+                overlap: Duration::from_millis(300),
+                faults: faults.iter().take(3).copied().collect(),
+                flapping: 4.min(self.flapping_s),
+                limit: None,
+            };
+        }
+        let every = seconds(self.every_s);
+        // With three providers a third failure must not find the first one still down.
+        let overlap = Duration::from_millis(self.overlap_ms).min(every.mul_f64(0.9));
+        Lengths {
+            rate: self.rate,
+            steady: seconds(self.steady_s),
+            every,
+            overlap,
+            faults: faults.to_vec(),
+            flapping: self.flapping_s,
+            limit: Some(Duration::from_millis(self.timeout_ms)),
+        }
+    }
+
+    fn setup(&self, providers: &[Provider]) -> Setup {
+        let mut setup = Setup::several(MODEL, PRICE, &addresses(providers));
+        let limit = self.timeout_ms;
+        setup.timeouts = Timeouts {
+            connect_ms: limit,
+            head_ms: limit,
+            first_content_ms: limit,
+            idle_ms: 2 * limit,
+        };
+        setup.unstreamed_ms = Some(limit);
+        setup.strategy = Some(self.strategy.clone());
+        BREAKER.clone_into(&mut setup.provider_lines);
+        setup
+    }
+}
+
+fn addresses(providers: &[Provider]) -> Vec<(String, std::net::SocketAddr)> {
+    let named = NAMES.iter().zip(providers);
+    named.map(|(name, provider)| ((*name).to_owned(), provider.simulator.address())).collect()
+}
+
+/// Plays it.
+pub async fn run(options: &Options, common: &Common) -> Result<Report, Error> {
+    let lengths = options.lengths(common.small);
+    let stage = Stage::new(common)?;
+    let mut providers = Vec::new();
+    for name in NAMES {
+        let simulator = stage.simulator(name).await?;
+        simulator.behave(MODEL, &Fault::healthy()).await?;
+        providers.push(Provider { simulator, received_before: 0 });
+    }
+    let setup = options.setup(&providers);
+    let mut report = Report::default();
+
+    let play = Play::begin(&stage, "gateway", &setup, &providers, lengths.rate).await?;
+    let failures = turns(&lengths, &play, &mut providers).await?;
+    let (timeline, attempts) = play.end(&providers).await?;
+    tell_turns(&mut report, &lengths, &timeline, &failures);
+    tell_attempts(&mut report, "Outage", attempts);
+
+    if lengths.flapping > 0 {
+        let play = Play::begin(&stage, "flapping", &setup, &providers, lengths.rate).await?;
+        let flapping =
+            flapping::play(options.flapping_fault, lengths.flapping, &play, &mut providers);
+        let (bands, samples) = flapping.await?;
+        let (timeline, attempts) = play.end(&providers).await?;
+        flapping::tell(&mut report, options.flapping_fault, &timeline, &bands, &samples);
+        tell_attempts(&mut report, "Flapping", attempts);
+    }
+    Ok(report)
+}
+
+/// A steady stretch, and the failures.
+async fn turns(
+    lengths: &Lengths,
+    play: &Play,
+    providers: &mut [Provider],
+) -> Result<Vec<Failure>, Error> {
+    let start = play.recorder.start;
+    let mut failures: Vec<Failure> = Vec::new();
+    let mut down: Option<(usize, Fault)> = None;
+    for (number, &fault) in (0_u32..).zip(&lengths.faults) {
+        sleep_until((start + lengths.steady + lengths.every * number).into()).await;
+        let turn = usize::try_from(number).unwrap_or(0) % NAMES.len();
+        let at = clock::since(start);
+        play.fail(providers, turn, fault).await?;
+        if let Some(before) = failures.last_mut() {
+            before.next = at;
+        }
+        let provider = NAMES.get(turn).copied().unwrap_or_default();
+        failures.push(Failure { provider, fault, at, until: at, next: at });
+        if let Some(before) = down.replace((turn, fault)) {
+            sleep_until((start + at + lengths.overlap).into()).await;
+            recover(providers, before).await?;
+            let count = failures.len();
+            if let Some(failure) = failures.get_mut(count.saturating_sub(2)) {
+                failure.until = clock::since(start);
+            }
+        }
+    }
+    let count = u32::try_from(lengths.faults.len()).unwrap_or(u32::MAX);
+    sleep_until((start + lengths.steady + lengths.every * count).into()).await;
+    let end = clock::since(start);
+    if let Some(last) = failures.last_mut() {
+        (last.until, last.next) = (end, end);
+    }
+    if let Some(last) = down {
+        recover(providers, last).await?;
+    }
+    Ok(failures)
+}
+
+async fn recover(providers: &mut [Provider], down: (usize, Fault)) -> Result<(), Error> {
+    let (turn, fault) = down;
+    match providers.get_mut(turn) {
+        Some(provider) => fault.end(&mut provider.simulator).await,
+        None => Ok(()),
+    }
+}
+
+impl Play {
+    async fn begin(
+        stage: &Stage,
+        name: &str,
+        setup: &Setup,
+        providers: &[Provider],
+        rate: u32,
+    ) -> Result<Self, Error> {
+        let received_before = received(providers).await?;
+        let gateway = stage.gateway(name, setup).await?;
+        let (account, key) = gateway.admin().customer(name, AMPLE).await?;
+        let target =
+            Target { address: gateway.address(), key: key.into(), protocol: Protocol::Http1 };
+        let patience = Duration::from_secs(20);
+        let asks =
+            [true, false].map(|streamed| Ask::chat(MODEL, TOKENS, streamed).within(patience));
+        let prefixes = providers.iter().map(|provider| provider.simulator.answer_prefix());
+        let recorder = Recorder::new(clock::now(), prefixes.collect());
+        let connections = usize::try_from(rate.saturating_mul(CONNECTIONS_PER_RATE)).unwrap_or(1);
+        let mut load = Load::new(target, connections, asks.to_vec(), u64::MAX);
+        let (stop, stopped) = watch::channel(false);
+        load.stop = Some(stopped);
+        load.observer = Some(recorder.observer());
+        let playing = tokio::spawn(load.open(rate));
+        Ok(Self { gateway, account, recorder, received_before, stop, playing })
+    }
+
+    /// The provider goes down; what it has counted is kept, in case it forgets.
+    async fn fail(
+        &self,
+        providers: &mut [Provider],
+        turn: usize,
+        fault: Fault,
+    ) -> Result<(), Error> {
+        let Some(provider) = providers.get_mut(turn) else { return Ok(()) };
+        if fault == Fault::Killed {
+            provider.received_before += provider.simulator.counts().await?.received;
+        }
+        fault.begin(&mut provider.simulator).await
+    }
+
+    /// The load ends; what clients saw, and what it took.
+    async fn end(self, providers: &[Provider]) -> Result<(Timeline, Attempts), Error> {
+        self.stop.send_replace(true);
+        // A load that panicked has recorded what it saw.
+        drop(self.playing.await);
+        super::at_rest(self.gateway.admin(), &self.account).await?;
+        let timeline = self.recorder.timeline();
+        let journal = self.gateway.admin().journal(&self.account, 0).await?;
+        let booked: usize = journal.iter().map(|record| record.event.attempts().len()).sum();
+        let attempts = Attempts {
+            requests: u64::try_from(timeline.all().len()).unwrap_or(u64::MAX),
+            received: received(providers).await?.saturating_sub(self.received_before),
+            booked: u64::try_from(booked).unwrap_or(u64::MAX),
+        };
+        Ok((timeline, attempts))
+    }
+}
+
+/// Requests that reached the providers so far.
+async fn received(providers: &[Provider]) -> Result<u64, Error> {
+    let mut sum = 0;
+    for Provider { simulator, received_before } in providers {
+        sum += received_before + simulator.counts().await?.received;
+    }
+    Ok(sum)
+}
+
+fn tell_turns(report: &mut Report, lengths: &Lengths, timeline: &Timeline, failures: &[Failure]) {
+    let bands: Vec<Band> = failures
+        .iter()
+        .map(|failure| Band {
+            from: failure.at.as_secs_f64(),
+            to: failure.until.as_secs_f64(),
+            label: format!("{} {}", failure.provider, failure.fault.name()),
+        })
+        .collect();
+    for chart in timeline.charts("Outage", &NAMES, &bands) {
+        report.chart(chart);
+    }
+    // The first requests open connections, and are no steady state.
+    let steady = judge::steady(timeline, lengths.steady / 4, lengths.steady);
+    let judged: Vec<_> = failures
+        .iter()
+        .map(|failure| (*failure, judge::judge(timeline, failure, steady)))
+        .collect();
+    claim_no_errors(report, "Outage", timeline);
+    judge::tell(report, &judged, steady, lengths.limit);
+}
+
+fn claim_no_errors(report: &mut Report, name: &str, timeline: &Timeline) {
+    let early = timeline.all().iter().filter(|point| point.end == End::EarlyError);
+    let told = early.map(|point| {
+        let (at, waited) = (point.at.as_secs_f64(), point.first_content.as_secs_f64());
+        format!("a request at {at:.2} s, after {waited:.2} s")
+    });
+    report.claim_none(format!("{name}: no client without content saw an error"), told.collect());
+    let whole = timeline.all().iter().filter(|point| point.end == End::Whole).count();
+    report.claim(format!("{name}: clients got whole answers"), whole > 0, Vec::new());
+}
+
+fn tell_attempts(report: &mut Report, name: &str, attempts: Attempts) {
+    let Attempts { requests, received, booked } = attempts;
+    let mut table = Table::new(
+        &format!("{name}: attempts upstream"),
+        &["requests", "arrived at providers", "per request", "in the books", "per request, booked"],
+    );
+    let (by_providers, by_books) = (ratio(received, requests), ratio(booked, requests));
+    table.row(vec![
+        requests.to_string(),
+        received.to_string(),
+        format!("{by_providers:.3}"),
+        booked.to_string(),
+        format!("{by_books:.3}"),
+    ]);
+    report.table(table);
+    report.claim(
+        format!("{name}: at most 1.2 attempts for each request"),
+        by_providers.max(by_books) <= ATTEMPTS_MAX,
+        vec![format!("{by_providers:.3} by the providers' counters, {by_books:.3} by the books")],
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn lengths(words: &[&str], small: bool) -> Lengths {
+        let words = std::iter::once("outage").chain(words.iter().copied());
+        <Line as clap::Parser>::parse_from(words).options.lengths(small)
+    }
+
+    #[test]
+    fn one_provider_is_always_left() {
+        let late = lengths(&["--every-s", "2", "--overlap-ms", "9000"], false);
+        assert!(late.overlap < late.every);
+        assert_eq!(lengths(&[], false).faults, Fault::IN_TURN);
+    }
+
+    #[test]
+    fn a_small_play_makes_no_claim_on_quantiles() {
+        let small = lengths(&["--faults", "503,mute"], true);
+        assert_eq!((small.limit, small.faults.len()), (None, 2));
+        assert!(lengths(&["--flapping-s", "0"], true).flapping == 0);
+    }
+}
