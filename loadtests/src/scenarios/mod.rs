@@ -6,6 +6,7 @@ pub mod idle_accounts;
 pub mod outage;
 pub mod overspend;
 pub mod recorder;
+pub mod routing;
 pub mod streams;
 pub mod throughput;
 pub mod timeline;
@@ -51,6 +52,8 @@ pub enum Scenario {
     /// Three providers go down in turn under steady load, and one flaps: clients see no error before
     /// content, wait no longer than a time limit takes, and soon not at all.
     Outage(outage::Options),
+    /// Every strategy with providers that are unequal, drift, and fail: errors, latency, cost, shares.
+    Routing(routing::Options),
     /// The gateway is killed again and again under load: no settled charge is lost or doubled.
     Crash(crash::Options),
     /// Cost of a request and of a streamed event: direct, through nginx, through the gateway.
@@ -175,6 +178,7 @@ pub async fn run(scenario: Scenario, common: &Common) -> Result<Report, Error> {
         Scenario::Overspend(options) => Box::pin(overspend::run(&options, common)).await,
         Scenario::Failover(options) => Box::pin(failover::run(&options, common)).await,
         Scenario::Outage(options) => Box::pin(outage::run(&options, common)).await,
+        Scenario::Routing(options) => Box::pin(routing::run(&options, common)).await,
         Scenario::Crash(options) => Box::pin(crash::run(&options, common)).await,
         Scenario::Throughput(options) => Box::pin(throughput::run(&options, common)).await,
         Scenario::Streams(options) => Box::pin(streams::run(&options, common)).await,

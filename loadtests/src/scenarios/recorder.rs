@@ -55,6 +55,7 @@ impl Recorder {
             first_content: seen.first_content.unwrap_or(seen.total),
             end,
             provider: self.provider(seen),
+            label: seen.label,
         };
         let mut points = self.points.lock().unwrap_or_else(PoisonError::into_inner);
         if points.len() < POINTS_MAX {

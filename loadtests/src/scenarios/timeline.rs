@@ -20,6 +20,8 @@ pub struct Point {
     pub end: End,
     /// Who answered, as a place in the list of providers.
     pub provider: Option<usize>,
+    /// The number that the ask was given.
+    pub label: u32,
 }
 
 /// How an exchange ended.
@@ -163,7 +165,7 @@ mod tests {
 
     fn point(at: u64, first_content: u64, end: End, provider: usize) -> Point {
         let (at, first_content) = (Duration::from_millis(at), Duration::from_millis(first_content));
-        Point { at, first_content, end, provider: Some(provider) }
+        Point { at, first_content, end, provider: Some(provider), label: 0 }
     }
 
     #[test]

@@ -166,7 +166,7 @@ mod tests {
             let is_late = at >= 4 * SECOND && at < 4 * SECOND + disturbed;
             let first_content = Duration::from_millis(if is_late { 520 } else { 20 });
             let end = if is_late { end } else { End::Whole };
-            Point { at, first_content, end, provider: Some(0) }
+            Point { at, first_content, end, provider: Some(0), label: 0 }
         });
         Timeline::new(points.collect())
     }
