@@ -15,7 +15,7 @@ use super::palette::{AXIS, BAD, BAND, Colour, GRID, QUIET, SURFACE, WARNING};
 use crate::chart::{Chart, Series, Shape, Tone};
 
 const WIDTH: u32 = 1_920;
-const HEIGHT: u32 = 620;
+const HEIGHT: u32 = 540;
 const LANE_HEIGHT: u32 = 40;
 const LETTERS: f64 = 30.0;
 /// About the width of a letter of that size.
@@ -71,7 +71,7 @@ where
     let mut canvas = ChartBuilder::on(root)
         .margin_top(height(chart) - HEIGHT + 16)
         .margin_right(36)
-        .x_label_area_size(86)
+        .x_label_area_size(84)
         .y_label_area_size(150)
         .build_cartesian_2d(xs.clone(), ys)?;
     let bottom = canvas.y_range().start;
@@ -82,6 +82,7 @@ where
     }
     let letters = || ("sans-serif", LETTERS).into_font().color(&QUIET.rgb());
     let category = |at: &f64| category(chart, *at);
+    let up = |value: &f64| if chart.y.logarithmic { rare(*value) } else { number(value) };
     let mut mesh = canvas.configure_mesh();
     mesh.disable_x_mesh()
         .axis_style(AXIS.rgb())
@@ -90,14 +91,14 @@ where
         .label_style(letters())
         .x_desc(chart.x.label.as_str())
         .y_desc(chart.y.label.as_str())
-        .y_labels(6)
+        .y_labels(if chart.y.logarithmic { 12 } else { 6 })
         .x_labels(12)
-        .y_label_formatter(&number);
+        .y_label_formatter(&up);
     match chart.shape {
         Shape::Bars => mesh
             .x_labels(2 * chart.categories.len().max(1))
             .x_label_formatter(&category)
-            .set_tick_mark_size(LabelAreaPosition::Bottom, 0),
+            .set_tick_mark_size(LabelAreaPosition::Bottom, 10),
         Shape::Lines | Shape::Stacked => mesh.x_label_formatter(&number),
     }
     .draw()?;
@@ -245,6 +246,13 @@ fn number(value: &f64) -> String {
     if text.is_empty() || text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
+/// A number on an axis that multiplies: those between 1, 2, 5 and 10 would stand on each other.
+fn rare(value: f64) -> String {
+    let first = value / 10_f64.powf(value.log10().floor());
+    let is_shown = [1.0, 2.0, 5.0].iter().any(|shown| (first - shown).abs() < 0.01);
+    if is_shown { number(&value) } else { String::new() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -317,5 +325,7 @@ mod tests {
         for (value, text) in [(0.0, "0"), (10.0, "10"), (2.5, "2.5"), (-0.0, "0"), (0.01, "0.01")] {
             assert_eq!(number(&value), text);
         }
+        let shown: Vec<String> = (1..=11).map(|step| rare(f64::from(step) * 10.0)).collect();
+        assert_eq!(shown.concat(), "102050100");
     }
 }

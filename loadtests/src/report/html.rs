@@ -192,12 +192,7 @@ fn table(table: &Table) -> String {
 
 fn cell(text: &str, is_number: bool) -> String {
     if let Some(verdict) = Verdict::of(text) {
-        return format!(
-            "<td class=\"verdict {}\"><span><b>{}</b>{}</span></td>",
-            verdict.word(),
-            verdict.mark(),
-            escaped(text)
-        );
+        return verdict_cell(verdict, text, text);
     }
     let class = match (is_number, text.len() > 40) {
         (true, _) => " class=\"number\"",
@@ -221,53 +216,49 @@ fn side_by_side(comparison: &Comparison) -> String {
 }
 
 fn joined_table(joined: &Joined) -> String {
-    let (keys, subjects) = (joined.keys.len(), joined.subjects.len());
-    let mut html = format!("<h3>{}</h3>\n<div class=\"scroll\"><table>\n", escaped(&joined.title));
-    if joined.columns.len() > 1 || !joined.has_verdicts() {
-        let _ = write!(html, "<tr><th colspan=\"{keys}\"></th>");
-        for column in &joined.columns {
-            let _ = write!(html, "<th colspan=\"{subjects}\">{}</th>", escaped(column));
-        }
-        put(&mut html, "</tr>\n");
-    }
-    put(&mut html, "<tr>");
-    let heads = joined.columns.iter().flat_map(|_| &joined.subjects);
-    for name in joined.keys.iter().chain(heads) {
+    let mut html =
+        format!("<h3>{}</h3>\n<div class=\"scroll\"><table>\n<tr>", escaped(&joined.title));
+    for name in joined.keys.iter().chain(&joined.subjects) {
         let _ = write!(html, "<th>{}</th>", escaped(name));
     }
     put(&mut html, "</tr>\n");
+    let figures = joined.rows.iter().flat_map(|row| &row.cells).filter_map(|cell| Figure::of(cell));
+    let most = figures.map(|figure| figure.value).fold(0.0, f64::max);
     for row in &joined.rows {
         put(&mut html, "<tr>");
-        for key in &row.keys {
-            put(&mut html, &cell(key, false));
-        }
-        for (column, cells) in row.cells.iter().enumerate() {
-            let most = most(joined, column);
-            for text in cells {
-                put(&mut html, &measured(text, most));
-            }
-        }
+        let keys = row.keys.iter().map(|key| cell(key, false));
+        let cells = row.cells.iter().map(|text| compared(text, most));
+        html.extend(keys.chain(cells));
+        put(&mut html, "</tr>\n");
+    }
+    if let Some(sum) = joined.sum() {
+        put(&mut html, "<tr class=\"sum\">");
+        html.extend(sum.keys.iter().chain(&sum.cells).map(|text| cell(text, false)));
         put(&mut html, "</tr>\n");
     }
     html + "</table></div>\n"
 }
 
-/// The largest figure of a column, over all gateways.
-fn most(joined: &Joined, column: usize) -> f64 {
-    let cells = joined.rows.iter().filter_map(|row| row.cells.get(column)).flatten();
-    cells.filter_map(|cell| Figure::of(cell)).map(|figure| figure.value).fold(0.0, f64::max)
-}
-
-/// A cell with a bar that is as long as its figure is large.
-fn measured(text: &str, most: f64) -> String {
-    match Figure::of(text) {
-        Some(figure) if most > 0.0 => format!(
+/// A cell among others of its kind: a verdict in short, or a figure with a bar as long as it is large.
+fn compared(text: &str, most: f64) -> String {
+    match (Verdict::of(text), Figure::of(text)) {
+        (Some(verdict), _) => verdict_cell(verdict, verdict.word(), text),
+        (None, Some(figure)) if most > 0.0 => format!(
             "<td class=\"measure\">{}<i style=\"width:{:.1}%\"></i></td>",
             escaped(text),
             (figure.value / most * 100.0).clamp(0.0, 100.0)
         ),
         _ => cell(if text.is_empty() { "–" } else { text }, false),
     }
+}
+
+fn verdict_cell(verdict: Verdict, shown: &str, all: &str) -> String {
+    let (word, mark) = (verdict.word(), verdict.mark());
+    format!(
+        "<td class=\"verdict {word}\"><span title=\"{}\"><b>{mark}</b>{}</span></td>",
+        escaped(all),
+        escaped(shown)
+    )
 }
 
 fn origin(provenance: &Provenance) -> String {
@@ -316,7 +307,7 @@ mod tests {
             "<h1>Load &lt;1&gt;</h1>",
             "1 <small>of 2</small>",
             "Plays &amp; judges",
-            "<td>killed &lt;9&gt;</td><td class=\"verdict pass\"><span><b>✓</b>pass</span></td>",
+            "<td>killed &lt;9&gt;</td><td class=\"verdict pass\"><span title=\"pass\"><b>✓</b>pass</span></td>",
             "<td class=\"number\">21.5 ms</td>",
             "<svg role=\"img\"",
             "<summary>Configuration: gateway</summary><pre>[server]\n</pre>",

@@ -2,18 +2,18 @@
 
 use std::fmt::Write as _;
 
-use super::side_by_side::{self, Comparison};
+use super::side_by_side::comparisons;
 use crate::results::ResultFile;
 use crate::table::Table;
 
 /// All results, what is to be compared first.
 pub(super) fn document(results: &[ResultFile]) -> String {
     let mut text = String::new();
-    for comparison in side_by_side::comparisons(results) {
+    for comparison in comparisons(results) {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "## `{}` side by side", comparison.scenario);
-        for table in tables(&comparison) {
-            let _ = write!(text, "{}", escaped(&table));
+        for joined in &comparison.tables {
+            let _ = write!(text, "{}", escaped(&joined.table()));
         }
         text.push('\n');
     }
@@ -21,10 +21,6 @@ pub(super) fn document(results: &[ResultFile]) -> String {
         let _ = write!(text, "{}", section(result));
     }
     text
-}
-
-fn tables(comparison: &Comparison) -> Vec<Table> {
-    comparison.tables.iter().map(side_by_side::Joined::flat).collect()
 }
 
 fn section(result: &ResultFile) -> String {
@@ -75,6 +71,6 @@ mod tests {
     fn gateways_of_one_scenario_stand_side_by_side() {
         let text = document(&[sample("faults", "InferGate"), sample("faults", "nginx")]);
         assert!(text.starts_with("## `faults` side by side\n"));
-        assert!(text.contains("InferGate: streamed"), "{text}");
+        assert!(text.contains("### Faults: streamed\n\n| fault "), "{text}");
     }
 }

@@ -12,23 +12,21 @@ pub(super) struct Comparison {
     pub(super) tables: Vec<Joined>,
 }
 
-/// One table of several gateways: the same rows, and each gateway's cells.
+/// One column of a table, of several gateways.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Joined {
     pub(super) title: String,
     /// The names of the columns that tell rows apart.
     pub(super) keys: Vec<String>,
-    /// The names of the columns that are compared.
-    pub(super) columns: Vec<String>,
     pub(super) subjects: Vec<String>,
     pub(super) rows: Vec<Row>,
 }
 
-/// A row's keys, and for each column each gateway's cell; a row that one lacks is empty there.
+/// A row's keys, and each gateway's cell; a row that one lacks is empty there.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
     pub(super) keys: Vec<String>,
-    pub(super) cells: Vec<Vec<String>>,
+    pub(super) cells: Vec<String>,
 }
 
 /// The scenarios that were played with more than one gateway.
@@ -81,22 +79,20 @@ fn claims(results: &[&ResultFile], subjects: &[String]) -> Option<Joined> {
             let word = same.map(|same| if same.holds { Verdict::Pass } else { Verdict::Fail });
             word.map_or_else(String::new, |verdict| verdict.word().to_owned())
         });
-        rows.push(Row { keys: vec![claim.text.clone()], cells: vec![cells.collect()] });
+        rows.push(Row { keys: vec![claim.text.clone()], cells: cells.collect() });
     }
-    let is_shared =
-        |row: &Row| row.cells.iter().flatten().filter(|cell| !cell.is_empty()).count() > 1;
+    let is_shared = |row: &Row| row.cells.iter().filter(|cell| !cell.is_empty()).count() > 1;
     rows.retain(is_shared);
     (!rows.is_empty()).then(|| Joined {
         title: "Claims".to_owned(),
         keys: vec!["claim".to_owned()],
-        columns: vec!["holds".to_owned()],
         subjects: subjects.to_vec(),
         rows,
     })
 }
 
 /// Joins tables of one shape: columns of verdicts or figures are compared, those before them are keys.
-fn join(first: &Table, tables: &[Option<&Table>], subjects: &[String]) -> Option<Joined> {
+fn join(first: &Table, tables: &[Option<&Table>], subjects: &[String]) -> Vec<Joined> {
     let is_compared = |column: usize| {
         let cells = || {
             let rows = tables.iter().flatten().flat_map(|table| &table.rows);
@@ -106,29 +102,21 @@ fn join(first: &Table, tables: &[Option<&Table>], subjects: &[String]) -> Option
             && cells().all(|cell| Verdict::of(cell).is_some() || Figure::of(cell).is_some())
     };
     // The first column names the row, even where it is a number.
-    let begin = (1..first.head.len()).find(|&column| is_compared(column))?;
-    let columns: Vec<usize> =
-        (begin..first.head.len()).filter(|&column| is_compared(column)).collect();
-    let row = |row: &Vec<String>| {
+    let mut columns = (1..first.head.len()).filter(|&column| is_compared(column)).peekable();
+    let Some(&begin) = columns.peek() else { return Vec::new() };
+    let row = |row: &Vec<String>, column: usize| {
         let keys = row.get(..begin)?;
-        let rows: Vec<Option<&Vec<String>>> =
-            tables.iter().map(|table| row_of(*table, keys)).collect();
-        let cell = |column: usize| {
-            let cells = rows.iter().map(|row| row.and_then(|row| row.get(column)).cloned());
-            cells.map(Option::unwrap_or_default).collect()
-        };
-        Some(Row {
-            keys: keys.to_vec(),
-            cells: columns.iter().map(|&column| cell(column)).collect(),
-        })
+        let cell = |table: Option<&Table>| row_of(table, keys)?.get(column).cloned();
+        let cells = tables.iter().map(|table| cell(*table).unwrap_or_default()).collect();
+        Some(Row { keys: keys.to_vec(), cells })
     };
-    Some(Joined {
-        title: first.title.clone(),
-        keys: first.head.get(..begin)?.to_vec(),
-        columns: columns.iter().filter_map(|&column| first.head.get(column).cloned()).collect(),
+    let joined = columns.map(|column| Joined {
+        title: format!("{}: {}", first.title, first.head.get(column).map_or("", String::as_str)),
+        keys: first.head.iter().take(begin).cloned().collect(),
         subjects: subjects.to_vec(),
-        rows: first.rows.iter().filter_map(row).collect(),
-    })
+        rows: first.rows.iter().filter_map(|one| row(one, column)).collect(),
+    });
+    joined.collect()
 }
 
 /// The row of a table that begins with these keys.
@@ -137,23 +125,30 @@ fn row_of<'a>(table: Option<&'a Table>, keys: &[String]) -> Option<&'a Vec<Strin
 }
 
 impl Joined {
-    /// As one plain table, with each gateway's name in the head of its columns.
-    pub(super) fn flat(&self) -> Table {
-        let mut head = self.keys.clone();
-        for column in &self.columns {
-            head.extend(self.subjects.iter().map(|subject| format!("{subject}: {column}")));
-        }
-        let row = |row: &Row| row.keys.iter().chain(row.cells.iter().flatten()).cloned().collect();
-        Table { title: self.title.clone(), head, rows: self.rows.iter().map(row).collect() }
+    /// As a plain table, with the sums of verdicts at its end.
+    pub(super) fn table(&self) -> Table {
+        let head = self.keys.iter().chain(&self.subjects).cloned().collect();
+        let plain = |row: &Row| row.keys.iter().chain(&row.cells).cloned().collect();
+        let rows = self.rows.iter().chain(&self.sum()).map(plain).collect();
+        Table { title: self.title.clone(), head, rows }
     }
 
-    /// Whether any cell is a verdict.
-    pub(super) fn has_verdicts(&self) -> bool {
-        self.rows
-            .iter()
-            .flat_map(|row| &row.cells)
-            .flatten()
-            .any(|cell| Verdict::of(cell).is_some())
+    /// How many rows each gateway passed, where it is verdicts that are compared.
+    pub(super) fn sum(&self) -> Option<Row> {
+        let cells = || self.rows.iter().flat_map(|row| &row.cells);
+        if !cells().any(|cell| Verdict::of(cell).is_some()) {
+            return None;
+        }
+        let passed = (0..self.subjects.len()).map(|subject| {
+            let cells = self.rows.iter().filter_map(|row| row.cells.get(subject));
+            let passed = cells.filter(|cell| Verdict::of(cell) == Some(Verdict::Pass)).count();
+            format!("{passed} of {}", self.rows.len())
+        });
+        let mut keys = vec![String::new(); self.keys.len()];
+        if let Some(last) = keys.last_mut() {
+            "passed".clone_into(last);
+        }
+        Some(Row { keys, cells: passed.collect() })
     }
 }
 
@@ -174,18 +169,18 @@ mod tests {
         other.report.tables[0].rows.reverse();
         other.report.tables[0].rows.truncate(1);
         let comparisons = comparisons(&[sample("a", "InferGate"), other]);
-        let [claims, faults] = comparisons[0].tables.as_slice() else { panic!("{comparisons:?}") };
-        assert_eq!(claims.rows[1].cells, [["fail", "fail"]]);
-        assert_eq!(
-            (faults.keys.len(), faults.columns.as_slice()),
-            (1, &["streamed".into(), "p99".into()][..])
-        );
-        assert_eq!(faults.rows[0].cells, [["pass", ""], ["21.5 ms", ""]]);
-        assert_eq!(faults.rows[1].cells, [["fail: 502", "fail: 502"], ["1.50 s", "1.50 s"]]);
-        assert!(faults.has_verdicts());
-        assert_eq!(
-            faults.flat().head,
-            ["fault", "InferGate: streamed", "nginx: streamed", "InferGate: p99", "nginx: p99"]
-        );
+        let [claims, streamed, p99] = comparisons[0].tables.as_slice() else {
+            panic!("{comparisons:?}")
+        };
+        assert_eq!(claims.rows[1].cells, ["fail", "fail"]);
+        assert_eq!(streamed.title, "Faults: streamed");
+        assert_eq!(streamed.rows[0].cells, ["pass", ""]);
+        assert_eq!(streamed.rows[1].cells, ["fail: 502", "fail: 502"]);
+        assert_eq!(streamed.sum().unwrap().cells, ["1 of 2", "0 of 2"]);
+        assert_eq!(p99.rows[0].cells, ["21.5 ms", ""]);
+        assert_eq!(p99.sum(), None);
+        let table = streamed.table();
+        assert_eq!(table.head, ["fault", "InferGate", "nginx"]);
+        assert_eq!(table.rows[2], ["passed", "1 of 2", "0 of 2"]);
     }
 }

@@ -6,6 +6,8 @@ use crate::chart::{Axis, Band, Chart, Series, Shape, Tone};
 
 /// Latency and counts are drawn for each stretch of this length.
 pub const STEP: Duration = Duration::from_millis(100);
+/// A client that has just begun opens its connections: what happens meanwhile is not drawn.
+pub const WARM_UP: Duration = Duration::from_millis(500);
 /// Shares of providers are drawn for each stretch of this length: shorter ones have few requests.
 const SHARE_STEP: Duration = Duration::from_millis(500);
 
@@ -86,11 +88,11 @@ impl Timeline {
         Latency::of(with_content.map(|point| point.first_content).collect())
     }
 
-    /// Stretches of this length, from the beginning to the last request.
+    /// Whole stretches of this length, from when the client is warm to the last request.
     pub fn steps(&self, step: Duration) -> impl Iterator<Item = (Duration, Duration)> + use<> {
         let end = self.0.last().map_or(Duration::ZERO, |point| point.at);
-        let from = (0_u32..).map(move |number| step.saturating_mul(number));
-        from.take_while(move |from| *from < end).map(move |from| (from, from + step))
+        let from = (0_u32..).map(move |number| WARM_UP + step.saturating_mul(number));
+        from.map(move |from| (from, from + step)).take_while(move |(_, to)| *to <= end)
     }
 
     /// Charts of requests and errors, of latency, and of who answered.
@@ -189,19 +191,19 @@ mod tests {
         let from = Duration::from_millis(100);
         assert_eq!(timeline.between(from, Duration::from_millis(200)).len(), 2);
         assert_eq!(timeline.latency(Duration::ZERO, from * 10).p99.as_millis(), 9);
-        assert_eq!(timeline.steps(STEP).count(), 2);
+        assert_eq!(timeline.steps(STEP).count(), 0);
         assert_eq!(share(timeline.all(), 0), Some(50.0));
         assert_eq!(share(&[], 0), None);
     }
 
     #[test]
     fn charts_show_every_step() {
-        let points = (0..10).map(|number| point(number * 100, 20, End::Whole, 0)).collect();
+        let points = (0..16).map(|number| point(number * 100, 20, End::Whole, 0)).collect();
         let charts = Timeline::new(points).charts("Turns", &["alpha", "beta"], &[]);
         let [counts, latency, shares] = charts.as_slice() else { panic!("{}", charts.len()) };
-        assert_eq!(counts.series[0].points.len(), 9);
-        assert_eq!(latency.series[1].points[3], (0.3, 20.0));
-        assert_eq!(shares.series[0].points[0], (0.0, 100.0));
-        assert_eq!(shares.series[1].points[0], (0.0, 0.0));
+        assert_eq!(counts.series[0].points.len(), 10);
+        assert_eq!(latency.series[1].points[3], (0.8, 20.0));
+        assert_eq!(shares.series[0].points[0], (0.5, 100.0));
+        assert_eq!(shares.series[1].points[0], (0.5, 0.0));
     }
 }

@@ -18,7 +18,7 @@ pub use fault::Fault;
 
 use self::judge::Failure;
 use super::recorder::Recorder;
-use super::timeline::{End, Timeline};
+use super::timeline::{End, Timeline, WARM_UP};
 use super::{AMPLE, Common, Error, MODEL, PRICE, Stage};
 use crate::chart::Band;
 use crate::client::{Ask, Protocol, Target};
@@ -320,8 +320,7 @@ fn tell_turns(report: &mut Report, lengths: &Lengths, timeline: &Timeline, failu
     for chart in timeline.charts("Outage", &NAMES, &bands) {
         report.chart(chart);
     }
-    // The first requests open connections, and are no steady state.
-    let steady = judge::steady(timeline, lengths.steady / 4, lengths.steady);
+    let steady = judge::steady(timeline, WARM_UP.min(lengths.steady), lengths.steady);
     let judged: Vec<_> = failures
         .iter()
         .map(|failure| (*failure, judge::judge(timeline, failure, steady)))
