@@ -93,7 +93,7 @@ fn write(
         version: results::VERSION,
         scenario: scenario.to_owned(),
         about: about.unwrap_or_default(),
-        subject: report.subject.clone().unwrap_or_else(|| "InferGate".to_owned()),
+        subject: common.subject.clone().unwrap_or_else(|| "InferGate".to_owned()),
         report,
         provenance: provenance::now(common.configurations.all()),
     };

@@ -22,9 +22,6 @@ pub struct Table {
 /// What a scenario found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// Which gateway it is about, where it is not this one.
-    #[serde(default)]
-    pub subject: Option<String>,
     /// Figures and words.
     pub tables: Vec<Table>,
     /// Figures to look at.

@@ -29,7 +29,7 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Starts one; `log_capacity` 0 keeps no log.
+    /// Starts one on a free port; `log_capacity` 0 keeps no log.
     pub async fn start(
         programs: &Programs,
         directory: &Path,
@@ -37,7 +37,20 @@ impl Simulator {
         log_capacity: usize,
         cpu: Option<u32>,
     ) -> Result<Self, Error> {
-        let (data, control) = (free_address()?, free_address()?);
+        let data = free_address()?;
+        Self::start_at(data, programs, directory, name, log_capacity, cpu).await
+    }
+
+    /// Starts one that takes requests at `data`.
+    pub async fn start_at(
+        data: SocketAddr,
+        programs: &Programs,
+        directory: &Path,
+        name: &str,
+        log_capacity: usize,
+        cpu: Option<u32>,
+    ) -> Result<Self, Error> {
+        let control = free_address()?;
         let mut words = vec![programs.loadtests.clone().into_os_string()];
         let arguments = [
             "simulator".to_owned(),

@@ -79,6 +79,9 @@ pub struct Common {
     /// Write the result to this file, for `report`.
     #[arg(long, global = true)]
     pub json: Option<PathBuf>,
+    /// What the tested gateway is called in results.
+    #[arg(long, global = true)]
+    pub subject: Option<String>,
     /// The configurations of the gateways that were started.
     #[arg(skip)]
     pub configurations: Configurations,
@@ -100,6 +103,9 @@ pub enum Error {
     /// A folder for the files could not be had.
     #[error("cannot make a folder for the scenario's files")]
     Folder(#[source] std::io::Error),
+    /// Options that make no sense.
+    #[error("{0}")]
+    Usage(String),
     /// Too few descriptors.
     #[error(
         "{needed} open files are needed and {allowed} are allowed: run `ulimit -n {needed}` first"

@@ -6,7 +6,8 @@ use tokio::time::sleep_until;
 
 use super::super::Error;
 use super::super::timeline::Timeline;
-use super::{Fault, NAMES, Play, Provider, claim_no_errors, received};
+use super::play::{Play, Provider, received};
+use super::{Fault, NAMES, claim_no_errors};
 use crate::chart::{Axis, Band, Chart, Series, Shape};
 use crate::clock;
 use crate::table::{Report, ratio};

@@ -95,9 +95,14 @@ pub(super) fn tell(
     steady: Latency,
     limit: Option<Duration>,
 ) {
-    let steady_told = format!("{} / {}", time(steady.p50), time(steady.p99));
+    let mut before = Table::new(
+        "Outage: time to first content before the first failure",
+        &["state", "p50", "highest p99 of a half second"],
+    );
+    before.row(vec!["steady".to_owned(), time(steady.p50), time(steady.p99)]);
+    report.table(before);
     let mut table = Table::new(
-        &format!("Outage: each failure (steady p50 / p99 of time to first content: {steady_told})"),
+        "Outage: each failure",
         &[
             "provider",
             "fault",
