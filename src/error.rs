@@ -13,6 +13,7 @@ use infergate_actors::account::{Denial, End, RateStatus, Remaining};
 
 use crate::dialect::chat::{self, UpstreamError};
 use crate::dialect::envelope::EnvelopeError;
+use crate::route::Unfit;
 
 /// A refusal or failure, as the client is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub struct Hints {
     pub rate: RateStatus,
     /// The method that is allowed, where another was used.
     pub allowed: Option<&'static str>,
+    /// The attempts that were made at providers.
+    pub trail: Option<String>,
 }
 
 /// What clients are never asked to wait longer than: some SDKs sleep whatever they are told.
@@ -117,6 +120,12 @@ impl ApiError {
 
     fn rate(mut self, rate: RateStatus) -> Self {
         self.hints_mut().rate = rate;
+        self
+    }
+
+    /// Adds what attempts were made.
+    pub fn trail(mut self, trail: String) -> Self {
+        self.hints_mut().trail = Some(trail);
         self
     }
 
@@ -219,6 +228,19 @@ impl ApiError {
         Self::invalid(StatusCode::NOT_FOUND, "model_not_found", message).param("model")
     }
 
+    /// 404: what the request needs and what its client wishes leave no provider, or 400: it is too
+    /// long for all of them.
+    pub fn no_provider_fits(unfit: &[(&str, Unfit)]) -> Self {
+        let reasons: Vec<String> =
+            unfit.iter().map(|(provider, unfit)| format!("{provider} ({unfit})")).collect();
+        let reasons = reasons.join(", ");
+        let message = format!("No provider of this model fits the request: {reasons}.");
+        if unfit.iter().all(|(_, unfit)| matches!(unfit, Unfit::Context(_))) {
+            return Self::bad_request("context_length_exceeded", message).param("messages");
+        }
+        Self::invalid(StatusCode::NOT_FOUND, "no_provider_fits", message)
+    }
+
     /// 408: the body did not arrive in time.
     pub fn body_timeout() -> Self {
         let message = "The request body did not arrive in time.";
@@ -302,6 +324,7 @@ impl ApiError {
                 "The gateway stopped before the answer was complete.",
             ),
             End::Suspended => Denial::Suspended.into(),
+            End::KeyRevoked => Denial::RevokedKey.into(),
             End::OutOfCredit => Self::new(
                 StatusCode::PAYMENT_REQUIRED,
                 "insufficient_quota",

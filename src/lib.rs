@@ -9,6 +9,7 @@ pub mod dialect;
 pub mod error;
 pub mod exchange;
 pub mod front;
+pub mod lots;
 pub mod operate;
 pub mod route;
 pub mod serve;

@@ -30,7 +30,8 @@ const PURE: &[&str] = &[
     "src/error.rs",
     "src/exchange/credit.rs",
     "src/exchange/reader.rs",
-    "src/route.rs",
+    "src/lots.rs",
+    "src/route/mod.rs",
     "src/upstream/classify.rs",
 ];
 const ROOTS: &[&str] = &["actors", "benches", "loadtests", "src"];

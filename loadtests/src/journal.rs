@@ -130,6 +130,16 @@ pub struct Attempt {
     pub provider_cost: i64,
 }
 
+impl Fact {
+    /// The tries at providers that the books know of.
+    pub fn attempts(&self) -> &[Attempt] {
+        match self {
+            Self::Settled(settlement) => &settlement.record.attempts,
+            _ => &[],
+        }
+    }
+}
+
 /// The number in an exchange's id: `req_` and 32 hexadecimal digits.
 pub fn hold(id: &str) -> Option<u128> {
     let digits = id.strip_prefix("req_")?;

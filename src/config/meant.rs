@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::HeaderName;
 use infergate_actors::money::{NanoUsd, Price};
 
-use super::{BaseUrl, Secret};
+use super::{Abilities, BaseUrl, DataCollection, Route, Secret};
 
 /// A whole configuration: every reference leads somewhere, every default is filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +48,8 @@ pub struct Server {
     pub requests_in_flight_max: u32,
     /// How long streams in flight may go on after a stop was asked for.
     pub shutdown_grace: Duration,
+    /// A client that takes nothing of its stream for this long is dropped.
+    pub client_stall: Duration,
     /// The certificate, where the gateway speaks TLS itself.
     pub tls: Option<Tls>,
 }
@@ -114,7 +116,7 @@ pub struct Trial {
     pub expires_after: Option<Duration>,
 }
 
-/// Time allowed to one attempt at a provider. Each is at most `total`.
+/// Time allowed to one attempt at a provider. None is longer than `total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// Until connected.
@@ -123,8 +125,11 @@ pub struct Timeouts {
     pub head: Duration,
     /// From the head until a stream's first content.
     pub first_content: Duration,
-    /// From sent until an answer that is not streamed is there: as long as generating it may take.
+    /// From sent until an answer that is not streamed is there, however long it may be.
     pub unstreamed: Duration,
+    /// Such an answer may take `first_content` and the time that all tokens it may have take at this
+    /// rate, if that is less than `unstreamed`.
+    pub unstreamed_tokens_per_second: u32,
     /// Between two pieces of a stream.
     pub idle: Duration,
     /// Until the last byte.
@@ -144,8 +149,10 @@ pub struct Breaker {
     pub samples_min: u32,
     /// How long it stays shut the first time.
     pub cooldown: Duration,
-    /// Each failed probe doubles the cool-down up to this.
+    /// Each failed probe, and each relapse, doubles the cool-down up to this.
     pub cooldown_max: Duration,
+    /// Shut again so soon after a recovery, it has relapsed.
+    pub relapse_window: Duration,
     /// A probe without a verdict counts as failed after this.
     pub probe_timeout: Duration,
 }
@@ -165,12 +172,27 @@ pub struct Provider {
     pub timeouts: Timeouts,
     /// The breaker of each of its deployments.
     pub breaker: Breaker,
+    /// How it is asked whether it is well again, if it is.
+    pub health_probe: Option<HealthProbe>,
     /// What it calls the ceiling on output tokens.
     pub output_ceiling_field: OutputCeilingField,
     /// Headers sent with each request to it.
     pub headers: Vec<(HeaderName, Secret)>,
+    /// Whether it may keep what it is sent.
+    pub data_collection: DataCollection,
     /// Its models: first those it lists, in order, then those that only routes name.
     pub deployments: Vec<Deployment>,
+}
+
+/// How a provider is asked whether it is well again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthProbe {
+    /// What is asked for: appended to the base URL.
+    pub path: String,
+    /// How often, while there is something to ask.
+    pub interval: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
 }
 
 /// What a provider speaks and where it is.
@@ -212,6 +234,12 @@ pub struct Deployment {
     pub in_flight_max: u32,
     /// What the provider charges us, if it is known.
     pub cost: Option<Price>,
+    /// Input and output tokens together, where the model has a bound of its own here.
+    pub context_tokens: Option<u64>,
+    /// The most output tokens of one answer, where the model has a bound of its own here.
+    pub output_tokens_max: Option<u64>,
+    /// What it can do; `None` where nobody has said.
+    pub abilities: Option<Abilities>,
 }
 
 /// A public model.
@@ -237,66 +265,13 @@ pub struct Model {
     pub route: Route,
 }
 
-/// Where a model's requests go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// The order within a tier.
-    pub strategy: Strategy,
-    /// Groups of targets; a tier is used when those before it failed. No tier is empty, and there
-    /// are at most 64 targets in all.
-    pub tiers: Vec<Vec<Target>>,
-    /// Attempts one request may make.
-    pub attempts_max: u32,
-    /// No attempt begins later than this after the request came.
-    pub deadline: Duration,
-}
-
-/// The order within a tier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Strategy {
-    /// As listed.
-    Priority,
-    /// Drawn by lot: a target comes first as often as its weight says.
-    Weighted,
-}
-
-/// One deployment that a route may use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// Its provider: an index into [`Config::providers`].
-    pub provider: usize,
-    /// Its deployment: an index into [`Provider::deployments`].
-    pub deployment: usize,
-    /// The provider's name.
-    pub provider_name: Arc<str>,
-    /// The provider's name for the model.
-    pub upstream_model: Arc<str>,
-    /// Its share within the tier, at least 1.
-    pub weight: u32,
-    /// Time allowed to an attempt: the route's own over the provider's over the defaults.
-    pub timeouts: Timeouts,
-}
-
-/// A target's place in its route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
-    /// The tier's index.
-    pub tier: u16,
-    /// The target's index in the tier.
-    pub target: u16,
-}
-
-impl Route {
-    /// The places of all targets, tier by tier.
-    pub fn places(&self) -> impl Iterator<Item = Place> {
-        (0..=u16::MAX).zip(&self.tiers).flat_map(|(tier, targets)| {
-            (0..=u16::MAX).zip(targets).map(move |(target, _)| Place { tier, target })
-        })
-    }
-
-    /// The target at `place`.
-    pub fn target(&self, place: Place) -> Option<&Target> {
-        self.tiers.get(usize::from(place.tier))?.get(usize::from(place.target))
+impl Timeouts {
+    /// How long an answer that is not streamed may take, all choices of which together may have so
+    /// many tokens.
+    pub fn unstreamed_for(&self, output_tokens_max: u64) -> Duration {
+        let rate = u64::from(self.unstreamed_tokens_per_second.max(1));
+        let generating = Duration::from_secs(output_tokens_max.div_ceil(rate));
+        self.first_content.saturating_add(generating).min(self.unstreamed)
     }
 }
 

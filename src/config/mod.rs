@@ -14,6 +14,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+mod ability;
 mod base_url;
 mod environment;
 mod fault;
@@ -23,8 +24,10 @@ mod nearest;
 mod price;
 mod provider;
 mod reload;
+mod route;
 mod secret;
 mod settings;
+mod target;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -32,14 +35,19 @@ mod unit;
 mod value;
 pub mod watch;
 
+pub use ability::Abilities;
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use environment::Environment;
 pub use fault::{Fault, Faults};
 pub use meant::{
-    Admin, Breaker, Config, Deployment, Durability, Kind, Model, OutputCeilingField, Place,
-    Provider, Route, Server, Store, Strategy, Target, Timeouts, Tls, Trial, Verify,
+    Admin, Breaker, Config, Deployment, Durability, HealthProbe, Kind, Model, OutputCeilingField,
+    Provider, Server, Store, Timeouts, Tls, Trial, Verify,
 };
 pub use reload::{Change, NotReloadable, Step, diff};
+pub use route::{
+    AfterContent, DataCollection, Hedge, HedgeAfter, Place, Retry, Route, Sticky, StickyBy,
+    Strategy, Target, When,
+};
 pub use secret::Secret;
 pub(crate) use unit::duration;
 

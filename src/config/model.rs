@@ -1,38 +1,42 @@
 //! Reading public models and their routes. Pure.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::time::Duration;
 
 use infergate_actors::money::Price;
 
-use super::meant::{Model, Route, Strategy, Target, Timeouts};
-use super::nearest::nearest;
+use super::meant::{Model, Timeouts};
 use super::price::price;
-use super::provider::{Providers, Standing, deployment_index, model_name};
-use super::settings::{self, Routing, TimeoutsWritten};
+use super::provider::{Providers, TOKENS_MAX, model_name};
+use super::settings::{self, Routing};
+use super::target::{Around, tiers};
 use super::tree::{Node, Section};
+use super::{AfterContent, Hedge, HedgeAfter, Retry, Route, Sticky, StickyBy, Strategy, unit};
 
 const MODELS_MAX: usize = 10_000;
-/// What a route is bounded by; its choice is made on the stack.
-const TARGETS_MAX: usize = 64;
-const TOKENS_MAX: u64 = 1_000_000_000;
-const WEIGHT_MAX: u32 = 1_000_000;
 /// More than any provider is known to count for one image.
 const IMAGE_TOKENS_MAX: u64 = 40_000;
+const PREFIX_BYTES_MAX: usize = 1 << 20;
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What a route keeps together that does not say.
+const STICKY: Sticky = Sticky { by: StickyBy::Session, prefix_bytes: 4 << 10 };
+/// The budget of a route that has none of its own.
+const RETRY: Retry = Retry { percent: 20, floor_per_second: 10, window: Duration::from_secs(10) };
+/// A hedge of which nothing is said but that there is one.
+const HEDGE: Hedge = Hedge {
+    after: HedgeAfter::P95,
+    percent: 5,
+    after_min: Duration::from_millis(200),
+    after_max: Duration::from_secs(5),
+};
 
 /// The models read, and what is to be known about those that are off.
 #[derive(Default)]
 pub(super) struct Models {
     pub(super) on: Vec<Model>,
     pub(super) notes: Vec<String>,
-}
-
-/// What a target takes from around it.
-struct Around<'a> {
-    public_name: &'a str,
-    timeouts: &'a TimeoutsWritten,
-    /// Used where the provider is off, so that the route's own timeouts are still checked.
-    timeouts_default: &'a Timeouts,
 }
 
 /// Reads all of `[[models]]`; deployments that only routes name are added to their providers.
@@ -125,13 +129,21 @@ fn route(
             tiers: Vec::new(),
             attempts_max: routing.attempts_max,
             deadline: routing.deadline,
+            sticky: STICKY,
+            retry: RETRY,
+            hedge: None,
+            after_content: AfterContent::Continue,
         };
     }
     let mut s = model.section("route");
-    let strategies = [("priority", Strategy::Priority), ("weighted", Strategy::Weighted)];
-    let strategy = s.optional("strategy", |node| node.choice(&strategies));
+    let strategy = s.optional("strategy", |node| node.choice(&Strategy::NAMES));
     let routing = settings::routing_over(&mut s, routing);
     let timeouts = settings::timeouts(s.section("timeouts"));
+    let sticky = sticky(s.section("sticky"));
+    let retry = retry(s.section("retry"));
+    let hedge = s.optional("hedge", hedge);
+    let after = [("continue", AfterContent::Continue), ("error", AfterContent::Error)];
+    let after_content = s.optional("after_content", |node| node.choice(&after));
     let around = Around { public_name, timeouts: &timeouts, timeouts_default };
     let example = "[[{ provider = \"…\", model = \"…\" }]]";
     let tiers = s.required("tiers", example, |node| tiers(node, providers, &around));
@@ -141,86 +153,68 @@ fn route(
         tiers: tiers.unwrap_or_default(),
         attempts_max: routing.attempts_max,
         deadline: routing.deadline,
+        sticky,
+        retry,
+        hedge,
+        after_content: after_content.unwrap_or(AfterContent::Continue),
     }
 }
 
-/// Reads the tiers, without the targets whose provider is off and the tiers that leaves empty.
-fn tiers(
-    node: &Node<'_>,
-    providers: &mut Providers,
-    around: &Around<'_>,
-) -> Option<Vec<Vec<Target>>> {
-    let tier_nodes = node.list()?;
-    if tier_nodes.is_empty() {
-        node.fault("no tier: name at least one target");
-    }
-    let mut seen = HashSet::new();
-    let mut tiers = Vec::new();
-    for tier_node in &tier_nodes {
-        let Some(target_nodes) = tier_node.list() else { continue };
-        if target_nodes.is_empty() {
-            tier_node.fault("an empty tier: name a target or remove it");
-        }
-        let mut tier = Vec::new();
-        for target_node in &target_nodes {
-            if seen.len() >= TARGETS_MAX {
-                target_node.fault(format!("a route has at most {TARGETS_MAX} targets"));
-                return Some(tiers);
-            }
-            tier.extend(target(target_node, providers, around, &mut seen));
-        }
-        if !tier.is_empty() {
-            tiers.push(tier);
-        }
-    }
-    Some(tiers)
-}
-
-/// Reads one target; `None` when it is at fault or its provider is off.
-fn target(
-    node: &Node<'_>,
-    providers: &mut Providers,
-    around: &Around<'_>,
-    seen: &mut HashSet<(String, String)>,
-) -> Option<Target> {
-    let mut s = node.section()?;
-    let provider = s.required("provider", "\"…\"", |node| {
-        let name = node.text()?;
-        if let Some(standing) = providers.standing.get(&name) {
-            return Some((name, *standing));
-        }
-        let hint = match nearest(&name, providers.standing.keys().map(String::as_str)) {
-            Some(meant) => format!("did you mean \"{meant}\"?"),
-            None => "add it to `[[providers]]`".to_owned(),
-        };
-        node.fault(format!("no provider is called {}: {hint}", node.shown()));
-        None
-    });
-    let model = match s.get("model") {
-        Some(node) => model_name(&node),
-        None => Some(around.public_name.to_owned()),
+fn sticky(section: Section<'_>) -> Sticky {
+    let mut s = section;
+    let words = [("session", StickyBy::Session), ("prefix", StickyBy::Prefix)];
+    let sticky = Sticky {
+        by: s.optional("by", |node| node.choice(&words)).unwrap_or(STICKY.by),
+        prefix_bytes: s
+            .optional("prefix_bytes", |node| node.size(1..=PREFIX_BYTES_MAX))
+            .unwrap_or(STICKY.prefix_bytes),
     };
-    let weight = s.optional("weight", |node| node.number_u32(1..=WEIGHT_MAX)).unwrap_or(1);
     s.end();
-    let ((provider_name, standing), model) = (provider?, model?);
-    if !seen.insert((provider_name.clone(), model.clone())) {
-        node.fault("the same target twice in this route: remove one");
-    }
-    let on = match standing {
-        Standing::On(index) => providers.on.get_mut(index).map(|provider| (index, provider)),
-        Standing::Off => None,
+    sticky
+}
+
+fn retry(section: Section<'_>) -> Retry {
+    let mut s = section;
+    let retry = Retry {
+        percent: s.optional("percent", |node| node.number_u32(0..=1_000)).unwrap_or(RETRY.percent),
+        floor_per_second: s
+            .optional("floor_per_second", |node| node.number_u32(0..=1_000_000))
+            .unwrap_or(RETRY.floor_per_second),
+        window: settings::duration(&mut s, "window", RETRY.window, SECOND, 60 * SECOND),
     };
-    let Some((index, provider)) = on else {
-        around.timeouts.over(around.timeouts_default, node.log);
-        return None;
-    };
-    let upstream_model: Arc<str> = model.into();
-    Some(Target {
-        provider: index,
-        deployment: deployment_index(provider, &upstream_model),
-        provider_name: Arc::clone(&provider.name),
-        upstream_model,
-        weight,
-        timeouts: around.timeouts.over(&provider.timeouts, node.log),
+    s.end();
+    retry
+}
+
+fn hedge(node: &Node<'_>) -> Option<Hedge> {
+    let mut s = node.section()?;
+    let after = s.optional("after", |node| {
+        if node.value.as_str() == Some("p95") {
+            return Some(HedgeAfter::P95);
+        }
+        let time = node.value.as_str().and_then(unit::duration);
+        let time = time.filter(|time| (MS..=60 * SECOND).contains(time));
+        if time.is_none() {
+            let shown = node.shown();
+            node.fault(format!("{shown} is no time to wait: \"p95\", or from \"1ms\" to \"1m\""));
+        }
+        time.map(HedgeAfter::Time)
+    });
+    let percent = s.optional("percent", |node| node.number_u32(1..=100));
+    let after_min = settings::duration(&mut s, "after_min", HEDGE.after_min, MS, 60 * SECOND);
+    let after_max = s.optional("after_max", |node| {
+        let most = node.duration(MS..=60 * SECOND)?;
+        if most < after_min {
+            let least = unit::show_duration(after_min);
+            node.fault(format!("shorter than after_min, {least}: at least that"));
+        }
+        Some(most)
+    });
+    s.end();
+    Some(Hedge {
+        after: after.unwrap_or(HEDGE.after),
+        percent: percent.and_then(|percent| u8::try_from(percent).ok()).unwrap_or(HEDGE.percent),
+        after_min,
+        after_max: after_max.unwrap_or(HEDGE.after_max.max(after_min)),
     })
 }

@@ -4,17 +4,22 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue};
 
-use super::meant::{Breaker, Deployment, Kind, OutputCeilingField, Provider, Timeouts};
+use super::meant::{
+    Breaker, Deployment, HealthProbe, Kind, OutputCeilingField, Provider, Timeouts,
+};
 use super::price::price;
 use super::tree::{Node, Section, show};
-use super::{BaseUrl, Secret, settings};
+use super::{Abilities, BaseUrl, DataCollection, Secret, settings};
 
 /// The most bytes of an upstream or public model name.
 pub(super) const MODEL_NAME_BYTES_MAX: usize = 256;
 const PROVIDER_NAME_BYTES_MAX: usize = 64;
 const PROVIDERS_MAX: usize = 256;
+/// No model is near it.
+pub(super) const TOKENS_MAX: u64 = 1_000_000_000;
 const DEPLOYMENTS_MAX: usize = 4_096;
 const CREDENTIALS_MAX: usize = 256;
 const HEADERS_MAX: usize = 32;
@@ -111,6 +116,7 @@ fn provider(section: Section<'_>, name: &str, defaults: &Defaults) -> Option<Pro
     let http2 = s.optional("http2", Node::flag).unwrap_or_default();
     let timeouts = settings::timeouts(s.section("timeouts")).over(&defaults.timeouts, s.log);
     let breaker = settings::breaker(s.section("breaker"), &defaults.breaker);
+    let health_probe = s.optional("health_probe", health_probe);
     let ceiling_fields = [
         ("max_tokens", OutputCeilingField::MaxTokens),
         ("max_completion_tokens", OutputCeilingField::MaxCompletionTokens),
@@ -119,6 +125,8 @@ fn provider(section: Section<'_>, name: &str, defaults: &Defaults) -> Option<Pro
         .optional("output_ceiling_field", |node| node.choice(&ceiling_fields))
         .unwrap_or(OutputCeilingField::MaxTokens);
     let headers = headers(&s.section("headers"));
+    let words = [("allow", DataCollection::Allow), ("deny", DataCollection::Deny)];
+    let data_collection = s.optional("data_collection", |node| node.choice(&words));
     let deployments = deployments(&mut s, in_flight_max);
     s.end();
     Some(Provider {
@@ -128,10 +136,33 @@ fn provider(section: Section<'_>, name: &str, defaults: &Defaults) -> Option<Pro
         in_flight_max,
         timeouts,
         breaker,
+        health_probe,
         output_ceiling_field,
         headers,
+        data_collection: data_collection.unwrap_or_default(),
         deployments,
     })
+}
+
+fn health_probe(node: &Node<'_>) -> Option<HealthProbe> {
+    let mut s = node.section()?;
+    let path = s.optional("path", |node| {
+        let path = node.text()?;
+        let is_path = path.starts_with('/') && path.parse::<PathAndQuery>().is_ok();
+        if !is_path || path.contains('#') {
+            node.fault(format!("{} is no path: write it like \"/models\"", node.shown()));
+        }
+        Some(path)
+    });
+    let milli = Duration::from_millis(1);
+    let (second, minute) = (Duration::from_secs(1), Duration::from_mins(1));
+    let probe = HealthProbe {
+        path: path.unwrap_or_else(|| "/models".to_owned()),
+        interval: settings::duration(&mut s, "interval", 5 * second, milli, 60 * minute),
+        timeout: settings::duration(&mut s, "timeout", 2 * second, milli, minute),
+    };
+    s.end();
+    Some(probe)
 }
 
 fn kind(s: &mut Section<'_>) -> Option<Kind> {
@@ -240,11 +271,33 @@ fn deployments(s: &mut Section<'_>, in_flight_max: u32) -> Vec<Deployment> {
                 .optional("in_flight_max", |node| node.number_u32(1..=1_000_000))
                 .unwrap_or(in_flight_max),
             cost: s.optional("cost", |node| price(node, None)),
+            context_tokens: s.optional("context_tokens", tokens),
+            output_tokens_max: s.optional("output_tokens_max", tokens),
+            abilities: s.optional("abilities", abilities),
         };
         s.end();
         deployments.push(limits);
     }
     deployments
+}
+
+/// A bound on tokens.
+pub(super) fn tokens(node: &Node<'_>) -> Option<u64> {
+    node.number(1..=TOKENS_MAX)
+}
+
+/// A list of abilities.
+pub(super) fn abilities(node: &Node<'_>) -> Option<Abilities> {
+    let mut abilities = Abilities::default();
+    for node in node.list()? {
+        if let Some(ability) = node.choice(&Abilities::NAMES) {
+            if abilities.has(ability) {
+                node.fault("named before: remove one");
+            }
+            abilities = abilities.with(ability);
+        }
+    }
+    Some(abilities)
 }
 
 /// A model's name, public or upstream.
@@ -263,6 +316,9 @@ pub(super) fn deployment_index(provider: &mut Provider, model: &Arc<str>) -> usi
             tokens_per_minute: None,
             in_flight_max: provider.in_flight_max,
             cost: None,
+            context_tokens: None,
+            output_tokens_max: None,
+            abilities: None,
         });
         provider.deployments.len() - 1
     })

@@ -40,6 +40,7 @@ pub(super) struct TimeoutsWritten {
     head: Option<(Duration, Spot)>,
     first_content: Option<(Duration, Spot)>,
     unstreamed: Option<(Duration, Spot)>,
+    unstreamed_tokens_per_second: Option<u32>,
     idle: Option<(Duration, Spot)>,
     total: Option<Duration>,
 }
@@ -62,6 +63,7 @@ pub(super) fn server(section: Section<'_>) -> (Server, Listen) {
             .optional("requests_in_flight_max", |node| node.number_u32(1..=1_000_000))
             .unwrap_or(10_000),
         shutdown_grace: duration(&mut s, "shutdown_grace", 30 * SECOND, Duration::ZERO, DAY),
+        client_stall: duration(&mut s, "client_stall", MINUTE, MS, DAY),
         tls: s.optional("tls", tls),
     };
     s.end();
@@ -130,7 +132,7 @@ pub(super) fn trial(section: Section<'_>) -> Trial {
 
 pub(super) fn routing(section: Section<'_>) -> Routing {
     let mut s = section;
-    let default = Routing { attempts_max: 4, deadline: 2 * MINUTE };
+    let default = Routing { attempts_max: 4, deadline: MINUTE };
     let routing = routing_over(&mut s, default);
     s.end();
     routing
@@ -148,6 +150,8 @@ pub(super) fn routing_over(s: &mut Section<'_>, above: Routing) -> Routing {
 
 pub(super) fn timeouts(section: Section<'_>) -> TimeoutsWritten {
     let mut s = section;
+    let unstreamed_tokens_per_second =
+        s.optional("unstreamed_tokens_per_second", |node| node.number_u32(1..=1_000_000));
     let mut timeout =
         |key| s.optional(key, |node| Some((node.duration(MS..=DAY)?, node.spot.clone())));
     let written = TimeoutsWritten {
@@ -155,6 +159,7 @@ pub(super) fn timeouts(section: Section<'_>) -> TimeoutsWritten {
         head: timeout("head"),
         first_content: timeout("first_content"),
         unstreamed: timeout("unstreamed"),
+        unstreamed_tokens_per_second,
         idle: timeout("idle"),
         total: timeout("total").map(|(total, _)| total),
     };
@@ -182,6 +187,9 @@ impl TimeoutsWritten {
             head: resolve(&self.head, above.head),
             first_content: resolve(&self.first_content, above.first_content),
             unstreamed: resolve(&self.unstreamed, above.unstreamed),
+            unstreamed_tokens_per_second: self
+                .unstreamed_tokens_per_second
+                .unwrap_or(above.unstreamed_tokens_per_second),
             idle: resolve(&self.idle, above.idle),
             total,
         }
@@ -190,11 +198,12 @@ impl TimeoutsWritten {
 
 /// The timeouts above all others.
 pub(super) const TIMEOUTS: Timeouts = Timeouts {
-    connect: Duration::from_secs(5),
-    head: Duration::from_secs(30),
-    first_content: Duration::from_secs(30),
+    connect: Duration::from_secs(2),
+    head: Duration::from_secs(10),
+    first_content: Duration::from_secs(10),
     unstreamed: Duration::from_mins(5),
-    idle: Duration::from_mins(1),
+    unstreamed_tokens_per_second: 20,
+    idle: Duration::from_secs(15),
     total: Duration::from_mins(10),
 };
 
@@ -205,7 +214,8 @@ pub(super) const BREAKER: Breaker = Breaker {
     window: Duration::from_secs(10),
     samples_min: 20,
     cooldown: Duration::from_secs(2),
-    cooldown_max: Duration::from_mins(1),
+    cooldown_max: Duration::from_secs(15),
+    relapse_window: Duration::from_mins(1),
     probe_timeout: Duration::from_secs(30),
 };
 
@@ -235,6 +245,13 @@ pub(super) fn breaker(section: Section<'_>, above: &Breaker) -> Breaker {
                 Some(most)
             })
             .unwrap_or(above.cooldown_max.max(cooldown)),
+        relapse_window: duration(
+            &mut s,
+            "relapse_window",
+            above.relapse_window,
+            Duration::ZERO,
+            DAY,
+        ),
         probe_timeout: duration(&mut s, "probe_timeout", above.probe_timeout, MS, DAY),
     };
     s.end();

@@ -3,7 +3,7 @@
 //! A body is never rebuilt. [`envelope`] reads the fields that decide about money and routing and
 //! remembers where they are, [`splice`] changes those bytes and no other; [`sse`] cuts a stream into
 //! events without copying them, [`chat`] tells what an event or an answer holds, and [`meter`] adds
-//! up what it costs.
+//! up what it costs. [`wish`] is how a client narrows where its request may go.
 
 pub mod chat;
 pub mod envelope;
@@ -13,3 +13,4 @@ pub mod meter;
 pub mod redact;
 pub mod splice;
 pub mod sse;
+pub mod wish;

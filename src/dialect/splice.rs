@@ -30,6 +30,9 @@ pub struct Edits<'a> {
     pub ceiling_field: CeilingField,
     /// Whether to ask for usage in the stream.
     pub include_usage: bool,
+    /// The beginning of the answer, which the upstream is to go on from: written as a last message of
+    /// the assistant's.
+    pub prefill: Option<&'a str>,
 }
 
 /// Bytes to be put in the place of others.
@@ -50,13 +53,16 @@ impl CeilingField {
     }
 }
 
-/// The request's body with `edits` made. Where nothing changes, the same bytes without a copy.
+/// The request's body with `edits` made, and without the members that are for us alone. Where
+/// nothing changes, the same bytes without a copy.
 pub fn apply(envelope: &Envelope<'_>, edits: &Edits<'_>) -> Bytes {
     let body = envelope.body();
     let mut patches = Patches::new();
+    strip_ours(&mut patches, envelope);
     replace_model(&mut patches, envelope, edits);
     lower_ceiling(&mut patches, envelope, edits);
     ask_for_usage(&mut patches, envelope, edits);
+    prefill(&mut patches, envelope, edits);
     if patches.is_empty() {
         return body.clone();
     }
@@ -72,6 +78,32 @@ pub fn apply(envelope: &Envelope<'_>, edits: &Edits<'_>) -> Bytes {
     }
     spliced.extend_from_slice(body.get(at..).unwrap_or_default());
     spliced.into()
+}
+
+/// Takes out the members that are for us alone, each with the comma that parts it from the rest.
+fn strip_ours(patches: &mut Patches, envelope: &Envelope<'_>) {
+    let open = envelope.spans.open;
+    // Where those end that stand before all others.
+    let mut leading = open;
+    for span in &envelope.spans.ours {
+        if span.start == leading {
+            leading = span.end;
+        } else {
+            patches.push(Patch { span: span.clone(), bytes: String::new() });
+        }
+    }
+    if leading > open {
+        // They have no comma before them, so the one behind them goes.
+        let span = open..behind_comma(envelope.body(), leading);
+        patches.push(Patch { span, bytes: String::new() });
+    }
+}
+
+/// The place behind the comma that comes next.
+fn behind_comma(body: &[u8], at: usize) -> usize {
+    let rest = body.get(at..).unwrap_or_default();
+    let space = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    if rest.get(space) == Some(&b',') { at + space + 1 } else { at }
 }
 
 fn replace_model(patches: &mut Patches, envelope: &Envelope<'_>, edits: &Edits<'_>) {
@@ -123,6 +155,16 @@ fn ask_for_usage(patches: &mut Patches, envelope: &Envelope<'_>, edits: &Edits<'
     });
 }
 
+fn prefill(patches: &mut Patches, envelope: &Envelope<'_>, edits: &Edits<'_>) {
+    let Some(text) = edits.prefill else { return };
+    // A string can always be written as JSON. There is a message before it: none at all is refused.
+    let text = serde_json::to_string(text).unwrap_or_default();
+    let message = format!(r#",{{"role":"assistant","content":{text}}}"#);
+    // The array's span ends with its bracket.
+    let close = envelope.spans.messages.end.saturating_sub(1);
+    patches.push(insertion(close, message));
+}
+
 fn insertion(at: usize, bytes: String) -> Patch {
     Patch { span: at..at, bytes }
 }
@@ -145,7 +187,25 @@ mod tests {
         output_ceiling: Some(50),
         ceiling_field: CeilingField::MaxCompletionTokens,
         include_usage: true,
+        prefill: None,
     };
+
+    #[test]
+    fn an_answer_begun_elsewhere_is_the_last_message() {
+        let body = Bytes::from_static(
+            b"{\"messages\":[{\"role\":\"user\",\"content\":\"]\"} ],\"model\":\"m\",\"max_tokens\":9}",
+        );
+        let edits = Edits {
+            output_ceiling: Some(7),
+            prefill: Some("He said \"hi\"\n"),
+            ..Edits::default()
+        };
+        assert_eq!(
+            spliced(&body, &edits),
+            "{\"messages\":[{\"role\":\"user\",\"content\":\"]\"} ,{\"role\":\"assistant\",\"content\":\
+             \"He said \\\"hi\\\"\\n\"}],\"model\":\"m\",\"max_tokens\":7}"
+        );
+    }
 
     #[test]
     fn only_what_must_change_changes() {
@@ -205,6 +265,48 @@ mod tests {
     }
 
     #[test]
+    fn what_is_for_us_alone_is_taken_out_and_nothing_else() {
+        let (fallbacks, provider) = (r#""models" : ["x"]"#, r#""provider":{"only":["a,}"]}"#);
+        for (body, expected) in [
+            (
+                format!("{{ {fallbacks} , \"model\":\"m\",\"messages\":[1]}}"),
+                "{ \"model\":\"m\",\"messages\":[1]}",
+            ),
+            (
+                format!("{{\"model\":\"m\" , {fallbacks}\n, \"messages\":[1]}}"),
+                "{\"model\":\"m\"\n, \"messages\":[1]}",
+            ),
+            (
+                format!("{{\"model\":\"m\",\"messages\":[1], {provider} }}"),
+                "{\"model\":\"m\",\"messages\":[1] }",
+            ),
+            (
+                format!("{{\n{provider},\n{fallbacks},\n\"model\":\"m\",\n\"messages\":[1]\n}}"),
+                "{\n\"model\":\"m\",\n\"messages\":[1]\n}",
+            ),
+            (
+                format!("{{\"model\":\"m\",{provider},{fallbacks},\"messages\":[1]}}"),
+                "{\"model\":\"m\",\"messages\":[1]}",
+            ),
+            (
+                format!("{{{provider},\"model\":\"m\",\"messages\":[1],{fallbacks}}}"),
+                "{\"model\":\"m\",\"messages\":[1]}",
+            ),
+            (
+                r#"{"model":"m","mod\u0065ls":null,"messages":[1],"provider":null}"#.to_owned(),
+                r#"{"model":"m","messages":[1]}"#,
+            ),
+        ] {
+            let spliced = spliced(&Bytes::from(body.clone()), &Edits::default());
+            assert_eq!(spliced, expected, "{body}");
+        }
+        let body =
+            Bytes::from(format!("{{{provider},\"model\":\"m\",\"messages\":[1],{fallbacks}}}"));
+        let expected = r#"{"model":"up\"stream","messages":[1],"max_completion_tokens":50}"#;
+        assert_eq!(spliced(&body, &ALL), expected);
+    }
+
+    #[test]
     fn a_body_that_needs_no_edit_is_not_copied() {
         let body = Bytes::from_static(
             br#"{"model":"m","messages":[1],"stream":true,"stream_options":{"include_usage":true},
@@ -227,8 +329,10 @@ mod tests {
                 ("max_tokens", json!(99)),
                 ("max_completion_tokens", json!(7)),
                 ("n_predict", json!(70)),
+                ("models", json!(["x", "}"])),
+                ("provider", json!({"only": [",", "a"]})),
             ],
-            0..=6,
+            0..=8,
         );
         let others = prop::collection::vec(("[x-z]{1,4}", any_json()), 0..6);
         (known, others, any::<bool>()).prop_perturb(|(known, others, pretty), mut random| {
@@ -268,12 +372,15 @@ mod tests {
             let text = std::str::from_utf8(&edited).unwrap();
             for ((name, _), written) in members.iter().zip(&written) {
                 let edits = ["model", "max_tokens", "stream_options", "n_predict"];
-                if !edits.contains(&&**name) {
-                    prop_assert!(text.contains(written.as_str()), "{} in {}", written, text);
+                if ["models", "provider"].contains(&&**name) {
+                    prop_assert!(after.get(name).is_none());
+                } else if !edits.contains(&&**name) {
+                    prop_assert!(text.contains(written.trim()), "{} in {}", written, text);
                 }
             }
             for (name, value) in before.as_object().unwrap() {
-                if !name.starts_with("stream_opt") && !name.starts_with("max_") {
+                let is_ours = name == "models" || name == "provider";
+                if !name.starts_with("stream_opt") && !name.starts_with("max_") && !is_ours {
                     let kept = name == "model" || name == "n_predict" || after[name] == *value;
                     prop_assert!(kept, "{}", name);
                 }

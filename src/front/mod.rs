@@ -1,6 +1,7 @@
 //! The front door: paths, keys, bodies, and answers to what is wrong with them.
 
 mod body;
+mod explain;
 mod models;
 mod sentry;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use infergate_actors::id::{AccountId, ExchangeId, KeyId};
 
 use crate::accept::{ActiveRequest, Service};
 use crate::auth;
+use crate::dialect::wish::Wish;
 use crate::error::{ApiError, Hints};
 use crate::exchange::{self, Caller, Head, World};
 pub(crate) use sentry::Sentry;
@@ -50,9 +52,14 @@ impl Front {
         self.0.limits.store(Arc::new(limits));
     }
 
-    /// To be called every minute or so.
+    /// To be called every few seconds.
     pub fn tidy(&self) {
         self.0.sentry.tidy();
+        let (world, stall) = (&self.0.world, self.0.limits.load().stall);
+        let dropped = world.handouts.drop_stalled(world.clock.mono(), stall);
+        if dropped > 0 {
+            tracing::info!(streams = dropped, "dropped: their clients took nothing");
+        }
     }
 }
 
@@ -103,7 +110,10 @@ impl Shared {
             "/v1/chat/completions" if method == Method::POST => {
                 return self.chat(request, client, id, active).await;
             }
-            "/v1/chat/completions" => "POST",
+            "/v1/explain" if method == Method::POST => {
+                return self.explain(request, client, active).await;
+            }
+            "/v1/chat/completions" | "/v1/explain" => "POST",
             "/healthz" | "/readyz" if method == Method::GET => return self.health(path),
             "/v1/models" if method == Method::GET => {
                 let key = self.key(&request, client).await?;
@@ -137,10 +147,12 @@ impl Shared {
         let admission = world.gate.enter().ok_or_else(ApiError::overloaded)?;
         let (account, key) = self.caller(&request, client).await?;
         let (parts, body) = request.into_parts();
+        let wish = Wish::of_headers(&parts.headers);
+        let wish = wish.map_err(|error| ApiError::envelope(&error))?;
         let limits = **self.limits.load();
         let body = body::read(&parts.headers, body, limits).await?;
         active.body_was_read();
-        let head = Head { id, started, caller: Caller { account, key }, admission };
+        let head = Head { id, started, caller: Caller { account, key }, admission, wish };
         exchange::chat(world, head, body).await
     }
 
@@ -171,6 +183,11 @@ impl Shared {
     /// The key that came with the request, if it may be used.
     async fn key(&self, request: &Request<Incoming>, client: SocketAddr) -> Result<Key, ApiError> {
         let (account, key) = self.caller(request, client).await?;
+        self.permitted(account, key).await
+    }
+
+    /// The key, if it may be used.
+    async fn permitted(&self, account: AccountId, key: KeyId) -> Result<Key, ApiError> {
         let account = self.world.accounts.inspect(account).await;
         let account = account.map_err(|refusal| match refusal {
             Refusal::Denied(denial) => denial.into(),
@@ -192,7 +209,11 @@ fn refusal(error: &ApiError) -> Response<AnswerBody> {
     let mut response = json(error.body());
     *response.status_mut() = error.status;
     let headers = response.headers_mut();
-    if let Some(Hints { retry_after, rate, allowed }) = error.hints() {
+    if let Some(Hints { retry_after, rate, allowed, trail }) = error.hints() {
+        let trail = trail.as_deref().and_then(|trail| HeaderValue::from_str(trail).ok());
+        if let Some(trail) = trail {
+            headers.insert(exchange::TRAIL, trail);
+        }
         if let Some(after) = retry_after {
             let seconds = after.as_millis().div_ceil(1_000).max(1);
             let seconds = HeaderValue::from(u64::try_from(seconds).unwrap_or(1));

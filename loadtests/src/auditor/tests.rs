@@ -72,6 +72,7 @@ fn seen(id: u128, ending: Ending, answer: &str) -> Seen {
         request_id: Some(format!("req_{id:032x}")),
         reading,
         streamed: true,
+        label: 0,
     }
 }
 

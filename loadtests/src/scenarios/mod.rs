@@ -4,13 +4,18 @@ pub mod crash;
 pub mod failover;
 pub mod faults;
 pub mod idle_accounts;
+pub mod outage;
 pub mod overspend;
+pub mod recorder;
+pub mod routing;
 pub mod streams;
 pub mod throughput;
+pub mod timeline;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -24,6 +29,7 @@ use crate::process::gateway::{Gateway, Setup};
 use crate::process::simulator::Simulator;
 use crate::process::{self, Programs, free_address};
 use crate::rest;
+use crate::results::Configuration;
 use crate::simulator::stats::Entry;
 use crate::table::Report;
 
@@ -47,6 +53,11 @@ pub enum Scenario {
     Failover(failover::Options),
     /// One of two providers fails in every way under steady load: no client notices.
     Faults(faults::Options),
+    /// Three providers go down in turn under steady load, and one flaps: clients see no error before
+    /// content, wait no longer than a time limit takes, and soon not at all.
+    Outage(outage::Options),
+    /// Every strategy with providers that are unequal, drift, and fail: errors, latency, cost, shares.
+    Routing(routing::Options),
     /// The gateway is killed again and again under load: no settled charge is lost or doubled.
     Crash(crash::Options),
     /// Cost of a request and of a streamed event: direct, through nginx, through the gateway.
@@ -69,7 +80,20 @@ pub struct Common {
     /// Keep the configuration, data and logs, in this folder.
     #[arg(long, global = true)]
     pub keep: Option<PathBuf>,
+    /// Write the result to this file, for `report`.
+    #[arg(long, global = true)]
+    pub json: Option<PathBuf>,
+    /// What the tested gateway is called in results.
+    #[arg(long, global = true)]
+    pub subject: Option<String>,
+    /// The configurations of the gateways that were started.
+    #[arg(skip)]
+    pub configurations: Configurations,
 }
+
+/// The configurations of the gateways that were started so far.
+#[derive(Clone, Debug, Default)]
+pub struct Configurations(Arc<Mutex<Vec<Configuration>>>);
 
 /// Why a scenario could not be played to its end.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +110,9 @@ pub enum Error {
     /// A folder for the files could not be had.
     #[error("cannot make a folder for the scenario's files")]
     Folder(#[source] std::io::Error),
+    /// Options that make no sense.
+    #[error("{0}")]
+    Usage(String),
     /// Too few descriptors.
     #[error(
         "{needed} open files are needed and {allowed} are allowed: run `ulimit -n {needed}` first"
@@ -104,6 +131,7 @@ pub struct Stage {
     /// The executables.
     pub programs: Programs,
     folder: PathBuf,
+    configurations: Configurations,
     _temporary: Option<TempDir>,
 }
 
@@ -111,13 +139,15 @@ impl Stage {
     /// An empty stage.
     pub fn new(common: &Common) -> Result<Self, Error> {
         let programs = Programs::new(common.gateway_command.as_deref())?;
+        let configurations = common.configurations.clone();
         if let Some(folder) = &common.keep {
             std::fs::create_dir_all(folder).map_err(Error::Folder)?;
-            return Ok(Self { programs, folder: folder.clone(), _temporary: None });
+            let folder = folder.clone();
+            return Ok(Self { programs, folder, configurations, _temporary: None });
         }
         let temporary = TempDir::with_prefix("infergate-loadtests-").map_err(Error::Folder)?;
         let folder = temporary.path().to_owned();
-        Ok(Self { programs, folder, _temporary: Some(temporary) })
+        Ok(Self { programs, folder, configurations, _temporary: Some(temporary) })
     }
 
     /// A folder of this name on the stage.
@@ -146,7 +176,22 @@ impl Stage {
     /// A gateway on data of its own.
     pub async fn gateway(&self, name: &str, setup: &Setup) -> Result<Gateway, Error> {
         let folder = self.folder(name)?;
-        Ok(Gateway::start(&self.programs, Path::new(&folder), setup).await?)
+        let gateway = Gateway::start(&self.programs, Path::new(&folder), setup).await?;
+        self.configurations.add(name, gateway.configuration());
+        Ok(gateway)
+    }
+}
+
+impl Configurations {
+    /// One more.
+    pub fn add(&self, name: &str, text: &str) {
+        let configuration = Configuration { name: name.to_owned(), text: text.to_owned() };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(configuration);
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<Configuration> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -156,6 +201,8 @@ pub async fn run(scenario: Scenario, common: &Common) -> Result<Report, Error> {
         Scenario::Overspend(options) => Box::pin(overspend::run(&options, common)).await,
         Scenario::Failover(options) => Box::pin(failover::run(&options, common)).await,
         Scenario::Faults(options) => Box::pin(faults::run(&options, common)).await,
+        Scenario::Outage(options) => Box::pin(outage::run(&options, common)).await,
+        Scenario::Routing(options) => Box::pin(routing::run(&options, common)).await,
         Scenario::Crash(options) => Box::pin(crash::run(&options, common)).await,
         Scenario::Throughput(options) => Box::pin(throughput::run(&options, common)).await,
         Scenario::Streams(options) => Box::pin(streams::run(&options, common)).await,

@@ -2,6 +2,9 @@
 
 use crate::dialect::json::{Fault, Kind};
 
+/// Names in messages are cut at this many characters.
+const SHOWN_CHARS_MAX: usize = 60;
+
 /// Why a request is answered with 400.
 ///
 /// All of them are of the type `invalid_request_error`; the text is meant for the client.
@@ -59,6 +62,36 @@ pub enum EnvelopeError {
     /// A field that decides about the bill is there twice.
     #[error("the parameter '{0}' is given more than once")]
     Duplicate(&'static str),
+    /// A list has too many entries.
+    #[error("invalid value for '{field}': at most {most} are allowed")]
+    TooMany {
+        /// The field's path.
+        field: &'static str,
+        /// The most entries allowed.
+        most: usize,
+    },
+    /// A text is none of those that mean something.
+    #[error("invalid value for '{field}': expected one of {words}")]
+    NotOneOf {
+        /// The field's path.
+        field: &'static str,
+        /// Those that do.
+        words: &'static str,
+    },
+    /// No amount of dollars.
+    #[error("invalid value for '{0}': expected US dollars in digits, such as 0.5")]
+    NotAnAmount(&'static str),
+    /// A header's value is not ASCII.
+    #[error("invalid value for '{0}': expected visible characters of ASCII")]
+    NotAscii(&'static str),
+    /// A member of an object that is ours alone, and none that we know.
+    #[error("unknown parameter: '{field}.{name}'")]
+    Unknown {
+        /// The object's path.
+        field: &'static str,
+        /// The member's name, or the beginning of it.
+        name: Box<str>,
+    },
     /// A field differs from one that decides about the bill in the case of its letters only.
     #[error("unknown parameter: write '{0}' in lower case")]
     Misspelt(&'static str),
@@ -67,6 +100,10 @@ pub enum EnvelopeError {
 impl EnvelopeError {
     /// OpenAI's `error.type`.
     pub const KIND: &'static str = "invalid_request_error";
+
+    pub(in crate::dialect) fn unknown(field: &'static str, name: &str) -> Self {
+        Self::Unknown { field, name: name.chars().take(SHOWN_CHARS_MAX).collect() }
+    }
 
     /// OpenAI's `error.param`: the field at fault.
     pub fn param(&self) -> Option<&'static str> {
@@ -80,6 +117,11 @@ impl EnvelopeError {
             | Self::WrongType { field, .. }
             | Self::TooSmall { field, .. }
             | Self::TooLarge { field, .. }
+            | Self::NotAnAmount(field)
+            | Self::NotAscii(field)
+            | Self::TooMany { field, .. }
+            | Self::NotOneOf { field, .. }
+            | Self::Unknown { field, .. }
             | Self::TooLong { field, .. } => Some(field),
         }
     }
@@ -92,10 +134,13 @@ impl EnvelopeError {
             Self::WrongType { .. } | Self::NotWhole(_) => "invalid_type",
             Self::TooSmall { .. } => "integer_below_min_value",
             Self::TooLarge { .. } => "integer_above_max_value",
-            Self::Empty(_) => "invalid_value",
+            Self::Empty(_) | Self::NotOneOf { .. } | Self::NotAnAmount(_) | Self::NotAscii(_) => {
+                "invalid_value"
+            }
+            Self::TooMany { .. } => "array_above_max_length",
             Self::TooLong { .. } => "string_above_max_length",
             Self::Duplicate(_) => "duplicate_parameter",
-            Self::Misspelt(_) => "unknown_parameter",
+            Self::Misspelt(_) | Self::Unknown { .. } => "unknown_parameter",
         })
     }
 }

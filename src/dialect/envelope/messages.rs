@@ -21,6 +21,9 @@ const MEDIA: [&str; 11] = [
     "image_file",
 ];
 
+/// Those of sound.
+const SOUND: [&str; 2] = ["input_audio", "audio_url"];
+
 /// How far into a data URL its media type may reach.
 const MEDIA_TYPE_BYTES_MAX: usize = 128;
 
@@ -33,6 +36,29 @@ pub struct Media {
     pub payload_bytes: u64,
     /// Messages.
     pub messages: u32,
+    /// Whether there is something to be seen.
+    pub sight: bool,
+    /// Whether there is something to be heard.
+    pub sound: bool,
+    /// The last one is the assistant's: the answer goes on from it.
+    pub ends_with_assistant: bool,
+}
+
+/// Where in the body the messages' turns end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::dialect) struct Turns {
+    /// Behind the first message of the user.
+    pub(in crate::dialect) opened: Option<usize>,
+    /// Behind the last message of the assistant.
+    pub(in crate::dialect) answered: Option<usize>,
+}
+
+/// Who a message is from, as far as it matters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum From {
+    User,
+    Assistant,
+    Other,
 }
 
 /// Members of one content part.
@@ -43,23 +69,48 @@ struct Part {
     is_media: bool,
     urls: u32,
     payload_bytes: u64,
+    is_sound: bool,
 }
 
 impl Media {
     /// Reads the `messages` array.
-    pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<Self, Fault> {
+    pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<(Self, Turns), Fault> {
         let mut media = Self::default();
+        let mut turns = Turns::default();
         cursor.array(|cursor| {
             media.messages = media.messages.saturating_add(1);
+            media.ends_with_assistant = false;
             if cursor.kind()? != Kind::Object {
                 return cursor.skip().map(drop);
             }
-            cursor.object(|cursor, name| media.message_member(cursor, name)).map(drop)
+            let mut from = From::Other;
+            cursor.object(|cursor, name| media.message_member(cursor, name, &mut from))?;
+            media.ends_with_assistant = from == From::Assistant;
+            match from {
+                From::User => turns.opened = turns.opened.or(Some(cursor.position())),
+                From::Assistant => turns.answered = Some(cursor.position()),
+                From::Other => {}
+            }
+            Ok(())
         })?;
-        Ok(media)
+        Ok((media, turns))
     }
 
-    fn message_member(&mut self, cursor: &mut Cursor<'_>, name: Text<'_>) -> Result<(), Fault> {
+    fn message_member(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        name: Text<'_>,
+        from: &mut From,
+    ) -> Result<(), Fault> {
+        if cursor.kind()? == Kind::String && is(name, "role") {
+            let role = cursor.string()?;
+            *from = match role {
+                role if is(role, "user") => From::User,
+                role if is(role, "assistant") => From::Assistant,
+                _ => From::Other,
+            };
+            return Ok(());
+        }
         if cursor.kind()? != Kind::Array || !is(name, "content") {
             return cursor.skip().map(drop);
         }
@@ -76,6 +127,8 @@ impl Media {
 
     fn add(&mut self, part: &Part) {
         self.parts = self.parts.saturating_add(u32::from(part.is_media));
+        self.sight |= part.is_media && !part.is_sound;
+        self.sound |= part.is_sound;
         // Anything given twice can be read two ways, and one of them may be text.
         if part.is_image && part.types == 1 && part.urls == 1 {
             self.payload_bytes = self.payload_bytes.saturating_add(part.payload_bytes);
@@ -92,10 +145,12 @@ impl Part {
             self.types += 1;
             self.is_image = value == "image_url";
             self.is_media |= MEDIA.contains(&&*value);
+            self.is_sound |= SOUND.contains(&&*value);
             return Ok(());
         }
         self.types += u32::from(name.eq_ignore_ascii_case("type"));
         self.is_media |= MEDIA.contains(&&*name);
+        self.is_sound |= SOUND.contains(&&*name);
         if name != "image_url" {
             self.urls += u32::from(name.eq_ignore_ascii_case("image_url"));
             return cursor.skip().map(drop);

@@ -7,6 +7,7 @@
 
 mod error;
 mod messages;
+mod needs;
 
 use std::borrow::Cow;
 
@@ -16,12 +17,16 @@ use smallvec::SmallVec;
 pub use error::EnvelopeError;
 pub use messages::Media;
 
+use crate::config::Abilities;
 use crate::dialect::json::{Cursor, Kind, Span, Text};
+use crate::dialect::wish::{self, Wish};
+
+use messages::Turns;
 
 /// The fields that are read, all of which must have one reading.
 ///
 /// `n_predict` is llama-server's: it goes before the two of the API where it is given.
-const FIELDS: [&str; 9] = [
+const FIELDS: [&str; 11] = [
     "model",
     "messages",
     "stream",
@@ -31,7 +36,13 @@ const FIELDS: [&str; 9] = [
     "max_tokens",
     "max_completion_tokens",
     "n_predict",
+    "models",
+    "provider",
 ];
+
+/// Those that are for us alone, and are not sent on: a provider that knows them too would go
+/// elsewhere without our knowing.
+const OURS: [&str; 2] = ["models", "provider"];
 
 /// Bounds on what a request may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +68,12 @@ pub struct Envelope<'a> {
     pub user: Option<Cow<'a, str>>,
     /// What the messages hold beside text.
     pub media: Media,
+    /// What a model must be able to do to answer.
+    pub needs: Abilities,
+    /// The client's own name for requests that share a beginning.
+    pub prompt_cache_key: Option<Cow<'a, str>>,
+    /// How the client narrows where the request may go.
+    pub wish: Wish,
     pub(super) body: &'a Bytes,
     pub(super) spans: Spans,
 }
@@ -67,6 +84,14 @@ pub(super) struct Spans {
     pub(super) model: Span,
     pub(super) ceilings: SmallVec<[Ceiling; 2]>,
     pub(super) stream_options: Option<StreamOptions>,
+    /// The array of messages.
+    pub(super) messages: Span,
+    pub(super) turns: Turns,
+    /// Members that are for us alone, in order, each with all that parts it from the member before
+    /// it, or from the opening brace.
+    pub(super) ours: SmallVec<[Span; 2]>,
+    /// Behind the opening brace of the body.
+    pub(super) open: usize,
     /// The closing brace of the body.
     pub(super) close: usize,
 }
@@ -101,6 +126,9 @@ struct Found<'a> {
     include_usage: bool,
     user: Option<Cow<'a, str>>,
     media: Option<Media>,
+    needs: Abilities,
+    prompt_cache_key: Option<Cow<'a, str>>,
+    wish: Wish,
     spans: Spans,
     error: Option<EnvelopeError>,
 }
@@ -122,13 +150,20 @@ impl<'a> Envelope<'a> {
             return Err(EnvelopeError::NotAnObject(kind));
         }
         let mut found = Found::default();
+        found.spans.open = cursor.offset().saturating_add(1);
+        let mut before = found.spans.open;
         found.spans.close = cursor.object(|cursor, name| {
+            let is_ours = OURS.iter().any(|field| messages::is(name, field));
             // A body that is not JSON is told so first, whatever else is wrong with it.
             match found.member(cursor, name, limits) {
                 Err(EnvelopeError::Json(fault)) => return Err(fault),
                 Err(error) => found.error = found.error.take().or(Some(error)),
                 Ok(()) => {}
             }
+            if is_ours {
+                found.spans.ours.push(before..cursor.position());
+            }
+            before = cursor.position();
             Ok(())
         })?;
         cursor.end()?;
@@ -142,6 +177,9 @@ impl<'a> Envelope<'a> {
             include_usage: found.include_usage,
             user: found.user,
             media: found.media.ok_or(EnvelopeError::Missing("messages"))?,
+            needs: found.needs,
+            prompt_cache_key: found.prompt_cache_key,
+            wish: found.wish,
             body,
             spans: found.spans,
         })
@@ -178,6 +216,21 @@ impl<'a> Envelope<'a> {
         self.text_bytes().div_ceil(4).saturating_add(self.media_tokens(media_tokens))
     }
 
+    /// About how many tokens of the prompt were in an earlier request of the same conversation: all
+    /// up to its last answer.
+    pub fn input_tokens_repeated(&self) -> u64 {
+        let end = self.spans.turns.answered.unwrap_or(self.spans.messages.start);
+        (end.saturating_sub(self.spans.messages.start) as u64).div_ceil(4)
+    }
+
+    /// The beginning of the prompt, which all requests of one conversation share: the messages up to
+    /// the user's first one, and of them no more than `bytes_max`.
+    pub fn opening(&self, bytes_max: usize) -> &'a [u8] {
+        let Span { start, end } = self.spans.messages;
+        let end = self.spans.turns.opened.unwrap_or(end).min(start.saturating_add(bytes_max));
+        self.body.get(start..end).unwrap_or_default()
+    }
+
     /// The body this was read from.
     pub fn body(&self) -> &'a Bytes {
         self.body
@@ -202,7 +255,7 @@ impl<'a> Found<'a> {
     ) -> Result<(), EnvelopeError> {
         let name = name.decoded();
         let Some(place) = FIELDS.iter().position(|field| *field == name) else {
-            cursor.skip()?;
+            self.learn(cursor, &name)?;
             return misspelt(&name, &FIELDS)
                 .map_or(Ok(()), |field| Err(EnvelopeError::Misspelt(field)));
         };
@@ -221,6 +274,11 @@ impl<'a> Found<'a> {
             }
             "stream_options" => self.stream_options(cursor),
             "n" => self.choices(cursor, limits),
+            "models" => {
+                self.wish.models = wish::models(cursor)?;
+                Ok(())
+            }
+            "provider" => wish::provider(cursor, &mut self.wish),
             "user" => {
                 if expect(cursor, field, "a string", &[Kind::String, Kind::Null])? == Kind::Null {
                     cursor.skip()?;
@@ -251,8 +309,17 @@ impl<'a> Found<'a> {
 
     fn messages(&mut self, cursor: &mut Cursor<'a>) -> Result<(), EnvelopeError> {
         expect(cursor, "messages", "an array", &[Kind::Array])?;
-        let media = Media::read(cursor)?;
+        let start = cursor.offset();
+        let (media, turns) = Media::read(cursor)?;
+        self.spans.messages = start..cursor.position();
+        self.spans.turns = turns;
         self.media = Some(media);
+        if media.sight {
+            self.needs = self.needs.with(Abilities::VISION);
+        }
+        if media.sound {
+            self.needs = self.needs.with(Abilities::AUDIO);
+        }
         if media.messages == 0 { Err(EnvelopeError::Empty("messages")) } else { Ok(()) }
     }
 
@@ -316,7 +383,7 @@ impl<'a> Found<'a> {
 }
 
 /// Checks the kind of the next value. A value of another kind is consumed.
-fn expect(
+pub(super) fn expect(
     cursor: &mut Cursor<'_>,
     field: &'static str,
     expected: &'static str,
@@ -330,7 +397,10 @@ fn expect(
     Err(EnvelopeError::WrongType { field, expected, found })
 }
 
-fn optional_bool(cursor: &mut Cursor<'_>, field: &'static str) -> Result<bool, EnvelopeError> {
+pub(super) fn optional_bool(
+    cursor: &mut Cursor<'_>,
+    field: &'static str,
+) -> Result<bool, EnvelopeError> {
     if expect(cursor, field, "a boolean", &[Kind::Bool, Kind::Null])? == Kind::Null {
         cursor.skip()?;
         return Ok(false);

@@ -2,6 +2,10 @@
 
 mod ends;
 mod failover;
+mod hedge;
 mod passage;
+mod recall;
+mod recovery;
+mod rescue;
 pub(crate) mod stage;
 pub(crate) mod upstream;

@@ -6,6 +6,7 @@
 //! | `request`, `problem` | reading what is asked, and saying what is wrong with it |
 //! | `accounts`, `credit`, `keys` | one account: its state, journal, grants, keys |
 //! | `providers`, `system` | providers; actors, snapshots, verification, health, metrics |
+//! | `explain` | where a request would go, and why |
 //! | `view` | all of it as JSON |
 //!
 //! What changes money or access is answered when it is on disk. Amounts are written twice, as dollars
@@ -15,6 +16,7 @@
 mod accounts;
 mod credit;
 mod door;
+mod explain;
 mod keys;
 mod problem;
 mod providers;
@@ -94,6 +96,7 @@ pub fn router(operator: Arc<Operator>) -> Router {
         .route("/metrics", get(system::metrics))
         .route("/admin/v1/actors", get(system::actors))
         .route("/admin/v1/snapshot", post(system::snapshot))
+        .route("/admin/v1/explain", post(explain::explained))
         .route("/admin/v1/ledger/verify", post(system::verify))
         .route("/admin/v1/providers", get(providers::list))
         .route(&provider(""), get(providers::show))

@@ -77,6 +77,7 @@ pub(super) fn seen(observed: &[(Case, Observation)], now: std::time::Instant) ->
             request_id: call.request_id.clone(),
             reading,
             streamed: case.streamed,
+            label: 0,
         }
     };
     calls.map(seen).collect()
