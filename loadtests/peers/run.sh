@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the failover scorecard against another gateway: installs it into a folder, writes its
-# configuration, starts it, plays, and stops it.
+# configuration, starts it, plays, and stops it. The result is left in FOLDER/PEER/failover.json, for
+# `report`.
 #
 #   loadtests/peers/run.sh PEER [FOLDER] [words for `failover`, such as --scenarios s01,s08]
 #
@@ -66,7 +67,8 @@ trap "kill $id 2>/dev/null; wait $id 2>/dev/null || true" EXIT
 for _ in $(seq 1200); do
     if curl --silent --fail --output /dev/null "http://$gateway$ready"; then
         loadtests failover --gateway-url "http://$gateway/v1" --primary-listen "$primary" \
-            --fallback-listen "$fallback" "${words[@]}" "$@"
+            --fallback-listen "$fallback" --subject "$peer $(version)" \
+            --json "$home/failover.json" "${words[@]}" "$@"
         exit
     fi
     kill -0 "$id" 2>/dev/null || break

@@ -7,6 +7,9 @@ use crate::simulator::behaviour::{Behaviour, ErrorRule, Faults, Hang, Span};
 
 /// Tokens of a whole answer.
 pub const TOKENS: u32 = 60;
+/// What a request allows: not one token more than the answer has, so that a gateway that counts what it
+/// has delivered as more than it was cuts the rest short.
+const TOKENS_MAX: u32 = TOKENS;
 /// Tokens a second, so that an answer takes a second and a half.
 const PACE: u32 = 40;
 /// The longest prompt of the first provider's model in S12; the prompt there is about twice as long.
@@ -166,7 +169,7 @@ impl Case {
         };
         let mut body = serde_json::json!({
             "model": model,
-            "max_tokens": TOKENS,
+            "max_tokens": TOKENS_MAX,
             "messages": [
                 { "role": "system", "content": "You are a terse assistant." },
                 { "role": "user", "content": prompt },

@@ -151,7 +151,9 @@ impl Heard {
             return Told::Answer;
         }
         let (got, all) = (words.in_order(), TOKENS);
-        Told::Lie(format!("{got} of {all} tokens, passed off as an answer"))
+        let finish = self.transcript.finish.as_deref();
+        let why = finish.map_or_else(String::new, |finish| format!(" that ends by {finish:?}"));
+        Told::Lie(format!("{got} of {all} tokens, passed off as an answer{why}"))
     }
 
     fn error(&self) -> WireError {
