@@ -212,7 +212,9 @@ fn a_whole_answer_is_estimated_only_where_another_provider_began_it() {
     let seen = [seen(1, Ending::Complete, "a")];
     let faults = |prefilled| {
         let mut winners = winners(10, 5);
-        winners.values_mut().for_each(|winner| winner.prefilled = prefilled);
+        for winner in winners.values_mut() {
+            winner.prefilled = prefilled;
+        }
         judge(script, &seen, &winners)
     };
     assert!(faults(0)[0].contains("estimated: true"));
