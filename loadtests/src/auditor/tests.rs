@@ -211,7 +211,7 @@ fn a_whole_answer_is_estimated_only_where_another_provider_began_it() {
     let script = "grant 100\nhold 1 60\nestimate 1 10 5 20 20";
     let seen = [seen(1, Ending::Complete, "a")];
     let faults = |prefilled| {
-        let mut winners = winners(10, 5);
+        let mut winners = winners(10 + prefilled, 5 - prefilled);
         for winner in winners.values_mut() {
             winner.prefilled = prefilled;
         }
@@ -219,4 +219,18 @@ fn a_whole_answer_is_estimated_only_where_another_provider_began_it() {
     };
     assert!(faults(0)[0].contains("estimated: true"));
     assert_eq!(faults(3), [""; 0]);
+}
+
+#[test]
+fn the_provider_that_ended_an_answer_is_who_is_paid_for_it() {
+    let charged = "grant 100\nhold 1 60\nsettle 1 10 5 20 20";
+    let mut logs = winners(10, 2);
+    let request_id = Some("req_1".into());
+    let ended = Entry { request_id: request_id.clone(), ..winners(10, 5)["a"].clone() };
+    let began = logs.get_mut("a").unwrap();
+    (began.outcome, began.request_id) = (Outcome::Cut, request_id);
+    let seen = [seen(1, Ending::Complete, "a")];
+    assert!(judge(charged, &seen, &logs)[0].contains("its provider reported (10, 2, 0)"));
+    logs.insert("b".to_owned(), ended);
+    assert_eq!(judge(charged, &seen, &logs), [""; 0]);
 }
