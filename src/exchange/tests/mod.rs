@@ -2,6 +2,7 @@
 
 mod ends;
 mod failover;
+mod narrowing;
 mod passage;
 pub(crate) mod stage;
 pub(crate) mod upstream;
