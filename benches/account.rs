@@ -19,6 +19,7 @@ use infergate_actors::id::{AccountId, ExchangeIds, HoldId, KeyHash, KeyId};
 use infergate_actors::ledger::{Batch, Ledger, LedgerOptions};
 use infergate_actors::money::{NanoUsd, Rates, Usage};
 use infergate_actors::supervisor::System;
+use smallvec::SmallVec;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
@@ -48,6 +49,7 @@ fn admit(hold: HoldId, model: &Arc<str>) -> Admit {
         completion_tokens_first: 512,
         completion_tokens_min: 16,
         tokens_estimate: 700,
+        fallbacks: SmallVec::new(),
     }
 }
 
@@ -72,6 +74,7 @@ fn settle(hold: HoldId) -> Settle {
             first_content_ms: Some(412),
             total_ms: 2_950,
             attempts: std::iter::once(attempt).collect(),
+            ..UsageRecord::default()
         },
     }
 }

@@ -3,7 +3,7 @@
 //! under way keep the one they began with.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::uri::InvalidUri;
@@ -16,18 +16,20 @@ use infergate_actors::provider::{
 };
 use infergate_actors::supervisor::{ProviderError, Providers};
 
-use crate::config::{self, Config, Kind, OutputCeilingField, Timeouts};
+use crate::config::{self, Config, Kind, OutputCeilingField, Retry, Timeouts};
 use crate::dialect::redact::Redaction;
 use crate::dialect::splice::CeilingField;
-use crate::route::{Facts, TargetState};
+use crate::route::{Budget, Facts, Share, TargetState};
 use crate::simulated::Simulated;
-use crate::upstream::{self, TlsSetupError, Upstream};
+use crate::upstream::{self, HealthProbe, Probing, TlsSetupError, Upstream};
 
 /// Models and providers in force.
 pub struct Catalog {
     models: HashMap<Arc<str>, Arc<Model>>,
     /// In the order of the configuration.
     listed: Vec<Arc<Model>>,
+    /// As long as this is in force, unlike providers, which exchanges may need for longer.
+    _probing: Vec<Probing>,
 }
 
 /// A public model.
@@ -36,6 +38,15 @@ pub struct Model {
     pub settings: config::Model,
     /// Its targets, tier by tier, in the places [`config::Place`] names.
     pub targets: Vec<Vec<Target>>,
+    /// What its route may send beyond what it is asked.
+    pub budgets: Budgets,
+}
+
+/// What a route has left to spend on further attempts; each exchange takes a moment's turn at it.
+#[derive(Debug)]
+pub struct Budgets {
+    retry: Mutex<Budget>,
+    hedge: Mutex<Budget>,
 }
 
 /// One deployment that a model's requests may go to.
@@ -115,8 +126,11 @@ impl Catalog {
         clock: &Clock,
     ) -> Result<Self, CatalogError> {
         let mut ready = Vec::with_capacity(config.providers.len());
-        for provider in &config.providers {
-            ready.push(Arc::new(prepare(provider, providers, clock).await?));
+        let mut probing = Vec::new();
+        for settings in &config.providers {
+            let (provider, probe) = prepare(settings, providers, clock).await?;
+            ready.push(Arc::new(provider));
+            probing.extend(probe.map(HealthProbe::start));
         }
         let names: Vec<Arc<str>> =
             config.providers.iter().map(|provider| provider.name.clone()).collect();
@@ -125,7 +139,7 @@ impl Catalog {
             config.models.iter().map(|model| Arc::new(Model::new(model, config, &ready))).collect();
         let models =
             listed.iter().map(|model| (model.settings.name.clone(), Arc::clone(model))).collect();
-        Ok(Self { models, listed })
+        Ok(Self { models, listed, _probing: probing })
     }
 
     /// The model that clients call `name`.
@@ -157,7 +171,7 @@ impl Model {
         };
         let tier = |tier: &Vec<config::Target>| tier.iter().filter_map(target).collect();
         let targets = settings.route.tiers.iter().map(tier).collect();
-        Self { settings: settings.clone(), targets }
+        Self { budgets: Budgets::new(&settings.route), settings: settings.clone(), targets }
     }
 
     /// What is known of the target at `place`.
@@ -172,6 +186,41 @@ impl Model {
     }
 }
 
+impl Budgets {
+    fn new(route: &config::Route) -> Self {
+        let Retry { percent, floor_per_second, window } = route.retry;
+        let retry = Share { percent, floor_per_second, window };
+        let percent = route.hedge.as_ref().map_or(0, |hedge| u32::from(hedge.percent));
+        let hedge = Share { percent, floor_per_second: 0, window };
+        Self { retry: Mutex::new(Budget::new(retry)), hedge: Mutex::new(Budget::new(hedge)) }
+    }
+
+    /// A request came.
+    pub fn asked(&self, now: Duration) {
+        locked(&self.retry).asked(now);
+        locked(&self.hedge).asked(now);
+    }
+
+    /// Whether one more attempt may be made. One that `is_free` may be in any case, and counts.
+    pub fn retry(&self, now: Duration, is_free: bool) -> bool {
+        let mut retry = locked(&self.retry);
+        if is_free {
+            retry.spend_anyway(now);
+        }
+        is_free || retry.spend(now)
+    }
+
+    /// Whether a second attempt may be made beside a first.
+    pub fn hedge(&self, now: Duration) -> bool {
+        locked(&self.hedge).spend(now)
+    }
+}
+
+/// A count is right whatever became of the task that counted before.
+fn locked(budget: &Mutex<Budget>) -> MutexGuard<'_, Budget> {
+    budget.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Target {
     /// What its provider last published of it.
     pub fn facts(&self, now: Duration) -> Facts {
@@ -180,6 +229,7 @@ impl Target {
             DeploymentState::Passing => TargetState::Passing,
             DeploymentState::ProbeDue => TargetState::ProbeDue,
             DeploymentState::Shut { .. }
+            | DeploymentState::AwaitingProbe
             | DeploymentState::Probing
             | DeploymentState::NoCredential { .. } => TargetState::Shut,
             DeploymentState::Closed | DeploymentState::Draining | DeploymentState::Unknown => {
@@ -191,7 +241,9 @@ impl Target {
         Facts {
             in_flight: gauge.in_flight(),
             in_flight_max: deployment.in_flight_max.unwrap_or(u32::MAX),
-            first_content: Duration::from_micros(gauge.first_content_us()),
+            first_content: gauge.expected_first_content(now),
+            output_rate_milli: gauge.output_rate_milli(),
+            headroom_permille: gauge.headroom_permille(now),
             ..Facts::of(state)
         }
     }
@@ -201,7 +253,7 @@ async fn prepare(
     settings: &config::Provider,
     providers: &Providers,
     clock: &Clock,
-) -> Result<Provider, CatalogError> {
+) -> Result<(Provider, Option<HealthProbe>), CatalogError> {
     let name = settings.name.clone();
     let (base, simulated) = match &settings.kind {
         Kind::OpenAi { base_url, .. } => (base_url.to_string(), None),
@@ -212,16 +264,16 @@ async fn prepare(
             (server.base_url(), Some(server))
         }
     };
-    let address = |source| CatalogError::Address { name: name.clone(), source };
-    let chat_uri: Uri =
-        format!("{}/chat/completions", base.trim_end_matches('/')).parse().map_err(address)?;
+    let address = |source: InvalidUri| CatalogError::Address { name: name.clone(), source };
+    let at = |path: &str| format!("{}{path}", base.trim_end_matches('/')).parse();
+    let chat_uri: Uri = at("/chat/completions").map_err(address)?;
     let handle = providers.configure(actor_settings(settings)).await;
     let handle = handle.map_err(|source| CatalogError::Provider { name: name.clone(), source })?;
     let credentials = credentials(settings);
     let secrets: Vec<&str> = credentials.iter().map(Secret::expose).collect();
     let hosts: Vec<&str> = chat_uri.host().into_iter().collect();
     let redaction = Redaction::new(&secrets, &hosts);
-    Ok(Provider {
+    let provider = Provider {
         handle,
         upstream: Upstream::new(&upstream::Options {
             connect_timeout: settings.timeouts.connect,
@@ -231,22 +283,36 @@ async fn prepare(
             idle_max: UPSTREAM_IDLE_MAX,
         })?,
         chat_uri,
-        headers: settings
-            .headers
-            .iter()
-            .filter_map(|(name, value)| {
-                let mut value = HeaderValue::from_str(value.expose()).ok()?;
-                value.set_sensitive(true);
-                Some((name.clone(), value))
-            })
-            .collect(),
+        headers: headers(settings),
         ceiling_field: match settings.output_ceiling_field {
             OutputCeilingField::MaxTokens => CeilingField::MaxTokens,
             OutputCeilingField::MaxCompletionTokens => CeilingField::MaxCompletionTokens,
         },
         redaction,
         _simulated: simulated,
-    })
+    };
+    let probe = match &settings.health_probe {
+        Some(probe) => Some(HealthProbe {
+            provider: provider.handle.clone(),
+            upstream: provider.upstream.clone(),
+            uri: at(&probe.path).map_err(address)?,
+            headers: provider.headers.clone(),
+            interval: probe.interval,
+            timeout: probe.timeout,
+            clock: clock.clone(),
+        }),
+        None => None,
+    };
+    Ok((provider, probe))
+}
+
+fn headers(settings: &config::Provider) -> Vec<(HeaderName, HeaderValue)> {
+    let header = |(name, value): &(HeaderName, config::Secret)| {
+        let mut value = HeaderValue::from_str(value.expose()).ok()?;
+        value.set_sensitive(true);
+        Some((name.clone(), value))
+    };
+    settings.headers.iter().filter_map(header).collect()
 }
 
 fn credentials(settings: &config::Provider) -> Vec<Secret> {
@@ -262,6 +328,7 @@ fn actor_settings(settings: &config::Provider) -> ProviderSettings {
     let breaker = &settings.breaker;
     ProviderSettings {
         in_flight_max: Some(settings.in_flight_max),
+        health_probe: settings.health_probe.is_some(),
         credentials: credentials(settings),
         deployments: settings
             .deployments
@@ -280,6 +347,7 @@ fn actor_settings(settings: &config::Provider) -> ProviderSettings {
             window: breaker.window,
             cooldown: breaker.cooldown,
             cooldown_max: breaker.cooldown_max,
+            relapse_window: breaker.relapse_window,
             probe_timeout: breaker.probe_timeout,
         },
         ..ProviderSettings::new(settings.name.clone())

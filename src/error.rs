@@ -43,6 +43,8 @@ pub struct Hints {
     pub rate: RateStatus,
     /// The method that is allowed, where another was used.
     pub allowed: Option<&'static str>,
+    /// The attempts that were made at providers.
+    pub trail: Option<String>,
 }
 
 /// What clients are never asked to wait longer than: some SDKs sleep whatever they are told.
@@ -118,6 +120,12 @@ impl ApiError {
 
     fn rate(mut self, rate: RateStatus) -> Self {
         self.hints_mut().rate = rate;
+        self
+    }
+
+    /// Adds what attempts were made.
+    pub fn trail(mut self, trail: String) -> Self {
+        self.hints_mut().trail = Some(trail);
         self
     }
 
@@ -316,6 +324,7 @@ impl ApiError {
                 "The gateway stopped before the answer was complete.",
             ),
             End::Suspended => Denial::Suspended.into(),
+            End::KeyRevoked => Denial::RevokedKey.into(),
             End::OutOfCredit => Self::new(
                 StatusCode::PAYMENT_REQUIRED,
                 "insufficient_quota",

@@ -30,6 +30,9 @@ pub struct Edits<'a> {
     pub ceiling_field: CeilingField,
     /// Whether to ask for usage in the stream.
     pub include_usage: bool,
+    /// The beginning of the answer, which the upstream is to go on from: written as a last message of
+    /// the assistant's.
+    pub prefill: Option<&'a str>,
 }
 
 /// Bytes to be put in the place of others.
@@ -59,6 +62,7 @@ pub fn apply(envelope: &Envelope<'_>, edits: &Edits<'_>) -> Bytes {
     replace_model(&mut patches, envelope, edits);
     lower_ceiling(&mut patches, envelope, edits);
     ask_for_usage(&mut patches, envelope, edits);
+    prefill(&mut patches, envelope, edits);
     if patches.is_empty() {
         return body.clone();
     }
@@ -151,6 +155,16 @@ fn ask_for_usage(patches: &mut Patches, envelope: &Envelope<'_>, edits: &Edits<'
     });
 }
 
+fn prefill(patches: &mut Patches, envelope: &Envelope<'_>, edits: &Edits<'_>) {
+    let Some(text) = edits.prefill else { return };
+    // A string can always be written as JSON. There is a message before it: none at all is refused.
+    let text = serde_json::to_string(text).unwrap_or_default();
+    let message = format!(r#",{{"role":"assistant","content":{text}}}"#);
+    // The array's span ends with its bracket.
+    let close = envelope.spans.messages.end.saturating_sub(1);
+    patches.push(insertion(close, message));
+}
+
 fn insertion(at: usize, bytes: String) -> Patch {
     Patch { span: at..at, bytes }
 }
@@ -173,7 +187,25 @@ mod tests {
         output_ceiling: Some(50),
         ceiling_field: CeilingField::MaxCompletionTokens,
         include_usage: true,
+        prefill: None,
     };
+
+    #[test]
+    fn an_answer_begun_elsewhere_is_the_last_message() {
+        let body = Bytes::from_static(
+            b"{\"messages\":[{\"role\":\"user\",\"content\":\"]\"} ],\"model\":\"m\",\"max_tokens\":9}",
+        );
+        let edits = Edits {
+            output_ceiling: Some(7),
+            prefill: Some("He said \"hi\"\n"),
+            ..Edits::default()
+        };
+        assert_eq!(
+            spliced(&body, &edits),
+            "{\"messages\":[{\"role\":\"user\",\"content\":\"]\"} ,{\"role\":\"assistant\",\"content\":\
+             \"He said \\\"hi\\\"\\n\"}],\"model\":\"m\",\"max_tokens\":7}"
+        );
+    }
 
     #[test]
     fn only_what_must_change_changes() {

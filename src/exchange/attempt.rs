@@ -13,6 +13,7 @@ use infergate_actors::provider::{FaultKind, Outcome, Ticket};
 
 use super::belief::Belief;
 use super::bill::Measured;
+use super::patience::Patience;
 use super::reader::{Piece, Reader, Unreadable};
 use super::relay::Opened;
 use crate::catalog::Target;
@@ -22,7 +23,6 @@ use crate::dialect::meter::Meter;
 use crate::error::ApiError;
 use crate::upstream::{self, SendError, Verdict};
 
-const USER_AGENT: &str = concat!("infergate/", env!("CARGO_PKG_VERSION"));
 /// Not `x-request-id`: some servers refuse one that is not a UUID.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-client-request-id");
 /// An answer that is not streamed is read up to this size.
@@ -38,13 +38,15 @@ const STARTUP_BYTES_MAX: usize = 1 << 20;
 pub(super) struct Sending<'a> {
     pub(super) body: Bytes,
     pub(super) stream: bool,
-    /// The client itself asked for usage in the stream.
-    pub(super) usage_is_wanted: bool,
-    pub(super) choices: u32,
+    /// Reads the answer, if it is a stream.
+    pub(super) reader: Reader,
     pub(super) prompt_tokens_estimate: u64,
     pub(super) belief: Belief,
     pub(super) request_id: &'a HeaderValue,
 }
+
+/// An answer's status, and its content.
+pub(super) type Reply = (StatusCode, Answer);
 
 /// An answer with content.
 pub(super) enum Answer {
@@ -60,14 +62,28 @@ pub(super) struct Failure {
     pub(super) outcome: AttemptOutcome,
     pub(super) status: Option<u16>,
     pub(super) report: Outcome,
-    /// What the client is told when no other provider may do better.
-    pub(super) verdict: Option<Box<ApiError>>,
+    /// What the provider says is wrong with the request.
+    pub(super) rejected: Option<Box<Rejected>>,
+}
+
+/// A request that is wrong, in a provider's judgement.
+#[derive(Debug)]
+pub(super) struct Rejected {
+    /// What the client is told of it.
+    pub(super) error: ApiError,
+    /// It is only too long for this model.
+    pub(super) is_too_long: bool,
 }
 
 impl Failure {
     fn fault(outcome: AttemptOutcome, kind: FaultKind) -> Self {
         let report = Outcome::Fault { kind, retry_after: None };
-        Self { outcome, status: None, report, verdict: None }
+        Self { outcome, status: None, report, rejected: None }
+    }
+
+    /// The request could not be written down.
+    pub(super) fn unsent() -> Self {
+        Self { report: Outcome::Lost, ..Self::fault(AttemptOutcome::Cut, FaultKind::Cut) }
     }
 
     /// When the provider asks to be tried again.
@@ -106,26 +122,26 @@ pub(super) async fn attempt(
     target: &Target,
     ticket: &Ticket,
     sending: Sending<'_>,
-) -> Result<(StatusCode, Answer), Failure> {
-    let timeouts = target.timeouts;
-    let Sending { stream, choices, prompt_tokens_estimate, belief, usage_is_wanted, .. } = sending;
-    let reader = Reader::new(prompt_tokens_estimate, belief, choices, usage_is_wanted);
-    let request = request(target, ticket, sending).ok_or_else(|| {
+    patience: Patience,
+) -> Result<Reply, Failure> {
+    let Sending { body, stream, reader, prompt_tokens_estimate, belief, request_id } = sending;
+    let request = request(target, ticket, body, stream, request_id).ok_or_else(|| {
         tracing::error!(provider = %target.provider.handle.name(), "request can't be written");
-        Failure::fault(AttemptOutcome::ConnectFailed, FaultKind::ConnectFailed)
+        Failure::unsent()
     })?;
     // An answer that is not streamed has its head only when all of it is there.
-    let head_limit = if stream { timeouts.head } else { timeouts.unstreamed };
+    let head_limit = if stream { patience.head } else { patience.unstreamed };
     let response = within(head_limit, Late::Head, target.provider.upstream.send(request)).await?;
     let response = response.map_err(|error| send_failure(&error))?;
+    ticket.quota(upstream::quota(response.headers()));
     let status = response.status();
     if upstream::verdict(status) != Verdict::Answer {
         return Err(refused(target, response).await);
     }
     let answer = if stream {
-        first_content(response.into_body(), reader, timeouts).await
+        first_content(response.into_body(), reader, target.timeouts, patience).await
     } else {
-        whole(response.into_body(), timeouts, prompt_tokens_estimate, belief).await
+        whole(response.into_body(), patience, prompt_tokens_estimate, belief).await
     };
     match answer {
         Ok(answer) => Ok((status, answer)),
@@ -133,21 +149,25 @@ pub(super) async fn attempt(
     }
 }
 
-fn request(target: &Target, ticket: &Ticket, sending: Sending<'_>) -> Option<Request<Full<Bytes>>> {
+fn request(
+    target: &Target,
+    ticket: &Ticket,
+    body: Bytes,
+    stream: bool,
+    request_id: &HeaderValue,
+) -> Option<Request<Full<Bytes>>> {
     let provider = &target.provider;
-    let mut request = Request::new(Full::new(sending.body));
+    let mut request = Request::new(Full::new(body));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = provider.chat_uri.clone();
     let headers = request.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let accept = if sending.stream { "text/event-stream" } else { "application/json" };
+    let accept = if stream { "text/event-stream" } else { "application/json" };
     headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
-    headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-    headers.insert(REQUEST_ID, sending.request_id.clone());
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(upstream::USER_AGENT));
+    headers.insert(REQUEST_ID, request_id.clone());
     if let Some(secret) = ticket.credential() {
-        let mut value = HeaderValue::try_from(format!("Bearer {}", secret.expose())).ok()?;
-        value.set_sensitive(true);
-        headers.insert(header::AUTHORIZATION, value);
+        headers.insert(header::AUTHORIZATION, upstream::bearer(secret)?);
     }
     for (name, value) in &provider.headers {
         headers.insert(name.clone(), value.clone());
@@ -160,9 +180,10 @@ async fn first_content(
     mut body: Incoming,
     mut reader: Reader,
     timeouts: Timeouts,
+    patience: Patience,
 ) -> Result<Answer, Failure> {
     let read = read_startup(&mut body, &mut reader);
-    let startup = within(timeouts.first_content, Late::Content, read).await??;
+    let startup = within(patience.first_content, Late::Content, read).await??;
     Ok(Answer::Stream(Box::new(Opened { body, reader, startup, timeouts })))
 }
 
@@ -173,7 +194,7 @@ async fn read_startup(
     let mut startup = VecDeque::new();
     let mut held_back = 0;
     loop {
-        while let Some(piece) = reader.next_piece().map_err(|Unreadable| bad_answer())? {
+        while let Some(piece) = reader.next_piece().map_err(unreadable)? {
             match piece {
                 Piece::Pass { bytes, content } => {
                     held_back += bytes.len();
@@ -205,12 +226,12 @@ async fn read_startup(
 /// Reads an answer that is not streamed.
 async fn whole(
     body: Incoming,
-    timeouts: Timeouts,
+    patience: Patience,
     prompt_tokens_estimate: u64,
     belief: Belief,
 ) -> Result<Answer, Failure> {
     let limited = Limited::new(body, WHOLE_BYTES_MAX).collect();
-    let collected = within(timeouts.unstreamed, Late::Body, limited).await?;
+    let collected = within(patience.unstreamed, Late::Body, limited).await?;
     let cut = |_| Failure::fault(AttemptOutcome::Cut, FaultKind::Cut);
     let body = collected.map_err(cut)?.to_bytes();
     let mut meter = Meter::new(prompt_tokens_estimate);
@@ -231,7 +252,7 @@ async fn refused(target: &Target, response: Response<Incoming>) -> Failure {
     let number = status.as_u16();
     let retry_after = upstream::retry_after(response.headers());
     let failure =
-        |outcome, report| Failure { outcome, status: Some(number), report, verdict: None };
+        |outcome, report| Failure { outcome, status: Some(number), report, rejected: None };
     match upstream::verdict(status) {
         Verdict::RequestFault => {
             let body = Limited::new(response.into_body(), ERROR_BYTES_MAX).collect();
@@ -239,8 +260,10 @@ async fn refused(target: &Target, response: Response<Incoming>) -> Failure {
             let body = body.ok().and_then(Result::ok).map(Collected::to_bytes);
             let said = UpstreamError::read(&body.unwrap_or_default(), &target.provider.redaction);
             let report = Outcome::ClientFault { status: number };
+            let is_too_long = said.is_too_long();
+            let error = ApiError::rejected(status, said);
             Failure {
-                verdict: Some(Box::new(ApiError::rejected(status, said))),
+                rejected: Some(Box::new(Rejected { error, is_too_long })),
                 ..failure(AttemptOutcome::RequestRejected, report)
             }
         }
@@ -252,6 +275,7 @@ async fn refused(target: &Target, response: Response<Incoming>) -> Failure {
             failure(AttemptOutcome::CredentialRefused, Outcome::CreditExhausted)
         }
         Verdict::RateLimited => {
+            let retry_after = upstream::limited_for(response.headers());
             failure(AttemptOutcome::RateLimited, Outcome::RateLimited { retry_after })
         }
         Verdict::Answer | Verdict::ProviderFault => failure(
@@ -268,6 +292,14 @@ fn send_failure(error: &SendError) -> Failure {
             Failure::fault(AttemptOutcome::ConnectFailed, FaultKind::ConnectFailed)
         }
         SendError::Broken => Failure::fault(AttemptOutcome::Cut, FaultKind::Cut),
+    }
+}
+
+fn unreadable(reason: Unreadable) -> Failure {
+    match reason {
+        Unreadable::Garbled => bad_answer(),
+        // It may well be a good answer, only not the one that was begun.
+        Unreadable::Diverged => Failure { report: Outcome::Lost, ..bad_answer() },
     }
 }
 

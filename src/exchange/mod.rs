@@ -10,14 +10,22 @@ mod attempt;
 mod belief;
 mod bill;
 mod credit;
+mod errand;
 mod explain;
 mod gate;
 mod gather;
+mod handout;
+mod patience;
+mod race;
 mod reader;
+mod recall;
 mod relay;
+mod rescue;
 mod settle;
+mod tally;
 #[cfg(test)]
 pub(crate) mod tests;
+mod told;
 mod tries;
 
 use std::sync::Arc;
@@ -39,18 +47,23 @@ use crate::error::ApiError;
 use crate::front::AnswerBody;
 use crate::lots;
 use crate::operate::metrics::Metrics;
-use crate::route::Asked;
 
-use admit::{Admitted, admit};
+use admit::{Admitted, Offers, admit};
 use attempt::Answer;
 use bill::{Bill, Measured};
 use credit::Credit;
-use tries::Exchange;
+use errand::{Errand, can_go_on};
+use recall::{Recall, unless_recalled};
+use rescue::Rescue;
+use tally::Tally;
+use tries::Search;
 
 pub(crate) use admit::Caller;
 pub(crate) use explain::{Question, explain};
 pub use gate::{Admission, Gate};
-pub use relay::Relay;
+pub use handout::{Handout, Handouts};
+use relay::Relay;
+pub(crate) use told::{TRAIL, outcome_name};
 
 /// What every exchange needs.
 pub struct World {
@@ -70,6 +83,8 @@ pub struct World {
     pub metrics: Metrics,
     /// How safe a hold is before anything reaches the client.
     pub durability: Durability,
+    /// Streams on their way to clients.
+    pub handouts: Handouts,
     stopping: AtomicBool,
     cutting: AtomicBool,
     dice: AtomicU64,
@@ -118,6 +133,7 @@ impl World {
             clock: parts.clock,
             metrics: parts.metrics,
             durability: parts.durability,
+            handouts: Handouts::default(),
             stopping: AtomicBool::new(false),
             cutting: AtomicBool::new(false),
         }
@@ -162,18 +178,18 @@ pub(crate) async fn chat(
     let Head { id, started, caller, admission, wish } = head;
     let envelope = Envelope::parse(&body, &Limits::default());
     let envelope = envelope.map_err(|error| ApiError::envelope(&error))?;
-    let catalog = world.catalog.load_full();
-    let model = catalog.model(&envelope.model);
-    let model = Arc::clone(model.ok_or_else(|| ApiError::unknown_model(&envelope.model))?);
-
-    let admitted = admit(&world.accounts, caller, id, admission, &envelope, &model).await?;
-    let Admitted { hold, permit, ticket, quote } = admitted;
-
     let wish = envelope.wish.clone().over(wish);
-    let asked = Asked::new(&envelope, &wish, &model.settings, caller.account, caller.key);
-    let exchange = Exchange::new(world, &model, &envelope, asked, (id, started), quote, &permit);
-    let won = match exchange.run().await {
-        Ok(won) => won,
+    let offers = offers(world, &envelope, &wish)?;
+
+    let admitted = admit(&world.accounts, caller, id, admission, &envelope, offers).await?;
+    let Admitted { hold, permit, ticket, quote, offers } = admitted;
+    let errand = Errand::new(world, offers, &envelope, id, (caller, wish), started, quote, &permit);
+    let mut tally = Tally::default();
+    let deadline = started.mono.saturating_add(errand.deadline());
+    let search = Search { errand: &errand, envelope: &envelope, broken: None, deadline };
+    let running = unless_recalled(permit.standing.clone(), search.run(&mut tally));
+    let (won, answer) = match running.await {
+        Ok(found) => found,
         Err(lost) => {
             world.metrics.exchange_failed(lost.end);
             hold.void(lost.end);
@@ -184,17 +200,44 @@ pub(crate) async fn chat(
     if world.ledger.wait(ticket, world.durability).await.is_err() {
         return Err(ApiError::unavailable());
     }
-    let (answer, bill) = won.into_bill(hold, &model, world, started);
+    let attempts = std::mem::take(&mut tally.attempts);
+    let bill = Bill::new(hold, &errand, won, attempts, envelope.stream);
+    let bill = Box::new(bill.ok_or_else(ApiError::unavailable)?);
+    let mut headers = HeaderMap::new();
+    if let Some(target) = bill.spot().and_then(|spot| errand.target(spot)) {
+        let provider = target.provider.handle.name();
+        told::answered(&mut headers, &bill.model.settings.name, provider, &bill.record.attempts);
+    }
     let body = match answer {
         Answer::Stream(opened) => {
-            let credit = Credit::new(exchange.quote(), permit.completion_tokens_held);
-            AnswerBody::stream(Box::new(Relay::new(world.clone(), *opened, bill, credit)))
+            let credit = Credit::new(errand.quote, permit.completion_tokens_held);
+            let goes_on = can_go_on(&envelope, &bill.model);
+            let rescue = goes_on.then(|| Box::new(Rescue::new(Arc::new(errand), tally)));
+            let recall = Recall::new(permit.standing);
+            let relay = Relay::new(world.clone(), *opened, bill, credit, recall, rescue);
+            AnswerBody::stream(world.handouts.begin(Box::new(relay), world.clock.clone()))
         }
         Answer::Whole { body, measured } => {
             AnswerBody::whole(charge_whole(world, *bill, body, measured).await?)
         }
     };
-    Ok(answer_with(body, envelope.stream, permit.rate))
+    Ok(answer_with(body, envelope.stream, permit.rate, headers))
+}
+
+/// The models that may answer: the one asked for, and behind it those the client takes in its stead.
+/// None is ever put in the place of another unasked.
+fn offers(world: &World, envelope: &Envelope<'_>, wish: &Wish) -> Result<Offers, ApiError> {
+    let catalog = world.catalog.load();
+    let mut offers = Offers::new();
+    for name in std::iter::once(&*envelope.model).chain(wish.models.iter().map(String::as_str)) {
+        let model = catalog.model(name).ok_or_else(|| ApiError::unknown_model(name))?;
+        if !offers.iter().any(|known| Arc::ptr_eq(known, model)) {
+            offers.push(Arc::clone(model));
+        }
+    }
+    let now = world.clock.mono();
+    offers.iter().take(1).for_each(|model| model.budgets.asked(now));
+    Ok(offers)
 }
 
 /// Charges an answer that is all there, and lets it go when that is written.
@@ -212,9 +255,15 @@ async fn charge_whole(
     Ok(body)
 }
 
-fn answer_with(body: AnswerBody, stream: bool, rate: RateStatus) -> Response<AnswerBody> {
+fn answer_with(
+    body: AnswerBody,
+    stream: bool,
+    rate: RateStatus,
+    told: HeaderMap,
+) -> Response<AnswerBody> {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::OK;
+    *response.headers_mut() = told;
     let headers = response.headers_mut();
     if stream {
         let kind = HeaderValue::from_static("text/event-stream; charset=utf-8");

@@ -21,7 +21,9 @@ use super::World;
 use super::bill::Bill;
 use super::credit::Credit;
 use super::gather::Gather;
-use super::reader::{Piece, Reader, Unreadable};
+use super::reader::{Piece, Reader};
+use super::recall::Recall;
+use super::rescue::{Found, Rescue};
 use crate::config::Timeouts;
 use crate::dialect::chat;
 use crate::error::ApiError;
@@ -38,7 +40,7 @@ const TRAILING_FRAMES_MAX: usize = 16;
 const GATHER_BYTES_MAX: usize = 16 << 10;
 
 /// A stream being relayed.
-pub struct Relay {
+pub(crate) struct Relay {
     world: Arc<World>,
     /// Gone when it is read to its end elsewhere.
     body: Option<Incoming>,
@@ -48,10 +50,13 @@ pub struct Relay {
     ready_bytes: usize,
     gather: Gather,
     phase: Phase,
+    /// What is needed to go on elsewhere, where the route wants that.
+    rescue: Option<Box<Rescue>>,
     /// Gone when the exchange is settled.
     bill: Option<Box<Bill>>,
     credit: Credit,
     extension: Option<BoxFuture<'static, Result<u64, Refusal>>>,
+    recall: Recall,
     timeouts: Timeouts,
     /// When the last bytes came, in monotonic time.
     last_bytes: Duration,
@@ -62,6 +67,8 @@ pub struct Relay {
 
 enum Phase {
     Relaying,
+    /// The provider's part broke off with this end; someone is looked for who goes on with it.
+    Rescuing(BoxFuture<'static, Found>, End),
     /// The bill is being written; then the last bytes leave, and where it can't be written, an error
     /// in their place.
     Settling(BoxFuture<'static, bool>, Bytes),
@@ -78,7 +85,14 @@ pub(super) struct Opened {
 }
 
 impl Relay {
-    pub(super) fn new(world: Arc<World>, opened: Opened, bill: Box<Bill>, credit: Credit) -> Self {
+    pub(super) fn new(
+        world: Arc<World>,
+        opened: Opened,
+        bill: Box<Bill>,
+        credit: Credit,
+        recall: Recall,
+        rescue: Option<Box<Rescue>>,
+    ) -> Self {
         let Opened { body, reader, startup, timeouts } = opened;
         let now = world.clock.mono();
         Self {
@@ -90,9 +104,11 @@ impl Relay {
             ready: startup,
             gather: Gather::default(),
             phase: Phase::Relaying,
+            rescue,
             bill: Some(bill),
             credit,
             extension: None,
+            recall,
             timeouts,
             timer: Box::pin(tokio::time::sleep(timeouts.idle)),
             timer_at: now.saturating_add(timeouts.idle),
@@ -111,6 +127,16 @@ impl Relay {
                     let last = std::mem::take(last);
                     self.phase = Phase::Ended;
                     self.hand_later(if written { last } else { ApiError::unavailable().event() });
+                }
+                Phase::Rescuing(search, end) => {
+                    let end = *end;
+                    if let Poll::Ready(found) = search.poll_unpin(cx) {
+                        self.go_on(found, end);
+                    } else if let Poll::Ready(end) = self.recall.poll_end(cx) {
+                        self.end_with(end);
+                    } else {
+                        return self.gathered().map_or(Poll::Pending, |all| Poll::Ready(Some(all)));
+                    }
                 }
                 Phase::Relaying if self.ready_bytes >= GATHER_BYTES_MAX => {
                     return Poll::Ready(self.gathered());
@@ -158,9 +184,13 @@ impl Relay {
 
     /// One step: an event, a frame, or the end. Pending when there is nothing to do but wait.
     fn poll_relay(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(end) = self.recall.end() {
+            self.finish(end);
+            return Poll::Ready(());
+        }
         if self.poll_credit(cx).is_pending() {
             // Nothing more is handed on before it is paid for; only the clock goes on.
-            return self.poll_timer(cx);
+            return self.poll_wait(cx);
         }
         if matches!(self.phase, Phase::Relaying) && self.world.is_cutting() {
             self.finish(End::GatewayStopping);
@@ -180,9 +210,9 @@ impl Relay {
                 }
                 Poll::Ready(Some(Err(_))) => self.finish(End::ProviderCut),
                 Poll::Ready(None) => self.end_of_stream(),
-                Poll::Pending => return self.poll_timer(cx),
+                Poll::Pending => return self.poll_wait(cx),
             },
-            Err(Unreadable) => self.finish(End::ProviderCut),
+            Err(_) => self.finish(End::ProviderCut),
         }
         Poll::Ready(())
     }
@@ -224,8 +254,55 @@ impl Relay {
         }
     }
 
-    /// Ends a stream that did not end itself properly.
+    /// Ends a stream that did not end itself properly, or has another provider go on with it.
     fn finish(&mut self, end: End) {
+        if !self.look_for_another(end) {
+            self.end_with(end);
+        }
+    }
+
+    /// Whether someone is looked for who goes on.
+    fn look_for_another(&mut self, end: End) -> bool {
+        let is_over = self.world.is_cutting() || self.is_past_total() || self.reader.is_finished();
+        let may_follow = self.rescue.as_ref().is_some_and(|rescue| rescue.may_follow(end));
+        if is_over || !may_follow {
+            return false;
+        }
+        let Some(broken) = self.reader.broken() else { return false };
+        let Some((bill, spot)) = self.bill.as_mut().and_then(|bill| {
+            let spot = bill.spot()?;
+            Some((bill, spot))
+        }) else {
+            return false;
+        };
+        let Some(rescue) = self.rescue.take() else { return false };
+        bill.end_leg(self.reader.measured(), end);
+        self.body = None;
+        self.phase = Phase::Rescuing(rescue.search(broken, spot, end), end);
+        true
+    }
+
+    /// The search is over: the answer goes on with whom it found, or ends as it broke off.
+    fn go_on(&mut self, found: Found, end: End) {
+        let Found { way_on, attempts, rescue } = found;
+        self.phase = Phase::Relaying;
+        let Some(bill) = &mut self.bill else { return };
+        bill.record.attempts.extend(attempts);
+        let Some((won, opened)) = way_on else {
+            self.world.metrics.rescued(false);
+            return self.end_with(end);
+        };
+        self.world.metrics.rescued(true);
+        bill.begin_leg(won);
+        let Opened { body, reader, startup, timeouts } = *opened;
+        (self.body, self.reader, self.timeouts) = (Some(body), reader, timeouts);
+        self.rescue = Some(rescue);
+        startup.into_iter().for_each(|bytes| self.hand_later(bytes));
+        self.last_bytes = self.world.clock.mono();
+        self.set_timer(self.limit());
+    }
+
+    fn end_with(&mut self, end: End) {
         let last = match end {
             End::Completed => {
                 self.add_missing_usage();
@@ -293,6 +370,17 @@ impl Relay {
         Poll::Ready(())
     }
 
+    /// Pending while there is nothing to do but wait.
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.recall.poll_end(cx) {
+            Poll::Ready(end) => {
+                self.finish(end);
+                Poll::Ready(())
+            }
+            Poll::Pending => self.poll_timer(cx),
+        }
+    }
+
     /// Pending unless a time limit has passed.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let until = self.limit();
@@ -321,9 +409,17 @@ impl Relay {
         } else {
             self.timeouts.idle
         };
-        let sent = self.bill.as_ref().map_or(self.last_bytes, |bill| bill.sent);
-        let total = sent.saturating_add(self.timeouts.total);
-        self.last_bytes.saturating_add(idle).min(total)
+        self.last_bytes.saturating_add(idle).min(self.total_limit())
+    }
+
+    /// When it is enough, whatever comes.
+    fn total_limit(&self) -> Duration {
+        let sent = self.bill.as_ref().map_or(self.last_bytes, |bill| bill.sent());
+        sent.saturating_add(self.timeouts.total)
+    }
+
+    fn is_past_total(&self) -> bool {
+        self.total_limit() <= self.world.clock.mono()
     }
 
     fn set_timer(&mut self, at: Duration) {
@@ -348,16 +444,27 @@ async fn read_to_end(mut body: Incoming) {
     let _ = tokio::time::timeout(TRAILING_TIMEOUT, reading).await;
 }
 
-/// The client is gone, or the gateway is stopping: what was handed on is charged, and the provider is
-/// cut off by dropping its stream.
-impl Drop for Relay {
-    fn drop(&mut self) {
+impl Relay {
+    /// Ends it from outside: what was handed on is charged, and the provider is cut off by dropping
+    /// its stream.
+    pub(super) fn give_up(mut self: Box<Self>, end: End) {
+        self.settle_detached(end);
+    }
+
+    fn settle_detached(&mut self, end: End) {
         let Some(bill) = self.bill.take() else { return };
-        let end = if self.world.is_cutting() { End::GatewayStopping } else { End::ClientGone };
         let (hold, settle) = bill.close(self.reader.measured(), end);
         if let Some(settle) = settle {
             self.world.metrics.exchange_ended(end, &settle);
             hold.settle_detached(settle);
         }
+    }
+}
+
+/// The client is gone, or the gateway is stopping.
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let end = if self.world.is_cutting() { End::GatewayStopping } else { End::ClientGone };
+        self.settle_detached(end);
     }
 }

@@ -2,133 +2,91 @@
 //!
 //! A failure before any content moves on to the next candidate. Where every candidate has failed and
 //! attempts and time are left, another round follows after a pause: a provider that failed once may
-//! be fine, and one that asked for a pause has had it.
+//! be fine, and one that asked for a pause has had it. A first try of a provider that passes is always
+//! allowed, since it puts no load on what fails; any other further try is taken from what the route
+//! may spend on retries.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderValue, StatusCode};
-use infergate_actors::account::{Attempt, AttemptOutcome, End, Permit, UsageRecord};
-use infergate_actors::clock::Now;
-use infergate_actors::id::ExchangeId;
+use http::StatusCode;
+use infergate_actors::account::End;
 use infergate_actors::money::Usage;
-use infergate_actors::provider::{Refusal, Ticket};
-use smallvec::SmallVec;
+use infergate_actors::provider::Ticket;
 
-use super::World;
 use super::admit::Quote;
-use super::attempt::{Answer, Failure, Sending, attempt};
-use super::belief::Belief;
-use super::bill::{self, Bill};
-use super::settle::OpenHold;
-use crate::catalog::{Model, Target};
-use crate::config::Place;
+use super::attempt::{Answer, Failure, Rejected, Reply};
+use super::bill;
+use super::errand::{Errand, Spot, Start};
+use super::reader::{Broken, Way};
+use super::tally::{Lost, Tally};
+use crate::catalog::Target;
 use crate::dialect::envelope::Envelope;
-use crate::dialect::splice::{self, Edits};
 use crate::error::ApiError;
-use crate::route::{self, Asked};
+use crate::route::{self, TargetState, Unfit};
 
-/// The first pause between two rounds; it doubles with each.
-const PAUSE_FIRST: Duration = Duration::from_millis(100);
-/// The longest pause: a provider that asks for more is not waited for.
-const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// One way through the candidates of an exchange.
+pub(super) struct Search<'a> {
+    pub(super) errand: &'a Errand,
+    pub(super) envelope: &'a Envelope<'a>,
+    /// The answer that is to be gone on with, where it is one that broke off.
+    pub(super) broken: Option<&'a Broken>,
+    /// No attempt begins later, in monotonic time.
+    pub(super) deadline: Duration,
+}
 
-/// An exchange in search of an answer.
-pub(super) struct Exchange<'a> {
-    world: &'a Arc<World>,
-    model: &'a Arc<Model>,
-    envelope: &'a Envelope<'a>,
-    asked: Asked<'a>,
-    request_id: HeaderValue,
-    started: Now,
-    quote: Quote,
-    /// What one choice may have at most, where the provider is to be told.
-    ceiling: Option<u64>,
+/// A provider that let a request in.
+pub(super) struct Entry {
+    pub(super) spot: Spot,
+    pub(super) ticket: Ticket,
+    /// Nobody else is left to be asked.
+    pub(super) is_last: bool,
+}
+
+/// An attempt that has ended.
+pub(super) struct Tried {
+    pub(super) spot: Spot,
+    pub(super) ticket: Ticket,
+    /// In monotonic time.
+    pub(super) sent: Duration,
+    pub(super) result: Result<Reply, Failure>,
 }
 
 /// An exchange that a provider answers.
 pub(super) struct Won {
-    place: Place,
-    ticket: Ticket,
-    sent: Duration,
-    first_content: Duration,
-    status: StatusCode,
-    answer: Answer,
-    attempts: SmallVec<[Attempt; 1]>,
+    pub(super) spot: Spot,
+    pub(super) ticket: Ticket,
+    pub(super) sent: Duration,
+    pub(super) first_content: Duration,
+    pub(super) status: StatusCode,
 }
 
-/// An exchange that nobody answers.
-pub(super) struct Lost {
-    pub(super) error: Box<ApiError>,
-    pub(super) end: End,
-}
+/// Who is still to be asked in this round, in order.
+pub(super) type Queue = VecDeque<Spot>;
 
-/// What has been tried so far.
-#[derive(Default)]
-struct Tally {
-    attempts: SmallVec<[Attempt; 1]>,
-    timed_out: SmallVec<[Place; 2]>,
-    /// The soonest that anyone may be worth another try, as far as this round knows.
-    retry_after: Option<Duration>,
-}
-
-impl<'a> Exchange<'a> {
-    pub(super) fn new(
-        world: &'a Arc<World>,
-        model: &'a Arc<Model>,
-        envelope: &'a Envelope<'a>,
-        asked: Asked<'a>,
-        (id, started): (ExchangeId, Now),
-        quote: Quote,
-        permit: &Permit,
-    ) -> Self {
-        let lowered = permit.completion_tokens_max < quote.completion_tokens_max;
-        // What is held for is what the provider is told, or else it could send, and bill, more than
-        // was asked of the account. A stream without a ceiling needs none: its hold grows with it.
-        let is_told = quote.explicit || lowered || !envelope.stream;
-        Self {
-            world,
-            model,
-            envelope,
-            asked,
-            request_id: HeaderValue::try_from(id.to_string())
-                .unwrap_or(HeaderValue::from_static("")),
-            started,
-            quote: Quote { explicit: is_told, ..quote },
-            ceiling: is_told.then(|| permit.completion_tokens_max / quote.choices.max(1)),
-        }
-    }
-
-    pub(super) fn quote(&self) -> Quote {
-        self.quote
-    }
-
+impl Search<'_> {
     /// Tries candidates until one answers.
-    pub(super) async fn run(&self) -> Result<Won, Lost> {
-        let route = &self.model.settings.route;
-        let mut tally = Tally::default();
-        for round in 0..route.attempts_max {
+    pub(super) async fn run(&self, tally: &mut Tally) -> Result<(Won, Answer), Lost> {
+        let attempts_max = self.errand.attempts_max();
+        for round in 0..u32::try_from(attempts_max).unwrap_or(u32::MAX) {
             tally.retry_after = None;
-            let candidates = self.candidates(&tally);
-            if candidates.is_empty() {
-                if let Some(unfit) = route::none_fits(route, &self.asked) {
-                    let error = Box::new(ApiError::no_provider_fits(&unfit));
-                    return Err(Lost { error, end: End::Rejected });
+            let mut queue = self.candidates(tally);
+            if queue.is_empty() {
+                if let Some(unfit) = self.unfit().filter(|_| tally.attempts.is_empty()) {
+                    return Err(tally.lost_with(ApiError::no_provider_fits(&unfit), End::Rejected));
                 }
-                // All that is left was silent or is out of use: waiting changes nothing.
+                // All that is left was silent, is too small, or is out of use: waiting changes nothing.
                 break;
             }
-            for place in candidates {
-                if let Some(won) = self.try_target(place, &mut tally).await? {
-                    return Ok(Won { attempts: tally.attempts, ..won });
-                }
-                if self.is_enough(&tally, Duration::ZERO) {
-                    return Err(tally.lost());
+            while let Some(entry) = self.enter(&mut queue, tally).await {
+                for tried in self.race(entry, &mut queue, tally).await {
+                    if let Some(won) = self.take(tried, &mut queue, tally)? {
+                        return Ok(won);
+                    }
                 }
             }
-            let pause = tally.pause(round, self.world.dice());
-            if self.is_enough(&tally, pause) {
+            let pause = tally.pause(round, self.errand.world.dice());
+            if self.is_enough(tally, pause) {
                 break;
             }
             tokio::time::sleep(pause).await;
@@ -136,183 +94,186 @@ impl<'a> Exchange<'a> {
         Err(tally.lost())
     }
 
-    /// Tries one target, with one credential after another where that may help.
-    async fn try_target(&self, place: Place, tally: &mut Tally) -> Result<Option<Won>, Lost> {
-        let Some(target) = self.model.target(place) else { return Ok(None) };
-        loop {
-            let Quote { prompt_tokens_estimate, completion_tokens_first, .. } = self.quote;
-            let tokens = prompt_tokens_estimate.saturating_add(completion_tokens_first);
-            let acquired = target.provider.handle.acquire(target.deployment, tokens).await;
-            let ticket = match acquired {
-                Ok(ticket) => ticket,
-                Err(refusal) => {
-                    tally.refused(refusal, self.world.clock.mono());
-                    return Ok(None);
-                }
-            };
-            let sent = self.world.clock.mono();
-            match attempt(target, &ticket, self.sending(target)).await {
-                Ok((status, answer)) => {
-                    let first_content = self.world.clock.mono();
-                    let attempts = SmallVec::new();
-                    let won = Won { place, ticket, sent, first_content, status, answer, attempts };
-                    return Ok(Some(won));
-                }
-                Err(failure) => {
-                    self.world.metrics.attempt_failed(target, failure.outcome);
-                    let again = failure.is_credentials();
-                    tally.failed(place, target, ticket, failure)?;
-                    if !again || self.is_enough(tally, Duration::ZERO) {
-                        return Ok(None);
+    /// The next candidate that lets the request in; `None` when this round is over.
+    pub(super) async fn enter(&self, queue: &mut Queue, tally: &mut Tally) -> Option<Entry> {
+        let Quote { prompt_tokens_estimate, completion_tokens_first, .. } = self.errand.quote;
+        let tokens = prompt_tokens_estimate.saturating_add(completion_tokens_first);
+        while let Some(spot) = queue.pop_front() {
+            if self.is_enough(tally, Duration::ZERO) {
+                return None;
+            }
+            let Some(target) = self.errand.target(spot) else { continue };
+            if !self.may_try(spot, target, tally) {
+                continue;
+            }
+            match target.provider.handle.acquire(target.deployment, tokens).await {
+                Ok(ticket) => {
+                    if !tally.tried.contains(&spot) {
+                        tally.tried.push(spot);
                     }
+                    let is_last = !self.is_anyone_left(queue, tally);
+                    return Some(Entry { spot, ticket, is_last });
                 }
+                Err(refusal) => tally.refused(refusal, self.errand.world.clock.mono()),
             }
         }
+        None
     }
 
-    fn sending(&self, target: &Target) -> Sending<'_> {
-        let envelope = self.envelope;
-        let body: Bytes = splice::apply(
-            envelope,
-            &Edits {
-                model: Some(&target.upstream_model),
-                output_ceiling: self.ceiling,
-                ceiling_field: target.provider.ceiling_field,
-                include_usage: envelope.stream,
-            },
-        );
-        Sending {
-            body,
-            stream: envelope.stream,
-            usage_is_wanted: envelope.include_usage,
-            choices: envelope.choices,
-            prompt_tokens_estimate: self.quote.prompt_tokens_estimate,
-            belief: Belief::new(&self.model.settings, envelope.choices),
-            request_id: &self.request_id,
+    /// Whether the route has something left to spend on this try, or it costs nothing.
+    fn may_try(&self, spot: Spot, target: &Target, tally: &Tally) -> bool {
+        let is_first = tally.attempts.is_empty() && self.broken.is_none();
+        if is_first || tally.free == Some(spot) {
+            return true;
         }
+        let Some(model) = self.errand.model(spot) else { return false };
+        let now = self.errand.world.clock.mono();
+        let is_fresh =
+            !tally.tried.contains(&spot) && target.facts(now).state == TargetState::Passing;
+        model.budgets.retry(now, is_fresh)
+    }
+
+    /// Whether anyone of the queue is worth waiting for less for.
+    fn is_anyone_left(&self, queue: &Queue, tally: &Tally) -> bool {
+        let now = self.errand.world.clock.mono();
+        queue.iter().any(|spot| {
+            let target = self.errand.target(*spot);
+            let state = target.map(|target| target.facts(now).state);
+            let may_answer = matches!(state, Some(TargetState::Passing | TargetState::ProbeDue));
+            may_answer && !tally.tried.contains(spot)
+        })
+    }
+
+    /// How an answer is asked for at a target.
+    pub(super) fn start(&self, spot: Spot, tally: &Tally) -> Start<'_> {
+        let Some(broken) = self.broken else { return Start::Fresh };
+        Start::After(broken, self.way(broken, spot, tally))
+    }
+
+    fn way(&self, broken: &Broken, spot: Spot, tally: &Tally) -> Way {
+        let is_able = self.errand.takes_prefill(spot) && !tally.no_prefill.contains(&spot);
+        // Where the client gave a beginning itself, there would be two.
+        let has_one = self.envelope.media.ends_with_assistant;
+        if is_able && !has_one && !broken.text().is_empty() { Way::Prefill } else { Way::Rerun }
+    }
+
+    /// What an attempt that has ended leads to: an answer, or another try.
+    fn take(
+        &self,
+        tried: Tried,
+        queue: &mut Queue,
+        tally: &mut Tally,
+    ) -> Result<Option<(Won, Answer)>, Lost> {
+        let Tried { spot, ticket, sent, result } = tried;
+        let failure = match result {
+            Ok((status, answer)) => {
+                let first_content = self.errand.world.clock.mono();
+                let won = Won { spot, ticket, sent, first_content, status };
+                return Ok(Some((won, answer)));
+            }
+            Err(failure) => failure,
+        };
+        let Some(target) = self.errand.target(spot) else { return Ok(None) };
+        let way = match self.start(spot, tally) {
+            Start::Fresh => None,
+            Start::After(_, way) => Some(way),
+        };
+        self.errand.world.metrics.attempt_failed(target, failure.outcome);
+        ticket.report(failure.report);
+        let nothing = Usage::default();
+        tally.attempts.push(bill::attempt(target, failure.outcome, failure.status, &nothing));
+        if failure.is_timeout() {
+            tally.silent.push(spot);
+        }
+        if let Some(after) = failure.retry_after() {
+            tally.worth_trying_after(after);
+        }
+        if failure.is_credentials() {
+            // Another credential of the same provider may do better at once.
+            queue.push_front(spot);
+            tally.free = Some(spot);
+        }
+        let Some(rejected) = failure.rejected else { return Ok(None) };
+        self.rejected(*rejected, way, spot, queue, tally)
+    }
+
+    /// A provider says that the request is wrong: whether another may think otherwise.
+    fn rejected(
+        &self,
+        rejected: Rejected,
+        way: Option<Way>,
+        spot: Spot,
+        queue: &mut Queue,
+        tally: &mut Tally,
+    ) -> Result<Option<(Won, Answer)>, Lost> {
+        if way == Some(Way::Prefill) {
+            // Not the client's request is at fault, but what we made of it.
+            tally.no_prefill.push(spot);
+            queue.push_front(spot);
+            tally.free = Some(spot);
+            return Ok(None);
+        }
+        let context_tokens = self.errand.context_tokens(spot);
+        if rejected.is_too_long && way.is_none() {
+            tally.too_long_for = tally.too_long_for.max(Some(context_tokens));
+            tally.verdict = Some(Box::new(rejected.error));
+            queue.retain(|spot| self.may_fit(*spot, tally));
+            return Ok(None);
+        }
+        Err(tally.lost_with(rejected.error, End::Rejected))
+    }
+
+    fn may_fit(&self, spot: Spot, tally: &Tally) -> bool {
+        tally.too_long_for.is_none_or(|tokens| self.errand.context_tokens(spot) > tokens)
     }
 
     /// Who is to be tried in this round, in order.
-    fn candidates(&self, tally: &Tally) -> SmallVec<[Place; 8]> {
-        let now = self.world.clock.mono();
-        let facts = |place| self.model.facts(place, now);
-        let order = route::order(&self.model.settings.route, &self.asked, facts, self.world.dice());
-        order.into_iter().filter(|place| !tally.timed_out.contains(place)).collect()
+    fn candidates(&self, tally: &Tally) -> Queue {
+        let errand = self.errand;
+        let now = errand.world.clock.mono();
+        // An answer that broke off goes on with the model it began with.
+        let offers = if self.broken.is_some() { 1 } else { errand.offers.len() };
+        let mut queue = Queue::new();
+        for (offer, model) in (0..=u8::MAX).zip(errand.offers.iter().take(offers)) {
+            let asked = errand.asked(self.envelope, model);
+            let facts = |place| model.facts(place, now);
+            let dice = errand.world.dice();
+            let order = route::order(&model.settings.route, &asked, facts, dice);
+            queue.extend(order.into_iter().map(|place| Spot { offer, place }));
+        }
+        let wish = &errand.wish;
+        if !wish.allows_fallbacks() && wish.order.is_empty() && !tally.tried.is_empty() {
+            // Other lots in another round would be a fallback too.
+            queue.retain(|spot| tally.tried.contains(spot));
+        }
+        queue.retain(|spot| !tally.silent.contains(spot) && self.may_fit(*spot, tally));
+        if let Some(broken) = self.broken {
+            let rank = |spot: &Spot| {
+                let able = self.way(broken, *spot, tally) == Way::Prefill;
+                (tally.broke.contains(spot), !able)
+            };
+            queue.make_contiguous().sort_by_key(rank);
+        }
+        queue
+    }
+
+    /// Why no target of any model may be asked, where that is the request's own doing.
+    fn unfit(&self) -> Option<Vec<(&str, Unfit)>> {
+        let mut all = Vec::new();
+        for model in &self.errand.offers {
+            let asked = self.errand.asked(self.envelope, model);
+            all.extend(route::none_fits(&model.settings.route, &asked)?);
+        }
+        Some(all)
     }
 
     /// Whether attempts or time are used up, `pause` from now.
     fn is_enough(&self, tally: &Tally, pause: Duration) -> bool {
-        let route = &self.model.settings.route;
-        let made = u32::try_from(tally.attempts.len()).unwrap_or(u32::MAX);
-        let spent = self.world.clock.mono().saturating_sub(self.started.mono);
-        made >= route.attempts_max || spent.saturating_add(pause) >= route.deadline
-    }
-}
-
-impl Won {
-    /// The bill to be, and the answer it is for.
-    pub(super) fn into_bill(
-        self,
-        hold: OpenHold,
-        model: &Arc<Model>,
-        world: &Arc<World>,
-        started: Now,
-    ) -> (Answer, Box<Bill>) {
-        let mut ticket = self.ticket;
-        ticket.content_started();
-        let bill = Bill {
-            hold,
-            ticket,
-            model: Arc::clone(model),
-            place: self.place,
-            record: UsageRecord {
-                model: model.settings.name.to_string(),
-                streamed: matches!(self.answer, Answer::Stream(_)),
-                started_at_ms: started.wall_ms,
-                attempts: self.attempts,
-                ..UsageRecord::default()
-            },
-            clock: world.clock.clone(),
-            started,
-            sent: self.sent,
-            first_content: self.first_content,
-            status: self.status.as_u16(),
-        };
-        (self.answer, Box::new(bill))
-    }
-}
-
-impl Tally {
-    fn refused(&mut self, refusal: Refusal, now: Duration) {
-        if let Some(after) = refusal.retry_after(now) {
-            self.worth_trying_after(after);
-        }
+        tally.attempts.len() >= self.errand.attempts_max() || self.time_left() <= pause
     }
 
-    /// Takes note of a failure. An error when no other provider may do better.
-    fn failed(
-        &mut self,
-        place: Place,
-        target: &Target,
-        ticket: Ticket,
-        failure: Failure,
-    ) -> Result<(), Lost> {
-        ticket.report(failure.report);
-        let usage = Usage::default();
-        self.attempts.push(bill::attempt(target, failure.outcome, failure.status, &usage));
-        if failure.is_timeout() {
-            self.timed_out.push(place);
-        }
-        if let Some(after) = failure.retry_after() {
-            self.worth_trying_after(after);
-        }
-        match failure.verdict {
-            Some(error) => Err(Lost { error, end: End::Rejected }),
-            None => Ok(()),
-        }
-    }
-
-    fn worth_trying_after(&mut self, after: Duration) {
-        self.retry_after = Some(self.retry_after.map_or(after, |soonest| soonest.min(after)));
-    }
-
-    /// How long to wait before the next round: what was asked for, or a doubling time of which
-    /// between half and all is waited, so that many clients do not come back at the same moment.
-    fn pause(&self, round: u32, dice: u64) -> Duration {
-        let doubled = PAUSE_FIRST.saturating_mul(1 << round.min(6)).min(PAUSE_MAX);
-        let half = doubled / 2;
-        let part = u32::try_from(dice % 1_000).unwrap_or(0);
-        let jittered = half + half * part / 1_000;
-        match self.retry_after {
-            Some(after) if after > PAUSE_MAX => Duration::MAX,
-            Some(after) => after.max(jittered),
-            None => jittered,
-        }
-    }
-
-    /// What the client is told, from what the attempts came to.
-    fn lost(self) -> Lost {
-        let all = |what: fn(&AttemptOutcome) -> bool| {
-            !self.attempts.is_empty() && self.attempts.iter().all(|try_| what(&try_.outcome))
-        };
-        let is_timeout = |outcome: &AttemptOutcome| {
-            matches!(
-                outcome,
-                AttemptOutcome::HeadTimeout
-                    | AttemptOutcome::ContentTimeout
-                    | AttemptOutcome::IdleTimeout
-                    | AttemptOutcome::DeadlinePassed
-            )
-        };
-        let (error, end) = if self.attempts.is_empty() {
-            (ApiError::no_provider(self.retry_after), End::ProviderError)
-        } else if all(|outcome| *outcome == AttemptOutcome::RateLimited) {
-            (ApiError::provider_rate_limited(self.retry_after), End::ProviderError)
-        } else if all(is_timeout) {
-            (ApiError::provider_timeout(), End::TimedOut)
-        } else {
-            (ApiError::provider_failed(), End::ProviderError)
-        };
-        Lost { error: Box::new(error), end }
+    /// What is left of the time in which attempts may begin.
+    pub(super) fn time_left(&self) -> Duration {
+        self.deadline.saturating_sub(self.errand.world.clock.mono())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,15 +14,17 @@ use hyper::body::Incoming;
 
 use crate::accept::ActiveRequest;
 use crate::error::ApiError;
-use crate::exchange::Relay;
+use crate::exchange::Handout;
 
-/// Limits on a request's body.
+/// Limits on bodies.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimits {
-    /// In bytes.
+    /// Of a request's body, in bytes.
     pub bytes_max: usize,
-    /// From the end of the head to the end of the body.
+    /// From the end of a request's head to the end of its body.
     pub timeout: Duration,
+    /// How long a client may take nothing of a stream.
+    pub stall: Duration,
 }
 
 /// Room for a body is made in advance up to this; a client that announces more has to send it first.
@@ -80,7 +83,7 @@ pub struct AnswerBody {
 
 enum Content {
     Whole(Option<Bytes>),
-    Stream(Box<Relay>),
+    Stream(Arc<Handout>),
 }
 
 impl AnswerBody {
@@ -91,8 +94,8 @@ impl AnswerBody {
     }
 
     /// A body that comes from a provider as it is sent.
-    pub(crate) fn stream(relay: Box<Relay>) -> Self {
-        Self { content: Content::Stream(relay), active: None }
+    pub(crate) fn stream(handout: Arc<Handout>) -> Self {
+        Self { content: Content::Stream(handout), active: None }
     }
 
     /// Keeps the connection from being idle until the body is through.
@@ -112,8 +115,8 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match &mut self.content {
             Content::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Content::Stream(relay) => {
-                relay.poll_next(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+            Content::Stream(handout) => {
+                handout.poll_next(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
             }
         }
     }

@@ -52,9 +52,14 @@ impl Front {
         self.0.limits.store(Arc::new(limits));
     }
 
-    /// To be called every minute or so.
+    /// To be called every few seconds.
     pub fn tidy(&self) {
         self.0.sentry.tidy();
+        let (world, stall) = (&self.0.world, self.0.limits.load().stall);
+        let dropped = world.handouts.drop_stalled(world.clock.mono(), stall);
+        if dropped > 0 {
+            tracing::info!(streams = dropped, "dropped: their clients took nothing");
+        }
     }
 }
 
@@ -204,7 +209,11 @@ fn refusal(error: &ApiError) -> Response<AnswerBody> {
     let mut response = json(error.body());
     *response.status_mut() = error.status;
     let headers = response.headers_mut();
-    if let Some(Hints { retry_after, rate, allowed }) = error.hints() {
+    if let Some(Hints { retry_after, rate, allowed, trail }) = error.hints() {
+        let trail = trail.as_deref().and_then(|trail| HeaderValue::from_str(trail).ok());
+        if let Some(trail) = trail {
+            headers.insert(exchange::TRAIL, trail);
+        }
         if let Some(after) = retry_after {
             let seconds = after.as_millis().div_ceil(1_000).max(1);
             let seconds = HeaderValue::from(u64::try_from(seconds).unwrap_or(1));

@@ -6,19 +6,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use infergate_actors::account::{AttemptOutcome, End, Settle};
-use infergate_actors::provider::{DeploymentIndex, DeploymentState, HealthView};
+use infergate_actors::provider::{DeploymentState, HealthView};
 use metrics::{Counter, Gauge, Histogram, Unit, counter, gauge, histogram};
 use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
 use crate::catalog::Target;
+use crate::exchange;
 
 const EXCHANGES: &str = "infergate_exchanges_total";
 const ATTEMPT_FAILURES: &str = "infergate_attempt_failures_total";
 const TOKENS: &str = "infergate_tokens_total";
 const FIRST_CONTENT: &str = "infergate_first_content_seconds";
 const TOTAL: &str = "infergate_exchange_seconds";
+const HEDGES: &str = "infergate_hedges_total";
+const RESCUES: &str = "infergate_rescues_total";
 const REFUSED: &str = "infergate_refused_total";
 const ESTIMATED: &str = "infergate_estimated_settlements_total";
 const IN_FLIGHT: &str = "infergate_exchanges_in_flight";
@@ -30,12 +33,13 @@ const LEDGER_HOLDS: &str = "infergate_ledger_holds_open";
 const LEDGER_DISK: &str = "infergate_ledger_disk_bytes";
 const DEPLOYMENT_PASSING: &str = "infergate_deployment_passing";
 const DEPLOYMENT_IN_FLIGHT: &str = "infergate_deployment_in_flight";
+const CREDENTIALS: &str = "infergate_provider_credentials";
 
 /// From a millisecond to ten minutes.
 const SECONDS_BUCKETS: [f64; 14] =
     [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 600.0];
 
-const ENDS: [(End, &str); 10] = [
+const ENDS: [(End, &str); 12] = [
     (End::Completed, "completed"),
     (End::ClientGone, "client_gone"),
     (End::ProviderCut, "provider_cut"),
@@ -46,6 +50,8 @@ const ENDS: [(End, &str); 10] = [
     (End::GatewayStopping, "gateway_stopping"),
     (End::Recovered, "recovered"),
     (End::Rejected, "rejected"),
+    (End::KeyRevoked, "key_revoked"),
+    (End::ClientStalled, "client_stalled"),
 ];
 
 /// The metrics of one gateway.
@@ -54,6 +60,7 @@ pub struct Metrics {
     handle: PrometheusHandle,
     handles: Handles,
     deployments: Mutex<BTreeMap<Labels, DeploymentGauges>>,
+    credentials: Mutex<BTreeMap<Arc<str>, [Gauge; 3]>>,
 }
 
 /// A provider and its name for a model: as many as there are in the configuration.
@@ -70,6 +77,9 @@ struct Handles {
     tokens_in: Counter,
     tokens_out: Counter,
     estimated: Counter,
+    hedges: Counter,
+    rescued: Counter,
+    not_rescued: Counter,
     first_content: Histogram,
     total: Histogram,
     in_flight: Gauge,
@@ -113,6 +123,18 @@ pub struct DeploymentReading {
     pub in_flight: u32,
 }
 
+/// A provider's credentials, when somebody looks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialReading {
+    /// Their provider.
+    pub provider: Arc<str>,
+    /// How many can be used, cool down, and are disabled.
+    pub counts: [u32; 3],
+}
+
+/// In the order of [`CredentialReading::counts`].
+const CREDENTIAL_STATUSES: [&str; 3] = ["usable", "cooling", "disabled"];
+
 /// The recorder can't be set up.
 #[derive(Debug, thiserror::Error)]
 #[error("metrics can't be set up: {0}")]
@@ -129,8 +151,8 @@ impl Metrics {
             .map_err(|error| MetricsError(error.to_string()))?
             .build_recorder();
         let handles = metrics::with_local_recorder(&recorder, Handles::register);
-        let deployments = Mutex::default();
-        Ok(Self { handle: recorder.handle(), recorder, handles, deployments })
+        let (deployments, credentials) = (Mutex::default(), Mutex::default());
+        Ok(Self { handle: recorder.handle(), recorder, handles, deployments, credentials })
     }
 
     /// An exchange was settled.
@@ -152,6 +174,17 @@ impl Metrics {
         self.count_end(end);
     }
 
+    /// A second attempt was made beside a slow first.
+    pub(crate) fn hedged(&self) {
+        self.handles.hedges.increment(1);
+    }
+
+    /// Another provider was looked for to go on with an answer that broke off.
+    pub(crate) fn rescued(&self, found: bool) {
+        let counter = if found { &self.handles.rescued } else { &self.handles.not_rescued };
+        counter.increment(1);
+    }
+
     /// A request was refused with a status.
     pub(crate) fn refused(&self, status: u16) {
         if let Some((_, counter)) = self.handles.refused.iter().find(|(known, _)| *known == status)
@@ -170,7 +203,7 @@ impl Metrics {
         );
         let provider = target.provider.handle.name().to_string();
         metrics::with_local_recorder(&self.recorder, || {
-            counter!(ATTEMPT_FAILURES, "provider" => provider, "outcome" => outcome_name(outcome))
+            counter!(ATTEMPT_FAILURES, "provider" => provider, "outcome" => exchange::outcome_name(outcome))
                 .increment(1);
         });
     }
@@ -181,8 +214,14 @@ impl Metrics {
         }
     }
 
-    /// All metrics in the Prometheus text format. `deployments` are all that are configured.
-    pub fn render(&self, readings: Readings, deployments: &[DeploymentReading]) -> String {
+    /// All metrics in the Prometheus text format. `deployments` and `credentials` are all that are
+    /// configured.
+    pub fn render(
+        &self,
+        readings: Readings,
+        deployments: &[DeploymentReading],
+        credentials: &[CredentialReading],
+    ) -> String {
         #[expect(clippy::cast_precision_loss, reason = "Prometheus knows only such numbers")]
         let float = |number: u64| number as f64;
         self.handles.in_flight.set(float(readings.in_flight as u64));
@@ -193,6 +232,7 @@ impl Metrics {
         self.handles.ledger_holds.set(float(readings.ledger_holds as u64));
         self.handles.ledger_disk_bytes.set(float(readings.ledger_disk_bytes));
         self.set_deployments(deployments);
+        self.set_credentials(credentials);
         self.handle.render()
     }
 
@@ -212,6 +252,23 @@ impl Metrics {
         }
     }
 
+    fn set_credentials(&self, readings: &[CredentialReading]) {
+        let mut known = self.credentials.lock().unwrap_or_else(PoisonError::into_inner);
+        for gauge in known.values().flatten() {
+            gauge.set(0.0);
+        }
+        for CredentialReading { provider, counts } in readings {
+            let register = || {
+                let gauge = |status| gauge!(CREDENTIALS, "provider" => provider.to_string(), "status" => status);
+                metrics::with_local_recorder(&self.recorder, || CREDENTIAL_STATUSES.map(gauge))
+            };
+            let gauges = known.entry(Arc::clone(provider)).or_insert_with(register);
+            for (gauge, count) in gauges.iter().zip(counts) {
+                gauge.set(f64::from(*count));
+            }
+        }
+    }
+
     /// Folds recorded samples together. To be called every few seconds: without it they pile up
     /// between scrapes.
     pub fn upkeep(&self) {
@@ -222,17 +279,29 @@ impl Metrics {
 impl DeploymentReading {
     /// All configured deployments of a provider, as it published them.
     pub fn all(provider: &Arc<str>, health: &HealthView, now: Duration) -> Vec<Self> {
-        let indexes = (0..=u16::MAX).map(DeploymentIndex);
-        let configured = indexes
-            .zip(&health.deployments)
-            .filter(|(_, deployment)| !deployment.removed)
-            .map(|(index, deployment)| Self {
-                provider: Arc::clone(provider),
-                model: Arc::clone(&deployment.name),
-                passing: health.state(index, now) == DeploymentState::Passing,
-                in_flight: deployment.gauge.in_flight(),
-            });
+        let configured = health.configured().map(|(index, deployment)| Self {
+            provider: Arc::clone(provider),
+            model: Arc::clone(&deployment.name),
+            passing: health.state(index, now) == DeploymentState::Passing,
+            in_flight: deployment.gauge.in_flight(),
+        });
         configured.collect()
+    }
+}
+
+impl CredentialReading {
+    /// The credentials of a provider, as it published them.
+    pub fn of(provider: &Arc<str>, health: &HealthView, now: Duration) -> Self {
+        let mut counts = [0; 3];
+        let [usable, cooling, disabled] = &mut counts;
+        for usable_at in &health.credentials {
+            match usable_at {
+                Some(from) if *from <= now => *usable += 1,
+                Some(_) => *cooling += 1,
+                None => *disabled += 1,
+            }
+        }
+        Self { provider: Arc::clone(provider), counts }
     }
 }
 
@@ -259,6 +328,9 @@ impl Handles {
             tokens_in: counter!(TOKENS, "kind" => "prompt"),
             tokens_out: counter!(TOKENS, "kind" => "completion"),
             estimated: counter!(ESTIMATED),
+            hedges: counter!(HEDGES),
+            rescued: counter!(RESCUES, "result" => "continued"),
+            not_rescued: counter!(RESCUES, "result" => "given_up"),
             first_content: histogram!(FIRST_CONTENT),
             total: histogram!(TOTAL),
             in_flight: gauge!(IN_FLIGHT),
@@ -272,24 +344,6 @@ impl Handles {
     }
 }
 
-fn outcome_name(outcome: AttemptOutcome) -> &'static str {
-    match outcome {
-        AttemptOutcome::Answered => "answered",
-        AttemptOutcome::ConnectFailed => "connect_failed",
-        AttemptOutcome::HeadTimeout => "head_timeout",
-        AttemptOutcome::ContentTimeout => "content_timeout",
-        AttemptOutcome::IdleTimeout => "idle_timeout",
-        AttemptOutcome::DeadlinePassed => "deadline_passed",
-        AttemptOutcome::ServerError => "server_error",
-        AttemptOutcome::RateLimited => "rate_limited",
-        AttemptOutcome::CredentialRefused => "credential_refused",
-        AttemptOutcome::RequestRejected => "request_rejected",
-        AttemptOutcome::BadAnswer => "bad_answer",
-        AttemptOutcome::Cut => "cut",
-        AttemptOutcome::ClientGone => "client_gone",
-    }
-}
-
 fn describe() {
     use metrics::{describe_counter, describe_gauge, describe_histogram};
     describe_counter!(EXCHANGES, "Exchanges by how they ended");
@@ -297,6 +351,8 @@ fn describe() {
     describe_counter!(TOKENS, "Tokens settled, by kind");
     describe_counter!(ESTIMATED, "Settlements whose usage the gateway had to count itself");
     describe_counter!(ATTEMPT_FAILURES, "Failed attempts, by provider and outcome");
+    describe_counter!(HEDGES, "Second attempts made beside a slow first");
+    describe_counter!(RESCUES, "Answers that broke off, by whether another provider went on");
     describe_histogram!(FIRST_CONTENT, Unit::Seconds, "From a request's head to its first content");
     describe_histogram!(TOTAL, Unit::Seconds, "From a request's head to its end");
     describe_gauge!(IN_FLIGHT, "Exchanges in the works");
@@ -307,5 +363,6 @@ fn describe() {
     describe_gauge!(LEDGER_HOLDS, "Holds without an end");
     describe_gauge!(LEDGER_DISK, Unit::Bytes, "The size of the store");
     describe_gauge!(DEPLOYMENT_PASSING, "1 while the deployment takes requests, else 0");
+    describe_gauge!(CREDENTIALS, "Our credentials at a provider, by whether they can be used");
     describe_gauge!(DEPLOYMENT_IN_FLIGHT, "Requests under way at the deployment");
 }

@@ -11,8 +11,10 @@
 //! | `score` | putting a tier in order by numbers |
 //! | `wished` | the order that a client asks for instead |
 //! | `explain` | the same choice with its reasons |
+//! | `budget` | how much more than was asked for a route may send |
 
 mod asked;
+mod budget;
 mod cheapest;
 mod explain;
 mod facts;
@@ -34,6 +36,7 @@ use crate::config::{Place, Route, Strategy, Target};
 use crate::lots::Lots;
 
 pub use asked::Asked;
+pub use budget::{Budget, Share};
 pub use explain::{Considered, Standing, explain};
 pub use facts::{Facts, TargetState};
 pub use fit::{Unfit, none_fits, unfit};

@@ -8,11 +8,12 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use super::handle::{Accounts, Turn, Unavailable};
 use super::living::Life;
 use super::machine::{Failure, Machine};
+use super::standing::{Board, Notice};
 use super::state::Account;
-use super::{AccountView, Admit, Denial, End, Extend, Order, Permit, Settle};
+use super::{AccountView, Admit, Denial, End, Extend, Order, Permit, Settle, Terms};
 use crate::clock::Now;
 use crate::id::{AccountId, HoldId};
-use crate::ledger::{Batch, Digest, Loaded, Snapshot, Ticket};
+use crate::ledger::{Batch, JournalEntry, Loaded, Snapshot, Ticket};
 
 /// What an account's actor may be sent.
 pub(super) enum Message {
@@ -74,6 +75,7 @@ pub(super) struct AccountActor {
     pub(super) account: AccountId,
     pub(super) accounts: Accounts,
     pub(super) life: Arc<Life>,
+    pub(super) board: Arc<Board>,
 }
 
 /// The machine, and how much of it is in the newest snapshot.
@@ -128,7 +130,8 @@ impl Actor for AccountActor {
                     Turn::First => machine.admit(&admit, now, &mut batch),
                     Turn::Again => machine.admit_again(&admit, now, &mut batch),
                 };
-                self.answer_admit(batch, denied(answer)?, state.breakdown, reply);
+                let permit = denied(answer)?.map(|terms| self.permit(&admit, terms, machine));
+                self.answer_admit(batch, permit, state.breakdown, reply);
             }
             Message::Extend(extend, reply) => {
                 let answer = denied(machine.extend(&extend, now, &mut batch))?;
@@ -145,7 +148,9 @@ impl Actor for AccountActor {
             }
             Message::Order(order, reply) => {
                 let answer = denied(machine.order(&order, now, &mut batch))?;
-                self.append_order(batch, answer, machine, now, reply);
+                let notice = Notice::of(&order, machine.account().number());
+                let answer = answer.map(|()| (AccountView::of(machine, now.mono), notice));
+                self.append_order(batch, answer, reply);
             }
             Message::Inspect(reply) => {
                 machine.lapse(now, &mut batch)?;
@@ -182,6 +187,13 @@ impl AccountActor {
         if !batch.is_empty() {
             self.accounts.ledger().append(batch.lazy(), None);
         }
+    }
+
+    fn permit(&self, admit: &Admit, terms: Terms, machine: &Machine) -> Permit {
+        let account = machine.account();
+        // One that asks again may have been let in before an order that stands now.
+        let denial = account.standing_denial(admit.key);
+        Permit::new(terms, self.board.standing(admit.key, account.number(), denial))
     }
 
     fn answer_admit(
@@ -225,18 +237,22 @@ impl AccountActor {
     fn append_order(
         &self,
         batch: Batch,
-        answer: Result<(), Denial>,
-        machine: &Machine,
-        now: Now,
+        answer: Result<(AccountView, Option<Notice>), Denial>,
         reply: RpcReplyPort<Result<AccountView, Refusal>>,
     ) {
-        if let Err(denial) = answer {
-            self.append_unasked(batch);
-            let _ = reply.send(Err(denial.into()));
-            return;
-        }
-        let view = AccountView::of(machine, now.mono);
+        let (view, notice) = match answer {
+            Ok(carried_out) => carried_out,
+            Err(denial) => {
+                self.append_unasked(batch);
+                let _ = reply.send(Err(denial.into()));
+                return;
+            }
+        };
+        let board = Arc::clone(&self.board);
         let then = Box::new(move |written: Result<(), _>| {
+            if let (Ok(()), Some(notice)) = (&written, notice) {
+                board.put_up(notice);
+            }
             let _ = reply.send(written.map(|()| view).map_err(|_| Unavailable.into()));
         });
         self.accounts.ledger().append(batch.on_disk(), Some(then));
@@ -321,8 +337,8 @@ fn rebuild(
         }
         None => (Account::new(id), 0),
     };
-    for record in &tail {
-        account.apply(record, Digest::of(&record.encode()))?;
+    for JournalEntry { record, digest, .. } in &tail {
+        account.apply(record, *digest)?;
     }
     Ok((account, number))
 }

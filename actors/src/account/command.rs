@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{End, GrantKind, Limits, Status, UsageRecord};
+use smallvec::SmallVec;
+
+use super::{End, GrantKind, Limits, Standing, Status, UsageRecord};
 use crate::id::{HoldId, KeyHash, KeyId};
 use crate::money::{NanoUsd, Rates, Usage};
 
@@ -29,19 +31,66 @@ pub struct Admit {
     pub completion_tokens_min: u64,
     /// The likely number of tokens, for tokens-per-minute limits; trued up when it is settled.
     pub tokens_estimate: u64,
+    /// The models that may answer in its place.
+    pub fallbacks: SmallVec<[Fallback; 2]>,
 }
 
-/// An exchange may go on.
+/// A model that may answer in the place of the one asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Permit {
-    /// What was set aside.
+pub struct Fallback {
+    /// Its public name.
+    pub model: Arc<str>,
+    /// The dearest of its rates that can apply.
+    pub rates: Rates,
+}
+
+/// On which terms an exchange may begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// What was set aside: enough for the dearest of the models that may answer.
     pub held: NanoUsd,
     /// How many completion tokens that covers.
     pub completion_tokens_held: u64,
     /// How many completion tokens may be asked of the provider.
     pub completion_tokens_max: u64,
+    /// Which of the fallbacks asked for the key may use.
+    pub fallbacks_allowed: SmallVec<[bool; 2]>,
     /// The tightest limits, for the answer's head.
     pub rate: RateStatus,
+}
+
+/// An exchange may go on.
+#[derive(Clone, Debug)]
+pub struct Permit {
+    /// What was set aside: enough for the dearest of the models that may answer.
+    pub held: NanoUsd,
+    /// How many completion tokens that covers.
+    pub completion_tokens_held: u64,
+    /// How many completion tokens may be asked of the provider.
+    pub completion_tokens_max: u64,
+    /// Which of the fallbacks asked for the key may use: the others must not answer, since their
+    /// rates are not covered.
+    pub fallbacks_allowed: SmallVec<[bool; 2]>,
+    /// The tightest limits, for the answer's head.
+    pub rate: RateStatus,
+    /// Tells when the exchange must end after all.
+    pub standing: Standing,
+}
+
+impl Permit {
+    /// The permit of an exchange that may begin on these terms.
+    pub(super) fn new(terms: Terms, standing: Standing) -> Self {
+        let Terms { held, completion_tokens_held, completion_tokens_max, fallbacks_allowed, rate } =
+            terms;
+        Self {
+            held,
+            completion_tokens_held,
+            completion_tokens_max,
+            fallbacks_allowed,
+            rate,
+            standing,
+        }
+    }
 }
 
 /// What is left under the tightest limits. `None` where there is no limit.

@@ -6,7 +6,7 @@ use smallvec::{SmallVec, smallvec};
 use super::state::{Account, Grant};
 use super::{Admit, Denial, Draw, Event, Extend, Key, NewKey, Order, Settle, Settlement, Status};
 use crate::id::{GrantId, KeyId};
-use crate::money::NanoUsd;
+use crate::money::{NanoUsd, Rates};
 
 /// What a hold was decided to cover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,29 @@ pub(super) struct Cover {
     pub(super) tokens_held: u64,
     /// How many may be asked of the provider.
     pub(super) tokens_max: u64,
+}
+
+/// Which models an exchange may end up at, and what the dearest of them costs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reach {
+    pub(super) rates: Rates,
+    /// For each fallback that was asked for.
+    pub(super) fallbacks_allowed: SmallVec<[bool; 2]>,
+}
+
+impl Reach {
+    /// The reach of a question that came with `key`: a fallback the key may not use is left out.
+    pub(super) fn new(admit: &Admit, key: &Key) -> Self {
+        let mut reach = Self { rates: admit.rates, fallbacks_allowed: SmallVec::new() };
+        for fallback in &admit.fallbacks {
+            let allowed = key.allows(&fallback.model);
+            if allowed {
+                reach.rates = reach.rates.max(fallback.rates);
+            }
+            reach.fallbacks_allowed.push(allowed);
+        }
+        reach
+    }
 }
 
 impl Account {
@@ -44,14 +67,13 @@ impl Account {
         model: &str,
         now_ms: u64,
     ) -> Result<&Key, Denial> {
-        match self.status {
-            Status::Active if self.number > 0 => {}
-            Status::Active => return Err(Denial::NoSuchAccount),
-            Status::Suspended => return Err(Denial::Suspended),
-            Status::Closed => return Err(Denial::Closed),
+        if let Some(denial) = self.status_denial() {
+            return Err(denial);
         }
-        let key = self.keys.iter().find(|candidate| candidate.id == key);
-        let key = key.ok_or(Denial::UnknownKey)?;
+        if self.number == 0 {
+            return Err(Denial::NoSuchAccount);
+        }
+        let key = self.key(key).ok_or(Denial::UnknownKey)?;
         if key.revoked_at_ms.is_some() {
             return Err(Denial::RevokedKey);
         }
@@ -64,13 +86,32 @@ impl Account {
         Ok(key)
     }
 
+    /// Why nothing of the account may go on, whatever its keys.
+    pub(super) fn status_denial(&self) -> Option<Denial> {
+        match self.status {
+            Status::Active => None,
+            Status::Suspended => Some(Denial::Suspended),
+            Status::Closed => Some(Denial::Closed),
+        }
+    }
+
+    /// Why an exchange that began with `key` must not go on. A key whose time is over ends none.
+    pub(super) fn standing_denial(&self, key: KeyId) -> Option<Denial> {
+        let is_revoked = || self.key(key).is_some_and(|key| key.revoked_at_ms.is_some());
+        self.status_denial().or_else(|| is_revoked().then_some(Denial::RevokedKey))
+    }
+
+    fn key(&self, id: KeyId) -> Option<&Key> {
+        self.keys.iter().find(|candidate| candidate.id == id)
+    }
+
     /// Decides how much to hold. Credit that does not cover all that is wanted lowers the ceiling;
     /// credit that does not cover a useful answer refuses.
-    pub(super) fn hold(&self, admit: &Admit) -> Result<Cover, Denial> {
+    pub(super) fn hold(&self, admit: &Admit, reach: &Reach) -> Result<Cover, Denial> {
         if self.holds.contains_key(&admit.hold) {
             return Err(Denial::DuplicateHold);
         }
-        let (rates, prompt) = (&admit.rates, admit.prompt_tokens_max);
+        let (rates, prompt) = (&reach.rates, admit.prompt_tokens_max);
         let affordable = rates.affordable_completion(self.available(), prompt, self.markup);
         let useful = admit.completion_tokens_min.min(admit.completion_tokens_max);
         let affordable = affordable.filter(|tokens| *tokens >= useful);
@@ -78,14 +119,14 @@ impl Account {
             available: self.available(),
             needed: rates.cost_ceiling(prompt, useful, self.markup),
         })?;
-        Ok(self.cover(admit, affordable))
+        Ok(self.cover(admit, rates, affordable))
     }
 
-    fn cover(&self, admit: &Admit, affordable: u64) -> Cover {
+    fn cover(&self, admit: &Admit, rates: &Rates, affordable: u64) -> Cover {
         let first = admit.completion_tokens_first.min(admit.completion_tokens_max);
         let tokens_held = first.min(affordable);
         Cover {
-            amount: admit.rates.cost_ceiling(admit.prompt_tokens_max, tokens_held, self.markup),
+            amount: rates.cost_ceiling(admit.prompt_tokens_max, tokens_held, self.markup),
             tokens_held,
             tokens_max: if tokens_held < first { tokens_held } else { admit.completion_tokens_max },
         }
@@ -93,12 +134,13 @@ impl Account {
 
     /// What an open hold covers, if it is the one that `admit` asks for: a question whose answer was
     /// lost is asked again, and its hold is there already.
-    pub(super) fn held_for(&self, admit: &Admit) -> Option<Cover> {
+    pub(super) fn held_for(&self, admit: &Admit) -> Option<(Reach, Cover)> {
         let hold = self.holds.get(&admit.hold).filter(|hold| hold.key == admit.key)?;
-        let (rates, prompt) = (&admit.rates, admit.prompt_tokens_max);
+        let reach = Reach::new(admit, self.key(admit.key)?);
+        let (rates, prompt) = (&reach.rates, admit.prompt_tokens_max);
         let covered = rates.affordable_completion(hold.amount, prompt, self.markup)?;
-        let cover = self.cover(admit, covered);
-        (cover.amount == hold.amount).then_some(cover)
+        let cover = self.cover(admit, rates, covered);
+        (cover.amount == hold.amount).then_some((reach, cover))
     }
 
     /// Decides how far a running answer may go on: up to `extend.completion_tokens`, or as far as
@@ -191,8 +233,7 @@ impl Account {
             }
             Order::CreateKey(new) => Event::KeyCreated { key: self.new_key(new, now_ms)? },
             Order::RevokeKey { key, reason } => {
-                let known = self.keys.iter().find(|candidate| candidate.id == *key);
-                if known.ok_or(Denial::UnknownKey)?.revoked_at_ms.is_some() {
+                if self.key(*key).ok_or(Denial::UnknownKey)?.revoked_at_ms.is_some() {
                     return Ok(SmallVec::new());
                 }
                 Event::KeyRevoked { key: *key, reason: reason.clone() }

@@ -178,6 +178,10 @@ pub enum End {
     Recovered,
     /// The request itself was at fault, in the provider's judgement.
     Rejected,
+    /// The key was revoked during the answer.
+    KeyRevoked,
+    /// The client did not take its answer any more, and was not waited for any longer.
+    ClientStalled,
 }
 
 /// The bill of one exchange: enough to derive the charge again without looking anything up.
@@ -233,6 +237,24 @@ pub struct UsageRecord {
     pub total_ms: u32,
     /// Each try at a provider, in order; where the exchange was answered, the last one answered it.
     pub attempts: SmallVec<[Attempt; 1]>,
+    /// The public name of the model that answered, where it is not the one asked for. Since journal
+    /// version 2.
+    pub served_model: Option<String>,
+    /// Where the answer came from. Since journal version 2.
+    pub source: Source,
+}
+
+/// Where an answer came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A provider gave it for this exchange.
+    #[default]
+    Provider,
+    /// It was given before, and kept.
+    Cache,
+    /// A provider gave it for another exchange that asked the same at the same time.
+    Joined,
 }
 
 /// One try at one provider.
@@ -280,4 +302,6 @@ pub enum AttemptOutcome {
     Cut,
     /// The client went away.
     ClientGone,
+    /// Another attempt answered first.
+    Outrun,
 }

@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, MutexGuard, oneshot};
 
 use super::actor::{AccountActor, Breakdown, Ended, Message, Refusal};
 use super::living::{ActorLine, Life, Living};
+use super::standing::Boards;
 use super::{AccountView, Admit, Denial, End, Extend, Limits, Order, Permit, Settle};
 use crate::clock::Clock;
 use crate::directory::Directory;
@@ -55,6 +56,7 @@ struct Shared {
     clock: Clock,
     options: AccountOptions,
     directory: Directory<Living>,
+    boards: Boards,
     supervisor: ActorCell,
     /// Whose actor is whose, so that a breakdown can be told from its actor's id. Of running ones.
     owners: DashMap<ActorId, AccountId>,
@@ -79,6 +81,7 @@ impl Accounts {
             clock,
             options,
             directory: Directory::new(),
+            boards: Boards::default(),
             supervisor,
             owners: DashMap::new(),
             faults: DashMap::new(),
@@ -198,6 +201,7 @@ impl Accounts {
         }
         // Those that were looked up and then not used.
         self.0.directory.forget_keys_of_sleepers();
+        self.0.boards.forget_unused();
     }
 
     /// Ends every actor when it has handled what is in its mailbox, and starts none any more.
@@ -325,7 +329,9 @@ impl Accounts {
                 return Err(Unavailable);
             }
             let life = Arc::new(Life::new(self.0.clock.mono()));
-            let actor = AccountActor { account, accounts: self.clone(), life: Arc::clone(&life) };
+            let board = self.0.boards.of(account);
+            let (accounts, life_of_actor) = (self.clone(), Arc::clone(&life));
+            let actor = AccountActor { account, accounts, life: life_of_actor, board };
             let supervisor = self.0.supervisor.clone();
             let (actor, _) = ActorRuntime::spawn_linked_instant(None, actor, (), supervisor)
                 .map_err(|_| Unavailable)?;

@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 
-use super::decide::Cover;
+use super::decide::{Cover, Reach};
 use super::limits::Limiter;
 use super::state::{Account, Hold, Inconsistency};
-use super::{Admit, Denial, End, Event, Extend, Order, Permit, Scope, Settle};
+use super::{Admit, Denial, End, Event, Extend, Order, Scope, Settle, Terms};
 use crate::clock::Now;
 use crate::id::{HoldId, KeyId};
 use crate::ledger::{Batch, Record};
@@ -74,15 +74,16 @@ impl Machine {
     }
 
     /// May this exchange begin, and how far does the credit reach?
-    pub fn admit(&mut self, admit: &Admit, now: Now, batch: &mut Batch) -> Result<Permit, Failure> {
+    pub fn admit(&mut self, admit: &Admit, now: Now, batch: &mut Batch) -> Result<Terms, Failure> {
         self.lapse(now, batch)?;
-        self.account.permitted_key(admit.key, &admit.model, now.wall_ms)?;
+        let key = self.account.permitted_key(admit.key, &admit.model, now.wall_ms)?;
+        let reach = Reach::new(admit, key);
         let tokens = admit.tokens_estimate;
         self.limiter.check(Scope::Account, tokens, now.mono)?;
         if let Some(limiter) = self.key_limiters.get(&admit.key) {
             limiter.check(Scope::Key, tokens, now.mono)?;
         }
-        let cover = self.account.hold(admit)?;
+        let cover = self.account.hold(admit, &reach)?;
         let event = Event::Held { hold: admit.hold, key: admit.key, amount: cover.amount };
         self.write(event, now, batch)?;
         self.limiter.begin(tokens, now.mono);
@@ -90,7 +91,7 @@ impl Machine {
             limiter.begin(tokens, now.mono);
         }
         self.token_estimates.insert(admit.hold, tokens);
-        Ok(self.permit(admit.key, &cover, now))
+        Ok(self.terms(admit.key, reach, &cover, now))
     }
 
     /// [`Machine::admit`] for a question that is asked again because no answer came: the actor that
@@ -100,22 +101,23 @@ impl Machine {
         admit: &Admit,
         now: Now,
         batch: &mut Batch,
-    ) -> Result<Permit, Failure> {
+    ) -> Result<Terms, Failure> {
         match self.account.held_for(admit) {
-            Some(cover) => Ok(self.permit(admit.key, &cover, now)),
+            Some((reach, cover)) => Ok(self.terms(admit.key, reach, &cover, now)),
             None => self.admit(admit, now, batch),
         }
     }
 
-    fn permit(&self, key: KeyId, cover: &Cover, now: Now) -> Permit {
+    fn terms(&self, key: KeyId, reach: Reach, cover: &Cover, now: Now) -> Terms {
         let mut rate = self.limiter.status(now.mono);
         if let Some(limiter) = self.key_limiters.get(&key) {
             rate = rate.tightest(limiter.status(now.mono));
         }
-        Permit {
+        Terms {
             held: cover.amount,
             completion_tokens_held: cover.tokens_held,
             completion_tokens_max: cover.tokens_max,
+            fallbacks_allowed: reach.fallbacks_allowed,
             rate,
         }
     }
@@ -130,10 +132,8 @@ impl Machine {
     /// May this answer go on? Up to how many completion tokens?
     pub fn extend(&mut self, extend: &Extend, now: Now, batch: &mut Batch) -> Result<u64, Failure> {
         self.lapse(now, batch)?;
-        match self.account.status {
-            super::Status::Active => {}
-            super::Status::Suspended => return Err(Denial::Suspended.into()),
-            super::Status::Closed => return Err(Denial::Closed.into()),
+        if let Some(denial) = self.account.status_denial() {
+            return Err(denial.into());
         }
         let (event, tokens) = self.account.extend(extend)?;
         self.write(event, now, batch)?;

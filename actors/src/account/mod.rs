@@ -8,6 +8,7 @@ mod handle;
 mod limits;
 mod living;
 mod machine;
+mod standing;
 mod state;
 mod view;
 
@@ -15,15 +16,17 @@ mod view;
 pub use actor::Breakdown;
 pub use actor::Refusal;
 pub use command::{
-    Admit, Denial, Extend, NewKey, Order, Permit, RateStatus, Remaining, Scope, Settle,
+    Admit, Denial, Extend, Fallback, NewKey, Order, Permit, RateStatus, Remaining, Scope, Settle,
+    Terms,
 };
 pub use event::{
-    Attempt, AttemptOutcome, Draw, End, Event, GrantKind, Key, Limits, Settlement, Status,
+    Attempt, AttemptOutcome, Draw, End, Event, GrantKind, Key, Limits, Settlement, Source, Status,
     UsageRecord,
 };
 pub use handle::{AccountOptions, Accounts, Unavailable};
 pub use living::ActorLine;
 pub(crate) use living::status_name;
 pub use machine::{Failure, Machine};
+pub use standing::Standing;
 pub use state::{Account, Grant, Hold, Inconsistency, SnapshotError, Totals};
 pub use view::{AccountView, KeyView, LimitUsage};

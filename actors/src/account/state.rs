@@ -328,8 +328,7 @@ impl Fold for Account {
         Self::new(account)
     }
 
-    fn apply(&mut self, record: &Record) -> Result<(), String> {
-        let digest = Digest::of(&record.encode());
+    fn apply(&mut self, record: &Record, digest: Digest) -> Result<(), String> {
         self.apply(record, digest).map_err(|broken| broken.to_string())
     }
 

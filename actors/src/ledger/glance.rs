@@ -6,7 +6,8 @@
 
 use serde::Deserialize;
 
-use super::{Digest, RECORD_VERSION, RecordError};
+use super::record::split_version;
+use super::{Digest, RecordError};
 use crate::account::Event;
 use crate::id::{AccountId, HoldId, KeyHash, KeyId};
 use crate::money::NanoUsd;
@@ -54,10 +55,8 @@ mod variant {
 impl Glance {
     /// Reads the head of what [`super::Record::encode`] wrote.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, RecordError> {
-        let (version, rest) = bytes.split_first().ok_or(RecordError::Malformed("empty"))?;
-        if *version != RECORD_VERSION {
-            return Err(RecordError::UnknownVersion(*version));
-        }
+        // The versions differ behind all that is read here.
+        let (_, rest) = split_version(bytes)?;
         let undecodable = |_| RecordError::Malformed("undecodable fields");
         let (head, rest) = postcard::take_from_bytes::<Head>(rest).map_err(undecodable)?;
         let effect = Effect::read(head.variant, rest).map_err(undecodable)?;
@@ -114,10 +113,11 @@ mod tests {
 
     use super::*;
     use crate::account::{
-        Attempt, AttemptOutcome, Draw, End, GrantKind, Key, Limits, Settlement, Status, UsageRecord,
+        Attempt, AttemptOutcome, Draw, End, GrantKind, Key, Limits, Settlement, Source, Status,
+        UsageRecord,
     };
     use crate::id::{ExchangeId, GrantId};
-    use crate::ledger::Record;
+    use crate::ledger::{RECORD_VERSION, Record};
     use crate::money::{Markup, Rates, Usage};
 
     fn amount() -> impl Strategy<Value = NanoUsd> {
@@ -202,6 +202,8 @@ mod tests {
                         first_content_ms: first,
                         total_ms: small,
                         attempts: tries.into_iter().map(attempt).collect(),
+                        served_model: first.map(|first| first.to_string()),
+                        source: if flag { Source::Joined } else { Source::Provider },
                     },
                 }
             },
@@ -264,8 +266,8 @@ mod tests {
 
         #[test]
         fn arbitrary_bytes_are_refused_or_read(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-            let whole = [&[RECORD_VERSION], bytes.as_slice()].concat();
-            for bytes in [&bytes, &whole] {
+            let versions = [1, RECORD_VERSION].map(|version| [&[version], bytes.as_slice()].concat());
+            for bytes in versions.iter().chain([&bytes]) {
                 if Record::decode(bytes).is_ok() {
                     prop_assert!(Glance::read(bytes).is_ok());
                 }

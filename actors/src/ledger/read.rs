@@ -19,7 +19,7 @@ pub struct Loaded {
     /// Its newest snapshot, if one was taken.
     pub snapshot: Option<Snapshot>,
     /// Its events behind the snapshot, in order.
-    pub tail: Vec<Record>,
+    pub tail: Vec<JournalEntry>,
 }
 
 /// One event, as it stands in the journal.
@@ -62,13 +62,14 @@ impl Ledger {
             snapshot.as_ref().map_or_else(Default::default, |at| (at.number, at.digest));
         let mut tail = Vec::new();
         for entry in self.entries(&view, account, number, usize::MAX) {
-            let JournalEntry { record, digest: next, .. } = entry?;
+            let entry = entry?;
+            let record = &entry.record;
             if record.number != number + 1 || record.previous != digest {
                 let number = record.number;
                 return Err(self.damaged(Damage::AccountChain { account, number }));
             }
-            (number, digest) = (record.number, next);
-            tail.push(record);
+            (number, digest) = (record.number, entry.digest);
+            tail.push(entry);
         }
         let exists = snapshot.is_some() || !tail.is_empty();
         Ok(exists.then_some(Loaded { snapshot, tail }))

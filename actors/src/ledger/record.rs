@@ -1,20 +1,37 @@
 //! A journal record: one event of one account, chained to the one before. Pure.
 //!
-//! Format, version 1: one version byte, then the fields of [`Record`] in order, in the postcard wire
-//! format (<https://postcard.jamesmunns.com/wire-format>). A record's [`Digest`] is the first half
-//! of the SHA-256 of these bytes; the account's next record carries it as `previous`, so that a
-//! changed, missing or moved record shows.
+//! Format: one version byte, then the fields of [`Record`] in order, in the postcard wire format
+//! (<https://postcard.jamesmunns.com/wire-format>). A record's [`Digest`] is the first half of the
+//! SHA-256 of these bytes as they were written; the account's next record carries it as `previous`,
+//! so that a changed, missing or moved record shows.
+//!
+//! | version | what it has |
+//! | --- | --- |
+//! | 1 | events without the last two fields of [`UsageRecord`] |
+//! | 2 | `served_model` and `source`, at the end of a settlement's [`UsageRecord`] |
+//!
+//! Those two are the very last bytes of a record that has them, and such a record is a settlement. So
+//! a settlement of version 1 is read as one of version 2 whose last two fields, which it lacks, are the
+//! defaults. Both versions may stand in one chain; a record is never written anew, and its digest is
+//! never taken of anything but its own bytes.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::account::Event;
+use crate::account::{Event, Source, UsageRecord};
 use crate::id::AccountId;
 
 /// The version that this build writes.
-pub const RECORD_VERSION: u8 = 1;
+pub const RECORD_VERSION: u8 = 2;
+
+/// The oldest version that it reads.
+const RECORD_VERSION_OLDEST: u8 = 1;
+
+/// What a settlement of version 1 lacks at its end, as version 2 writes the defaults: no text, and
+/// the first variant.
+const LACKING_IN_1: [u8; 2] = [0, 0];
 
 /// One event of one account, as it stands in the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +57,7 @@ pub struct Digest(pub [u8; 16]);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     /// Written by a build that this one does not know.
-    #[error("journal record version {0}, this build reads version {RECORD_VERSION}")]
+    #[error("journal record version {0}, this build reads up to version {RECORD_VERSION}")]
     UnknownVersion(u8),
     /// Not decodable.
     #[error("not a journal record: {0}")]
@@ -58,16 +75,39 @@ impl Record {
 
     /// Reads what [`Record::encode`] wrote; bytes left over are an error.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        let (version, rest) = bytes.split_first().ok_or(RecordError::Malformed("empty"))?;
-        if *version != RECORD_VERSION {
-            return Err(RecordError::UnknownVersion(*version));
-        }
-        match postcard::take_from_bytes(rest) {
-            Ok((record, [])) => Ok(record),
-            Ok(_) => Err(RecordError::Malformed("bytes left over")),
-            Err(_) => Err(RecordError::Malformed("undecodable fields")),
+        match split_version(bytes)? {
+            (1, fields) => Self::decode_1(fields),
+            (_, fields) => match postcard::take_from_bytes(fields) {
+                Ok((record, [])) => Ok(record),
+                Ok(_) => Err(RecordError::Malformed("bytes left over")),
+                Err(_) => Err(RecordError::Malformed("undecodable fields")),
+            },
         }
     }
+
+    fn decode_1(fields: &[u8]) -> Result<Self, RecordError> {
+        let completed = [fields, &LACKING_IN_1].concat();
+        let undecodable = |_| RecordError::Malformed("undecodable fields");
+        let (record, left) = postcard::take_from_bytes::<Self>(&completed).map_err(undecodable)?;
+        // Taken by a settlement, as its last two fields and nothing else, or by nobody.
+        let is_whole = match &record.event {
+            Event::Settled(settlement) => {
+                let UsageRecord { served_model, source, .. } = &settlement.record;
+                left.is_empty() && served_model.is_none() && *source == Source::default()
+            }
+            _ => left.len() == LACKING_IN_1.len(),
+        };
+        if is_whole { Ok(record) } else { Err(RecordError::Malformed("bytes left over")) }
+    }
+}
+
+/// A record's version, if this build reads it, and its fields.
+pub(super) fn split_version(bytes: &[u8]) -> Result<(u8, &[u8]), RecordError> {
+    let (version, fields) = bytes.split_first().ok_or(RecordError::Malformed("empty"))?;
+    if !(RECORD_VERSION_OLDEST..=RECORD_VERSION).contains(version) {
+        return Err(RecordError::UnknownVersion(*version));
+    }
+    Ok((*version, fields))
 }
 
 impl Digest {

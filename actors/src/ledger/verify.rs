@@ -26,8 +26,9 @@ const DIFFERENCES_MAX: usize = 100;
 pub trait Fold: Sized {
     /// Before the first event.
     fn new(account: AccountId) -> Self;
-    /// Takes the next event; says what forbids it.
-    fn apply(&mut self, record: &Record) -> Result<(), String>;
+    /// Takes the next event; says what forbids it. `digest` is the digest of its bytes as they were
+    /// written, which an older version may have written.
+    fn apply(&mut self, record: &Record, digest: Digest) -> Result<(), String>;
     /// Reads what [`Fold::snapshot`] wrote.
     fn restore(account: AccountId, state: &[u8]) -> Result<Self, String>;
     /// The state in bytes: the same bytes for the same state.
@@ -246,7 +247,7 @@ impl<'view, F: Fold> Verification<'view, F> {
             faults.push(Damage::AccountChain { account: account.id, number }.to_string());
         }
         (account.number, account.digest, account.sequence) = (record.number, digest, sequence);
-        faults.extend(account.fold.apply(record).err());
+        faults.extend(account.fold.apply(record, digest).err());
         faults.extend(account.audit.event(&record.event));
         if let Some(snapshot) = account.snapshot.as_ref().filter(|at| at.number == record.number) {
             let restored = F::restore(account.id, &snapshot.state);

@@ -82,7 +82,7 @@ impl Price {
         self.tiers
             .iter()
             .filter(|tier| prompt_tokens > tier.context_over)
-            .fold(self.base, |most, tier| most.max_each(&tier.rates))
+            .fold(self.base, |most, tier| most.max(tier.rates))
     }
 
     /// Whether nothing is ever charged.
@@ -120,6 +120,25 @@ impl Rates {
             .saturating_mul(u128::from(markup.0))
             .div_ceil(TOKENS_PER_RATE.saturating_mul(MARKUP_ONE));
         i64::try_from(nano).map_or(NanoUsd::MAX, NanoUsd::from_nano)
+    }
+
+    /// For each class, the dearer of the two: what covers a usage at either.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            input: self.input.max(other.input),
+            cached_input: self.cached_input.max(other.cached_input),
+            cache_write_5m: self.cache_write_5m.max(other.cache_write_5m),
+            cache_write_1h: self.cache_write_1h.max(other.cache_write_1h),
+            audio_input: self.audio_input.max(other.audio_input),
+            image_input: self.image_input.max(other.image_input),
+            output: self.output.max(other.output),
+            reasoning: self.reasoning.max(other.reasoning),
+            audio_output: self.audio_output.max(other.audio_output),
+            image_output: self.image_output.max(other.image_output),
+            request: self.request.max(other.request),
+            tool_call: self.tool_call.max(other.tool_call),
+        }
     }
 
     /// The most that `prompt_tokens` of any input class and `completion_tokens` of any output class
@@ -176,23 +195,6 @@ impl Rates {
     fn dearest_output(&self) -> u64 {
         self.output.max(self.reasoning).max(self.audio_output).max(self.image_output)
     }
-
-    fn max_each(self, other: &Self) -> Self {
-        Self {
-            input: self.input.max(other.input),
-            cached_input: self.cached_input.max(other.cached_input),
-            cache_write_5m: self.cache_write_5m.max(other.cache_write_5m),
-            cache_write_1h: self.cache_write_1h.max(other.cache_write_1h),
-            audio_input: self.audio_input.max(other.audio_input),
-            image_input: self.image_input.max(other.image_input),
-            output: self.output.max(other.output),
-            reasoning: self.reasoning.max(other.reasoning),
-            audio_output: self.audio_output.max(other.audio_output),
-            image_output: self.image_output.max(other.image_output),
-            request: self.request.max(other.request),
-            tool_call: self.tool_call.max(other.tool_call),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -225,7 +227,54 @@ mod tests {
         assert_eq!(price.rates_ceiling(200_001), rates(2, 3));
     }
 
+    fn any_rates() -> impl Strategy<Value = Rates> {
+        prop::array::uniform12(0..1_000_000_000_u64).prop_map(|values| Rates {
+            input: values[0],
+            cached_input: values[1],
+            cache_write_5m: values[2],
+            cache_write_1h: values[3],
+            audio_input: values[4],
+            image_input: values[5],
+            output: values[6],
+            reasoning: values[7],
+            audio_output: values[8],
+            image_output: values[9],
+            request: values[10],
+            tool_call: values[11],
+        })
+    }
+
+    fn any_usage() -> impl Strategy<Value = Usage> {
+        prop::array::uniform11(0..100_000_u64).prop_map(|parts| Usage {
+            input: parts[0],
+            cached_input: parts[1],
+            cache_write_5m: parts[2],
+            cache_write_1h: parts[3],
+            audio_input: parts[4],
+            image_input: parts[5],
+            output: parts[6],
+            reasoning: parts[7],
+            audio_output: parts[8],
+            image_output: parts[9],
+            tool_calls: parts[10],
+        })
+    }
+
     proptest! {
+        #[test]
+        fn the_dearest_of_two_rates_costs_at_least_either(
+            one in any_rates(),
+            other in any_rates(),
+            usage in any_usage(),
+            markup in 0..3_000_000_u32,
+        ) {
+            let (dearest, markup) = (one.max(other), Markup(markup));
+            for rates in [one, other] {
+                prop_assert!(dearest.cost(&usage, markup) >= rates.cost(&usage, markup));
+                prop_assert_eq!(dearest.max(rates), dearest);
+            }
+        }
+
         #[test]
         fn a_cost_is_never_negative_and_never_falls_with_more_usage(
             rate in 0..10_000_000_000_u64,
@@ -260,22 +309,8 @@ mod tests {
         }
 
         #[test]
-        fn a_ceiling_covers_every_usage_within_it(
-            values in prop::array::uniform10(0..1_000_000_000_u64),
-            parts in prop::array::uniform10(0..100_000_u64),
-        ) {
-            let rates = Rates {
-                input: values[0], cached_input: values[1], cache_write_5m: values[2],
-                cache_write_1h: values[3], audio_input: values[4], image_input: values[5],
-                output: values[6], reasoning: values[7], audio_output: values[8],
-                image_output: values[9], ..Rates::default()
-            };
-            let usage = Usage {
-                input: parts[0], cached_input: parts[1], cache_write_5m: parts[2],
-                cache_write_1h: parts[3], audio_input: parts[4], image_input: parts[5],
-                output: parts[6], reasoning: parts[7], audio_output: parts[8],
-                image_output: parts[9], tool_calls: 0,
-            };
+        fn a_ceiling_covers_every_usage_within_it(rates in any_rates(), usage in any_usage()) {
+            let usage = Usage { tool_calls: 0, ..usage };
             let ceiling = rates.cost_ceiling(
                 usage.prompt_tokens(), usage.completion_tokens(), Markup::default());
             prop_assert!(rates.cost(&usage, Markup::default()) <= ceiling);

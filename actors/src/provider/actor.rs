@@ -13,8 +13,9 @@ use crate::vitals::Vitals;
 
 use super::credential::Fingerprint;
 use super::handle::{Link, ProviderHandle, Shared, Ticket};
-use super::machine::{Notice, ProviderMachine};
+use super::machine::{Grant, Notice, ProviderMachine};
 use super::outcome::{DeploymentIndex, Mode, Outcome, Refusal};
+use super::quota::Quota;
 use super::settings::ProviderSettings;
 use super::snapshot::RestoreError;
 use super::tickets::TicketId;
@@ -62,8 +63,16 @@ pub(super) enum Message {
         tokens: u64,
         reply: Reply<Result<Ticket, Refusal>>,
     },
+    AcquireHealthProbe {
+        index: DeploymentIndex,
+        reply: Reply<Option<Ticket>>,
+    },
     ContentStarted {
         ticket: TicketId,
+    },
+    Quota {
+        ticket: TicketId,
+        quota: Quota,
     },
     Report {
         ticket: TicketId,
@@ -220,14 +229,17 @@ impl Running {
             Message::BreakDown => panic!("asked to break down"),
             Message::Acquire { index, tokens, reply } => {
                 let grant = self.machine.acquire(now, index, tokens);
-                let _gone = reply.send(grant.map(|grant| {
-                    Ticket::new(self.link.clone(), grant.ticket, grant.secret, grant.probe)
-                }));
+                let _gone = reply.send(grant.map(|grant| self.ticket(grant)));
+            }
+            Message::AcquireHealthProbe { index, reply } => {
+                let grant = self.machine.acquire_health_probe(now, index);
+                let _gone = reply.send(grant.map(|grant| self.ticket(grant)));
             }
             Message::ContentStarted { ticket } => {
                 let notice = self.machine.content_started(now, ticket);
                 self.log(notice);
             }
+            Message::Quota { ticket, quota } => self.machine.quota(now, ticket, quota),
             Message::Report { ticket, outcome } => {
                 let notice = self.machine.report(now, ticket, outcome);
                 self.log(notice);
@@ -254,6 +266,10 @@ impl Running {
             }
         }
         self.link.vitals.on_handle();
+    }
+
+    fn ticket(&self, grant: Grant) -> Ticket {
+        Ticket::new(self.link.clone(), grant.ticket, grant.secret, grant.probe)
     }
 
     fn publish(&mut self) {

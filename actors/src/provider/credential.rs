@@ -203,6 +203,18 @@ impl CredentialPool {
         self.credentials.iter().filter_map(Credential::usable_at).min()
     }
 
+    /// Those that can be used now; all of them if none can.
+    pub fn promising(&self, now: Duration) -> impl Iterator<Item = CredentialId> + '_ {
+        let any = self.credentials.iter().any(|credential| credential.usable(now));
+        let promising = self.credentials.iter().filter(move |known| !any || known.usable(now));
+        promising.map(|credential| credential.id)
+    }
+
+    /// Those that are configured, in their order.
+    pub fn named(&self) -> impl Iterator<Item = &Credential> {
+        self.iter().filter(|credential| credential.secret.is_some())
+    }
+
     /// All of them, in their order.
     pub fn iter(&self) -> impl Iterator<Item = &Credential> {
         self.credentials.iter()

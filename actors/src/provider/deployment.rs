@@ -6,10 +6,20 @@ use std::time::Duration;
 use crate::limit::{RequestRate, TokenBucket, Wait};
 
 use super::breaker::{Breaker, Gate, Permit};
-use super::health::{BreakerHealth, DeploymentHealth, Gauge};
+use super::credential::CredentialId;
+use super::gauge::Gauge;
+use super::health::{BreakerHealth, DeploymentHealth};
 use super::latency::Average;
 use super::outcome::Refusal;
+use super::percentile::Percentile;
+use super::quota::{Quota, Quotas};
 use super::settings::{BreakerSettings, DeploymentSettings};
+
+/// A stretch in which samples of the percentile lose half their weight, in windows of the averages: it
+/// needs more of them.
+const PERCENTILE_WINDOWS: u32 = 3;
+/// Answers shorter than this say nothing about how fast they come.
+const RATE_TOKENS_MIN: u64 = 8;
 
 /// One upstream model of a provider.
 #[derive(Debug)]
@@ -22,7 +32,11 @@ pub(super) struct Deployment {
     pub(super) tokens: Option<TokenBucket>,
     pub(super) in_flight: u32,
     pub(super) first_content: Average,
+    pub(super) first_content_p95: Percentile,
     pub(super) total: Average,
+    /// Of the time that a thousand tokens take: like the others it rises faster than it falls.
+    thousand_tokens: Average,
+    pub(super) quotas: Quotas,
     pub(super) gauge: Arc<Gauge>,
 }
 
@@ -39,7 +53,10 @@ impl Deployment {
             tokens: settings.tokens_per_minute.map(|limit| TokenBucket::new(limit, now)),
             in_flight: 0,
             first_content: Average::default(),
+            first_content_p95: Percentile::default(),
             total: Average::default(),
+            thousand_tokens: Average::default(),
+            quotas: Quotas::default(),
             gauge: Arc::new(Gauge::default()),
             settings,
         }
@@ -130,21 +147,76 @@ impl Deployment {
         }
     }
 
+    /// The first content came so long after the request.
     pub(super) fn saw_first_content(&mut self, now: Duration, took: Duration, window: Duration) {
         self.first_content.add(now, took, window);
-        self.gauge.set_first_content_us(self.first_content.micros());
+        self.gauge.set_first_content(self.first_content.micros(), now, window);
+        let half_life = window.saturating_mul(PERCENTILE_WINDOWS);
+        self.first_content_p95.add(now, took, half_life);
+        self.gauge.set_first_content_p95(self.first_content_p95.p95());
     }
 
+    /// Nothing came in so long. It tells something where that is longer than usual; left out, those
+    /// that are cancelled for being slow would make the others' usual time look shorter and shorter.
+    pub(super) fn saw_silence(&mut self, now: Duration, waited: Duration, window: Duration) {
+        if waited.as_micros() > u128::from(self.first_content.micros()) {
+            self.saw_first_content(now, waited, window);
+        }
+    }
+
+    /// The answer ended so long after the request.
     pub(super) fn saw_end(&mut self, now: Duration, took: Duration, window: Duration) {
         self.total.add(now, took, window);
         self.gauge.set_total_us(self.total.micros());
     }
 
+    /// So many tokens came from the first content to the end.
+    pub(super) fn saw_output(
+        &mut self,
+        now: Duration,
+        [first_content, total]: [Duration; 2],
+        tokens: u64,
+        window: Duration,
+    ) {
+        if tokens < RATE_TOKENS_MIN {
+            return;
+        }
+        let span = total.saturating_sub(first_content);
+        // An answer that came in one piece says only how long all of it took.
+        let span = if span < total / 10 { total } else { span };
+        let micros = span.as_micros() * 1_000 / u128::from(tokens);
+        let thousand = Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
+        self.thousand_tokens.add(now, thousand, window);
+        let milli = 1_000_000_000_000_u64.checked_div(self.thousand_tokens.micros());
+        self.gauge.set_output_rate_milli(milli.unwrap_or(0));
+    }
+
+    /// An answer to this credential said so of the provider's limits.
+    pub(super) fn heard_quota(&mut self, now: Duration, credential: CredentialId, quota: Quota) {
+        self.quotas.hear(now, credential, quota);
+    }
+
+    /// Publishes the headroom of the best of these credentials.
+    pub(super) fn show_headroom(
+        &self,
+        now: Duration,
+        credentials: impl Iterator<Item = CredentialId>,
+    ) {
+        if !self.quotas.is_empty() {
+            self.gauge.set_headroom(self.quotas.best(now, credentials));
+        }
+    }
+
     /// Takes over averages from before a restart.
-    pub(super) fn restore_latency(&mut self, now: Duration, first_content_us: u64, total_us: u64) {
+    pub(super) fn restore_latency(
+        &mut self,
+        now: Duration,
+        [first_content_us, total_us]: [u64; 2],
+        window: Duration,
+    ) {
         self.first_content = Average::standing_at(first_content_us, now);
         self.total = Average::standing_at(total_us, now);
-        self.gauge.set_first_content_us(self.first_content.micros());
+        self.gauge.set_first_content(self.first_content.micros(), now, window);
         self.gauge.set_total_us(self.total.micros());
     }
 

@@ -14,6 +14,7 @@ use super::actor::Message;
 use super::credential::Fingerprint;
 use super::health::HealthView;
 use super::outcome::{DeploymentIndex, Mode, Outcome, Refusal};
+use super::quota::Quota;
 use super::secret::Secret;
 use super::settings::ProviderSettings;
 use super::tickets::TicketId;
@@ -78,6 +79,12 @@ impl ProviderHandle {
     pub async fn acquire(&self, index: DeploymentIndex, tokens: u64) -> Result<Ticket, Refusal> {
         let answer = self.ask(|reply| Message::Acquire { index, tokens, reply }).await;
         answer.unwrap_or(Err(Refusal::Unavailable))
+    }
+
+    /// Asks to send a health probe; `None` where none is due or it can't be sent.
+    pub async fn acquire_health_probe(&self, index: DeploymentIndex) -> Option<Ticket> {
+        let answer = self.ask(|reply| Message::AcquireHealthProbe { index, reply }).await;
+        answer.ok().flatten()
     }
 
     /// The index of the deployment of this name.
@@ -204,6 +211,14 @@ impl Ticket {
         if self.probe {
             self.probe = false;
             self.link.send(Message::ContentStarted { ticket: self.id });
+        }
+    }
+
+    /// Says what the answer's head told of the provider's own rate limits. Costs nothing where that is
+    /// nothing.
+    pub fn quota(&self, quota: Quota) {
+        if !quota.is_empty() {
+            self.link.send(Message::Quota { ticket: self.id, quota });
         }
     }
 

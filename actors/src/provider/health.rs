@@ -1,10 +1,10 @@
 //! What routing sees of a provider without asking it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::breaker::State;
+use super::gauge::Gauge;
 use super::outcome::{DeploymentIndex, Mode};
 
 /// A provider's health, as published after the last change that routing cares about: mode, breakers,
@@ -16,8 +16,12 @@ pub struct HealthView {
     pub mode: Mode,
     /// From when on a credential can be used; zero if one already can, `None` if all are disabled.
     pub credential_at: Option<Duration>,
+    /// From when on each of the configured credentials can be used; `None` for a disabled one.
+    pub credentials: Vec<Option<Duration>>,
     /// Requests at one time, over all deployments.
     pub in_flight_max: Option<u32>,
+    /// Whether probes come by themselves.
+    pub health_probe: bool,
     /// All deployments there ever were, by index.
     pub deployments: Vec<DeploymentHealth>,
 }
@@ -61,6 +65,9 @@ pub enum DeploymentState {
     Passing,
     /// It takes one, as the probe.
     ProbeDue,
+    /// It has cooled down and will be probed by itself; it takes one request, as the probe, where there
+    /// is nothing else.
+    AwaitingProbe,
     /// It is being probed.
     Probing,
     /// It takes none.
@@ -81,14 +88,6 @@ pub enum DeploymentState {
     Unknown,
 }
 
-/// A deployment's figures, written by its provider's actor and read by anyone.
-#[derive(Debug, Default)]
-pub struct Gauge {
-    in_flight: AtomicU32,
-    first_content_us: AtomicU64,
-    total_us: AtomicU64,
-}
-
 impl HealthView {
     /// What a deployment would say to one more request now, apart from limits.
     pub fn state(&self, index: DeploymentIndex, now: Duration) -> DeploymentState {
@@ -106,12 +105,21 @@ impl HealthView {
                 return DeploymentState::Shut { until };
             }
             BreakerHealth::Probing { until } if now < until => return DeploymentState::Probing,
+            BreakerHealth::Shut { .. } | BreakerHealth::Probing { .. } if self.health_probe => {
+                DeploymentState::AwaitingProbe
+            }
             BreakerHealth::Shut { .. } | BreakerHealth::Probing { .. } => DeploymentState::ProbeDue,
         };
         match self.credential_at {
             Some(from) if from <= now => state,
             until => DeploymentState::NoCredential { until },
         }
+    }
+
+    /// All deployments that are configured.
+    pub fn configured(&self) -> impl Iterator<Item = (DeploymentIndex, &DeploymentHealth)> {
+        let all = (0..=u16::MAX).map(DeploymentIndex).zip(&self.deployments);
+        all.filter(|(_, deployment)| !deployment.removed)
     }
 
     /// A deployment that is configured.
@@ -124,35 +132,6 @@ impl HealthView {
         let mut all = self.deployments.iter();
         let place = all.position(|deployment| !deployment.removed && &*deployment.name == name)?;
         u16::try_from(place).ok().map(DeploymentIndex)
-    }
-}
-
-impl Gauge {
-    /// Requests under way.
-    pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
-    }
-
-    /// Decaying average of the time to the first content, in microseconds; zero before the first answer.
-    pub fn first_content_us(&self) -> u64 {
-        self.first_content_us.load(Ordering::Relaxed)
-    }
-
-    /// Decaying average of the time to the end of the answer, in microseconds; zero before the first.
-    pub fn total_us(&self) -> u64 {
-        self.total_us.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn set_in_flight(&self, in_flight: u32) {
-        self.in_flight.store(in_flight, Ordering::Relaxed);
-    }
-
-    pub(super) fn set_first_content_us(&self, micros: u64) {
-        self.first_content_us.store(micros, Ordering::Relaxed);
-    }
-
-    pub(super) fn set_total_us(&self, micros: u64) {
-        self.total_us.store(micros, Ordering::Relaxed);
     }
 }
 

@@ -6,11 +6,14 @@
 pub mod actor;
 pub mod breaker;
 pub mod credential;
+pub mod gauge;
 pub mod handle;
 pub mod health;
 pub mod latency;
 pub mod machine;
 pub mod outcome;
+pub mod percentile;
+pub mod quota;
 pub mod secret;
 pub mod settings;
 pub mod snapshot;
@@ -20,13 +23,16 @@ pub mod window;
 
 mod counters;
 mod deployment;
+mod verdict;
 
 pub use actor::{Saved, SnapshotSink, Start, StartError};
 pub use credential::Fingerprint;
+pub use gauge::Gauge;
 pub use handle::{ControlError, ProviderHandle, Ticket};
-pub use health::{DeploymentState, Gauge, HealthView};
+pub use health::{DeploymentState, HealthView};
 pub use machine::{Grant, Notice, ProviderMachine};
 pub use outcome::{DeploymentIndex, FaultKind, Mode, Outcome, Refusal};
+pub use quota::{Allowance, Quota};
 pub use secret::Secret;
 pub use settings::{BreakerSettings, CoolingSettings, DeploymentSettings, ProviderSettings};
 pub use snapshot::RestoreError;

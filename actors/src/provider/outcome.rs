@@ -33,6 +33,8 @@ pub enum Outcome {
         total: Duration,
         /// Tokens used, prompt and completion.
         tokens: u64,
+        /// Those of the completion.
+        output_tokens: u64,
     },
     /// The provider failed.
     Fault {
@@ -57,6 +59,13 @@ pub enum Outcome {
     ClientFault {
         /// The status.
         status: u16,
+    },
+    /// A health probe was answered well: a sign of life, and nothing to measure by.
+    Alive,
+    /// Cancelled because another attempt answered first: no verdict, but not fast either.
+    Outrun {
+        /// From sending the request on: nothing had come within that time.
+        waited: Duration,
     },
     /// The client left or the task was cancelled: no verdict.
     Lost,

@@ -11,6 +11,7 @@ use super::credential::{CoolingCause, Credential, CredentialPool, Status};
 use super::deployment::Deployment;
 use super::machine::ProviderMachine;
 use super::outcome::Mode;
+use super::quota::{Heard, Quotas, Reading};
 
 /// A provider at one moment. Times in milliseconds, ages and waits rather than dates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -67,8 +68,40 @@ pub struct DeploymentView {
     pub tokens: Option<BucketView>,
     /// Decaying average of the time to the first content; zero before the first answer.
     pub first_content_us: u64,
+    /// The time to the first content that nineteen of twenty answers of late have kept to.
+    pub first_content_p95_us: Option<u64>,
     /// Decaying average of the time to the end of an answer; zero before the first one.
     pub total_us: u64,
+    /// Thousandths of a token per second, once an answer has begun; zero when nothing is known.
+    pub output_rate_milli: u64,
+    /// What is left of the provider's own rate limit, in thousandths; 1000 when nothing is known.
+    pub headroom_permille: u16,
+    /// What the provider last said of its own rate limits, by credential.
+    pub quotas: Vec<QuotaView>,
+}
+
+/// What a provider last said of its own rate limits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct QuotaView {
+    /// Of the credential.
+    pub fingerprint: String,
+    /// Requests.
+    pub requests: Option<AllowanceView>,
+    /// Tokens.
+    pub tokens: Option<AllowanceView>,
+}
+
+/// One of a provider's own rate limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct AllowanceView {
+    /// All of it.
+    pub limit: Option<u64>,
+    /// What was left.
+    pub remaining: u64,
+    /// When it is full again.
+    pub reset_in_ms: Option<u64>,
+    /// How long ago this was said.
+    pub age_ms: u64,
 }
 
 /// One breaker.
@@ -82,11 +115,13 @@ pub struct BreakerView {
     pub window_successes: u32,
     /// While passing: failures in the window.
     pub window_failures: u32,
+    /// While passing: successes still to come before a single failure does not shut it.
+    pub probation: u32,
     /// Why it is shut.
     pub cause: Option<Cause>,
     /// When it next lets a probe through; zero if it would now.
     pub probe_in_ms: Option<u64>,
-    /// The cool-down it is in or went through.
+    /// The cool-down it is in or went through; while passing, the one of a recent recovery.
     pub cooldown_ms: Option<u64>,
     /// The last failures, oldest first.
     pub reasons: Vec<ReasonView>,
@@ -129,6 +164,10 @@ pub struct CountersView {
     pub credit_exhausted: u64,
     /// Requests that were wrong, in the provider's judgement.
     pub client_faults: u64,
+    /// Health probes, which count as nothing else.
+    pub health_probes: u64,
+    /// Requests cancelled because another attempt answered first.
+    pub outrun: u64,
     /// Requests that ended without a verdict.
     pub lost: u64,
     /// Reports of requests that had ended before: there should be none.
@@ -150,7 +189,9 @@ impl ProviderMachine {
             in_flight_max: self.settings.in_flight_max,
             oldest_in_flight_ms: self.tickets.oldest(now).map(millis),
             credentials: credentials(&self.credentials, now),
-            deployments: configured.map(|deployment| self::deployment(deployment, now)).collect(),
+            deployments: configured
+                .map(|deployment| self::deployment(deployment, &self.credentials, now))
+                .collect(),
             counters: CountersView {
                 acquired: self.counters.acquired,
                 answered: self.counters.answered,
@@ -158,6 +199,8 @@ impl ProviderMachine {
                 credential_rejected: self.counters.credential_rejected,
                 credit_exhausted: self.counters.credit_exhausted,
                 client_faults: self.counters.client_faults,
+                health_probes: self.counters.health_probes,
+                outrun: self.counters.outrun,
                 lost: self.counters.lost,
                 strays: self.counters.strays,
                 faults: self.counters.faults().collect(),
@@ -189,7 +232,11 @@ fn credentials(pool: &CredentialPool, now: Duration) -> Vec<CredentialView> {
     pool.iter().map(view).collect()
 }
 
-fn deployment(deployment: &Deployment, now: Duration) -> DeploymentView {
+fn deployment(
+    deployment: &Deployment,
+    credentials: &CredentialPool,
+    now: Duration,
+) -> DeploymentView {
     DeploymentView {
         name: deployment.settings.name.clone(),
         breaker: breaker(&deployment.breaker, now),
@@ -206,8 +253,32 @@ fn deployment(deployment: &Deployment, now: Duration) -> DeploymentView {
             debt: bucket.debt(now),
         }),
         first_content_us: deployment.first_content.micros(),
+        first_content_p95_us: deployment.gauge.first_content_p95().map(micros),
         total_us: deployment.total.micros(),
+        output_rate_milli: deployment.gauge.output_rate_milli(),
+        headroom_permille: deployment.gauge.headroom_permille(now),
+        quotas: quotas(&deployment.quotas, credentials, now),
     }
+}
+
+fn quotas(quotas: &Quotas, credentials: &CredentialPool, now: Duration) -> Vec<QuotaView> {
+    let allowance = |Reading { allowance, at }: Reading| AllowanceView {
+        limit: allowance.limit,
+        remaining: allowance.remaining,
+        reset_in_ms: allowance
+            .reset
+            .map(|reset| millis(at.saturating_add(reset).saturating_sub(now))),
+        age_ms: millis(now.saturating_sub(at)),
+    };
+    let view = |heard: &Heard| {
+        let credential = credentials.iter().find(|known| known.id == heard.credential)?;
+        Some(QuotaView {
+            fingerprint: credential.fingerprint().to_string(),
+            requests: heard.requests.map(allowance),
+            tokens: heard.tokens.map(allowance),
+        })
+    };
+    quotas.iter().filter_map(view).collect()
 }
 
 fn breaker(breaker: &Breaker, now: Duration) -> BreakerView {
@@ -221,13 +292,16 @@ fn breaker(breaker: &Breaker, now: Duration) -> BreakerView {
         failures_in_a_row: 0,
         window_successes: 0,
         window_failures: 0,
+        probation: 0,
         cause: None,
         probe_in_ms: None,
         cooldown_ms: None,
         reasons: reasons.collect(),
     };
     match breaker.state() {
-        State::Passing { failures, window } => {
+        State::Passing { failures, window, probation } => {
+            view.probation = *probation;
+            view.cooldown_ms = breaker.relapse(now).map(|relapse| millis(relapse.cooldown));
             let counts = window.counts(now);
             view.failures_in_a_row = *failures;
             view.window_successes = counts.successes;
@@ -246,6 +320,10 @@ fn breaker(breaker: &Breaker, now: Duration) -> BreakerView {
         }
     }
     view
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn millis(duration: Duration) -> u64 {

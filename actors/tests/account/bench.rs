@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use infergate_actors::account::{
     Account, Admit, Denial, End, Extend, Failure, GrantKind, Limits, Machine, NewKey, Order,
-    Permit, Settle, UsageRecord,
+    Settle, Terms, UsageRecord,
 };
 use infergate_actors::clock::Now;
 use infergate_actors::id::{AccountId, HoldId, KeyHash, KeyId};
 use infergate_actors::ledger::Batch;
 use infergate_actors::money::{NanoUsd, Rates, Usage};
+use smallvec::SmallVec;
 
 /// One nano-dollar per token, in and out, so that amounts in the scripts are token counts.
 pub(crate) const UNIT: Rates = Rates {
@@ -75,7 +76,7 @@ impl Bench {
         })
     }
 
-    pub(crate) fn admit(&mut self, hold: u128, tokens: u64, first: u64) -> Result<Permit, Denial> {
+    pub(crate) fn admit(&mut self, hold: u128, tokens: u64, first: u64) -> Result<Terms, Denial> {
         let admit = admit(hold, tokens, first);
         denial(self.machine.admit(&admit, self.now, &mut Batch::new()))
     }
@@ -86,17 +87,22 @@ impl Bench {
         hold: u128,
         tokens: u64,
         first: u64,
-    ) -> Result<Permit, Denial> {
+    ) -> Result<Terms, Denial> {
         let admit = admit(hold, tokens, first);
         denial(self.machine.admit_again(&admit, self.now, &mut Batch::new()))
     }
 
     /// The actor is gone, and another starts from what is kept.
     pub(crate) fn restart(&mut self) {
+        *self = self.copy();
+    }
+
+    /// Another that starts from what is kept.
+    pub(crate) fn copy(&self) -> Self {
         let bytes = self.machine.account().snapshot();
         let account = Account::restore(&bytes).unwrap();
         assert_eq!(&account, self.machine.account());
-        self.machine = Machine::new(account, self.now);
+        Self { machine: Machine::new(account, self.now), now: self.now }
     }
 
     pub(crate) fn extend(&mut self, hold: u128, covered: u64, tokens: u64) -> Result<u64, Denial> {
@@ -128,7 +134,7 @@ impl Bench {
     }
 }
 
-fn admit(hold: u128, tokens: u64, first: u64) -> Admit {
+pub(crate) fn admit(hold: u128, tokens: u64, first: u64) -> Admit {
     Admit {
         hold: HoldId::from_bits(hold),
         key: KeyId(1),
@@ -139,6 +145,7 @@ fn admit(hold: u128, tokens: u64, first: u64) -> Admit {
         completion_tokens_first: first,
         completion_tokens_min: 1,
         tokens_estimate: tokens,
+        fallbacks: SmallVec::new(),
     }
 }
 

@@ -6,6 +6,8 @@ mod auditor;
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod fallbacks;
+#[cfg(test)]
 mod random;
 #[cfg(test)]
 mod scripts;

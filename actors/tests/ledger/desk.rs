@@ -72,8 +72,8 @@ impl Pen {
             at_ms: self.at_ms,
             event,
         };
-        self.tally.apply(&record).unwrap();
         self.previous = batch.push(&record);
+        self.tally.apply(&record, self.previous).unwrap();
     }
 
     /// Opens the account with a key and credit.
@@ -157,6 +157,7 @@ pub(crate) fn settlement(hold: HoldId, tokens: u64) -> Settlement {
             }]
             .into_iter()
             .collect(),
+            ..UsageRecord::default()
         },
     }
 }

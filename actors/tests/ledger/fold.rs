@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use infergate_actors::account::Event;
 use infergate_actors::id::AccountId;
-use infergate_actors::ledger::{Fold, Ledger, Record};
+use infergate_actors::ledger::{Digest, Fold, Ledger, Record};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ impl Fold for Tally {
         Self { account: account.0, ..Self::default() }
     }
 
-    fn apply(&mut self, record: &Record) -> Result<(), String> {
+    fn apply(&mut self, record: &Record, _: Digest) -> Result<(), String> {
         self.events += 1;
         match &record.event {
             Event::Granted { amount, .. } => self.balance += amount.nano(),
@@ -63,8 +63,8 @@ pub(crate) fn load(ledger: &Ledger, account: AccountId) -> Option<Tally> {
         Some(snapshot) => Tally::restore(account, &snapshot.state).unwrap(),
         None => Tally::new(account),
     };
-    for record in &loaded.tail {
-        tally.apply(record).unwrap();
+    for entry in &loaded.tail {
+        tally.apply(&entry.record, entry.digest).unwrap();
     }
     Some(tally)
 }

@@ -1,19 +1,39 @@
 //! The journal's format, held by bytes that an earlier build wrote. These never change.
 
-use infergate_actors::account::{Event, Status};
-use infergate_actors::id::{AccountId, KeyId};
-use infergate_actors::ledger::{Digest, Record};
+use infergate_actors::account::{
+    AttemptOutcome, End, Event, GrantKind, Limits, Source, Status, UsageRecord,
+};
+use infergate_actors::id::{AccountId, GrantId, KeyId};
+use infergate_actors::ledger::{Digest, Record, RecordError};
 use infergate_actors::money::NanoUsd;
 
-use crate::desk::{hold, settlement};
+use crate::desk::{START_MS, hold, key, settlement};
 
-fn check(record: &Record, hex: &str) {
-    let bytes: Vec<u8> = (0..hex.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
-        .collect();
-    assert_eq!(record.encode(), bytes);
-    assert_eq!(Record::decode(&bytes).as_ref(), Ok(record));
+/// One record of every kind, as version 1 wrote it, and a settlement without anything optional.
+const VERSION_1: [&str; 12] = [
+    "018580808080808001016db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b134000441434d45",
+    "018580808080808001026db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1340102046f766572",
+    "018580808080808001036db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1340201d804000109",
+    "018580808080808001046db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b13403010002000000000005070707070707070707070707070707070707070707070707047778797a056669727374010573696d2d2a0001d80400000080a0f1c2b134",
+    "018580808080808001056db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1340401046c6f7374",
+    "018580808080808001066db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b134050204e8070180a0f1c2b13403722d37",
+    "018580808080808001076db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b134060228",
+    "018580808080808001086db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b13407878080808080808080808088808080800903b817",
+    "018580808080808001096db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1340887808080808080808080808880808080098001",
+    "0185808080808080010a6db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b134098780808080808080808080888080808009010c000000000000000000000080a8d6b9070000000000000000000000c0843d80f70280f70200010180f702000973696d2d736d616c6c0180a0f1c2b13401788407010973696d756c617465640e73696d2d736d616c6c2d323032360001c8013e",
+    "0185808080808080010b6db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b13409888080808080808080808088808080800901ac02000000000000000000000080a8d6b9070000000000000000000000c0843d809f49809f49000101809f4909000000000000",
+    "0185808080808080010c6db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1340a898080808080808080808088808080800909",
+];
+
+/// What version 2 added, as it wrote it.
+const VERSION_2: [&str; 2] = [
+    "0285808080808080010d6db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b134098780808080808080808080888080808009010c000000000000000000000080a8d6b9070000000000000000000000c0843d80f70280f70200010180f7020b0973696d2d736d616c6c0180a0f1c2b13401788407010973696d756c617465640e73696d2d736d616c6c2d323032360d01c8013e010973696d2d6c6172676502",
+    "0285808080808080010e6db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1340a89808080808080808080808880808080090a",
+];
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+    (0..hex.len()).step_by(2).map(byte).collect()
 }
 
 fn record(number: u64, event: Event) -> Record {
@@ -21,20 +41,84 @@ fn record(number: u64, event: Event) -> Record {
     Record { account: AccountId::new(2, 5), number, previous, at_ms: 1_800_000_000_123, event }
 }
 
+/// What [`VERSION_1`] is.
+fn events_of_version_1() -> [Event; 12] {
+    let nano = NanoUsd::from_nano;
+    let limits = Limits { requests_per_minute: Some(600), ..Limits::default() };
+    let mut key = key(AccountId::new(2, 5));
+    key.limits = limits;
+    let mut bare = settlement(hold(8), 300);
+    (bare.record, bare.end) = (UsageRecord::default(), End::Rejected);
+    [
+        Event::Opened { name: "ACME".into() },
+        Event::StatusChanged { status: Status::Closed, reason: "over".into() },
+        Event::LimitsChanged { limits: Limits { in_flight: Some(9), ..limits } },
+        Event::KeyCreated { key },
+        Event::KeyRevoked { key: KeyId(1), reason: "lost".into() },
+        Event::Granted {
+            grant: GrantId(2),
+            kind: GrantKind::Adjustment,
+            amount: nano(500),
+            expires_at_ms: Some(START_MS),
+            reference: "r-7".into(),
+        },
+        Event::Expired { grant: GrantId(2), amount: nano(20) },
+        Event::Held { hold: hold(7), key: KeyId(3), amount: nano(1_500) },
+        Event::Extended { hold: hold(7), amount: nano(64) },
+        Event::Settled(Box::new(settlement(hold(7), 12))),
+        Event::Settled(Box::new(bare)),
+        Event::Voided { hold: hold(9), end: End::Rejected },
+    ]
+}
+
 #[test]
 fn version_1_reads_what_it_has_always_read() {
-    let (status, reason) = (Status::Suspended, "abuse".to_owned());
-    check(
-        &record(1, Event::StatusChanged { status, reason }),
-        "018580808080808001016db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1340101056162757365",
-    );
-    let (amount, key) = (NanoUsd::from_nano(1_500), KeyId(3));
-    check(
-        &record(300, Event::Held { hold: hold(7), key, amount }),
-        "018580808080808001ac026db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b13407878080808080808080808088808080800903b817",
-    );
-    check(
-        &record(301, Event::Settled(Box::new(settlement(hold(7), 12)))),
-        "018580808080808001ad026db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b134098780808080808080808080888080808009010c000000000000000000000080a8d6b9070000000000000000000000c0843d80f70280f70200010180f702000973696d2d736d616c6c0180a0f1c2b13401788407010973696d756c617465640e73696d2d736d616c6c2d323032360001c8013e",
-    );
+    for ((number, hex), event) in (1..).zip(VERSION_1).zip(events_of_version_1()) {
+        let (bytes, record) = (bytes(hex), record(number, event));
+        assert_eq!(Record::decode(&bytes).as_ref(), Ok(&record));
+        // Written again it would be another record, with another digest.
+        assert_ne!(record.encode(), bytes);
+        assert_eq!(Record::decode(&record.encode()), Ok(record));
+    }
+}
+
+#[test]
+fn version_1_takes_no_byte_more_and_none_less() {
+    for hex in VERSION_1 {
+        let whole = bytes(hex);
+        for len in 0..whole.len() {
+            assert!(Record::decode(&whole[..len]).is_err(), "{hex} up to {len}");
+        }
+        // The last of these are what version 2 has there.
+        for more in [&[0_u8][..], &[0, 0], &[1, 1], &[1, 0], &[0x80, 0], &[0, 0x80, 0], &[1, 2, 65]]
+        {
+            let longer = [whole.as_slice(), more].concat();
+            assert!(Record::decode(&longer).is_err(), "{hex} and {more:?}");
+        }
+    }
+}
+
+#[test]
+fn version_2_reads_what_it_has_always_read() {
+    let mut settled = settlement(hold(7), 12);
+    settled.end = End::ClientStalled;
+    settled.record.attempts[0].outcome = AttemptOutcome::Outrun;
+    settled.record.served_model = Some("sim-large".into());
+    settled.record.source = Source::Joined;
+    let voided = Event::Voided { hold: hold(9), end: End::KeyRevoked };
+    let events = [Event::Settled(Box::new(settled)), voided];
+    for ((number, hex), event) in (13..).zip(VERSION_2).zip(events) {
+        let record = record(number, event);
+        assert_eq!(record.encode(), bytes(hex));
+        assert_eq!(Record::decode(&bytes(hex)), Ok(record));
+    }
+}
+
+#[test]
+fn another_version_is_refused_by_its_number() {
+    for version in [0, 3, 255] {
+        let mut bytes = bytes(VERSION_1[0]);
+        bytes[0] = version;
+        assert_eq!(Record::decode(&bytes), Err(RecordError::UnknownVersion(version)));
+    }
 }

@@ -18,6 +18,7 @@ const ANSWER: Outcome = Outcome::Answered {
     first_content: Duration::from_millis(20),
     total: Duration::from_millis(90),
     tokens: 10,
+    output_tokens: 8,
 };
 
 const CUT: Outcome = Outcome::Fault { kind: FaultKind::Cut, retry_after: None };

@@ -2,47 +2,53 @@
 
 use std::time::Duration;
 
+use infergate_actors::provider::breaker::Cause;
 use infergate_actors::provider::machine::{Grant, Notice};
 use infergate_actors::provider::{
     DeploymentIndex, DeploymentSettings, DeploymentState, FaultKind, Mode, Outcome,
     ProviderMachine, ProviderSettings, Refusal, Secret,
 };
 
-const LARGE: DeploymentIndex = DeploymentIndex(0);
-const SMALL: DeploymentIndex = DeploymentIndex(1);
+pub(super) const LARGE: DeploymentIndex = DeploymentIndex(0);
+pub(super) const SMALL: DeploymentIndex = DeploymentIndex(1);
 
-const ANSWER: Outcome = Outcome::Answered {
+pub(super) const ANSWER: Outcome = Outcome::Answered {
     first_content: Duration::from_millis(200),
     total: Duration::from_millis(900),
     tokens: 10,
+    output_tokens: 8,
 };
 
-const CUT: Outcome = Outcome::Fault { kind: FaultKind::Cut, retry_after: None };
+pub(super) const CUT: Outcome = Outcome::Fault { kind: FaultKind::Cut, retry_after: None };
 
-fn ms(ms: u64) -> Duration {
+pub(super) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-fn settings() -> ProviderSettings {
+pub(super) fn settings() -> ProviderSettings {
     let mut settings = ProviderSettings::new("acme");
     settings.deployments = vec![DeploymentSettings::new("large"), DeploymentSettings::new("small")];
     settings.credentials = vec![Secret::new("sk-0000000000000001"), Secret::new("sk-2")];
     settings
 }
 
-fn machine(settings: ProviderSettings) -> ProviderMachine {
+pub(super) fn machine(settings: ProviderSettings) -> ProviderMachine {
     ProviderMachine::new(settings, &[], ms(0))
 }
 
-fn grant(machine: &mut ProviderMachine, now: Duration, index: DeploymentIndex) -> Grant {
+pub(super) fn grant(machine: &mut ProviderMachine, now: Duration, index: DeploymentIndex) -> Grant {
     machine.acquire(now, index, 10).expect("a request let through")
 }
 
-fn refusal(machine: &mut ProviderMachine, now: Duration, index: DeploymentIndex) -> Refusal {
+pub(super) fn refusal(
+    machine: &mut ProviderMachine,
+    now: Duration,
+    index: DeploymentIndex,
+) -> Refusal {
     machine.acquire(now, index, 10).expect_err("a refusal")
 }
 
-fn run(
+pub(super) fn run(
     machine: &mut ProviderMachine,
     now: Duration,
     index: DeploymentIndex,
@@ -52,7 +58,7 @@ fn run(
     machine.report(now, ticket, outcome)
 }
 
-fn shut(machine: &mut ProviderMachine, index: DeploymentIndex) {
+pub(super) fn shut(machine: &mut ProviderMachine, index: DeploymentIndex) {
     while machine.health().state(index, ms(0)) == DeploymentState::Passing {
         run(machine, ms(0), index, CUT);
     }
@@ -134,7 +140,8 @@ fn tokens_are_trued_up_when_they_are_known() {
         let bucket = machine.view(ms(0)).deployments[0].tokens.unwrap();
         i64::try_from(bucket.remaining).unwrap() - i64::try_from(bucket.debt).unwrap()
     };
-    let answered = |tokens| Outcome::Answered { first_content: ms(1), total: ms(2), tokens };
+    let answered =
+        |tokens| Outcome::Answered { first_content: ms(1), total: ms(2), tokens, output_tokens: 0 };
     let fault = |kind| Outcome::Fault { kind, retry_after: None };
     for (outcome, left) in [
         (answered(25), 75),
@@ -191,9 +198,11 @@ fn a_probe_is_one_request_and_its_content_is_proof_enough() {
     let notice = machine.content_started(ms(2_100), probe.ticket);
     assert_eq!(notice, Some(Notice::Recovered { deployment: "large".into() }));
     assert!(!grant(&mut machine, ms(2_100), LARGE).probe);
-    // Cut after all: one failure of the new life.
-    machine.report(ms(9_000), probe.ticket, CUT);
-    assert_eq!(machine.view(ms(9_000)).deployments[0].breaker.failures_in_a_row, 1);
+    assert_eq!(machine.view(ms(2_100)).deployments[0].breaker.probation, 5);
+    // Cut after all: a failure of the new life, which is on probation.
+    let notice = machine.report(ms(9_000), probe.ticket, CUT);
+    let (cause, wait) = (Cause::Relapsed, ms(4_000));
+    assert_eq!(notice, Some(Notice::Shut { deployment: "large".into(), cause, wait }));
 }
 
 #[test]

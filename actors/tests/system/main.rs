@@ -24,3 +24,7 @@ mod providers;
 mod random;
 #[cfg(test)]
 mod restart;
+#[cfg(test)]
+mod standing;
+#[cfg(test)]
+mod version_1;

@@ -1,7 +1,7 @@
 //! Stops and starts, in order.
 
 use infergate_actors::account::{Account, AccountOptions, Unavailable};
-use infergate_actors::ledger::{Digest, Loaded};
+use infergate_actors::ledger::Loaded;
 
 use crate::desk::{Desk, OPTIONS, hash_of, in_time, lasting};
 
@@ -74,8 +74,8 @@ async fn a_snapshot_is_taken_every_so_many_events_and_carries_on_with_the_rest()
     let snapshot = snapshot.unwrap();
     assert_eq!((snapshot.number, tail.len()), (30, 5));
     let mut account = Account::restore(&snapshot.state).unwrap();
-    for record in &tail {
-        account.apply(record, Digest::of(&record.encode())).unwrap();
+    for entry in &tail {
+        account.apply(&entry.record, entry.digest).unwrap();
     }
     assert_eq!((account.digest(), *account.totals()), (view.digest, view.totals));
     desk.verify().await;

@@ -34,8 +34,13 @@ fn an_account_never_spends_more_than_it_has_on_disk() {
 }
 
 #[test]
+fn public_failover_scenarios_pass_with_one_charge_each() {
+    check(&["failover", "--scenarios", "s01,s02,s03,s04,s05,s11,s13,s16"]);
+}
+
+#[test]
 fn no_client_notices_that_a_provider_fails() {
-    check(&["failover"]);
+    check(&["faults"]);
 }
 
 #[test]
@@ -56,4 +61,36 @@ fn open_streams_are_measured_and_come_to_their_end() {
 #[test]
 fn accounts_are_measured() {
     check(&["idle-accounts"]);
+}
+
+#[test]
+fn providers_go_down_in_turn_and_no_client_notices() {
+    check(&["outage"]);
+}
+
+#[test]
+fn strategies_are_measured() {
+    check(&["routing", "--strategies", "priority,weighted"]);
+}
+
+#[test]
+fn results_become_a_page_and_markdown() {
+    let folder = tempfile::TempDir::with_prefix("infergate-black-box-").unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (own, other) = (path("own.json"), path("other.json"));
+    check(&["idle-accounts", "--json", &own]);
+    let text = std::fs::read_to_string(&own).unwrap();
+    assert!(text.contains("requests_in_flight_max"), "the configuration is not in it");
+    std::fs::write(&other, text.replace("\"InferGate\"", "\"another\"")).unwrap();
+    let (html, markdown) = (path("report.html"), path("report.md"));
+    let output = Command::new(executable())
+        .args(["report", &own, &other, "--html", &html, "--markdown", &markdown])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let html = std::fs::read_to_string(html).unwrap();
+    assert!(html.contains("id=\"all-idle-accounts\"") && html.contains("KiB/active"));
+    let markdown = std::fs::read_to_string(markdown).unwrap();
+    assert!(markdown.starts_with("## `idle-accounts` side by side"), "{markdown}");
 }

@@ -157,6 +157,7 @@ timeouts = { total = "10s", head = "11s", ide = "1s" }
 breaker = { cooldown = "1m", cooldown_max = "30s", failure_ratio_percent = 101 }
 in_flight_max = 0
 deployments = [{ model = "a", tokens_per_minute = 0 }, { model = "a" }, { cost = { input = "-1", output = "x" } }]
+health_probe = { path = "models", timeout = "2m", intervall = "1s" }
 "#,
         r#"
 1: providers[0].base_url: missing: add `base_url = "https://…/v1"`
@@ -186,6 +187,9 @@ deployments = [{ model = "a", tokens_per_minute = 0 }, { model = "a" }, { cost =
 24: providers[3].deployments[2].cost.input: "-1" is less than nothing: zero or more
 24: providers[3].deployments[2].cost.output: "x" is no amount: not a decimal number of dollars such as "12.50"
 24: providers[3].deployments[2].model: missing: add `model = "gpt-…"`
+25: providers[3].health_probe.intervall: unknown key: did you mean `interval`?
+25: providers[3].health_probe.path: "models" is no path: write it like "/models"
+25: providers[3].health_probe.timeout: "2m" is out of range: from 1ms to 1m
 "#,
     );
 }

@@ -56,6 +56,7 @@ timeouts.zzzzzz = 1
 breaker.zzzzzz = 1
 [[providers]]
 zzzzzz = 1
+health_probe = { zzzzzz = 1 }
 [[providers.deployments]]
 zzzzzz = 1
 [[models]]

@@ -87,7 +87,9 @@ pub struct Piece<'a> {
 /// What a text is, as far as prices tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PieceKind {
-    /// Content, a refusal, or a tool call.
+    /// Content: text that an assistant's message can begin with.
+    Content,
+    /// A refusal or a tool call.
     Visible,
     /// The model's reasoning.
     Reasoning,
@@ -250,7 +252,8 @@ impl<'a> Reader<'a> {
 
     fn delta_member(&mut self, cursor: &mut Cursor<'a>, name: Text<'a>) -> Result<(), Fault> {
         match (&*name.decoded(), cursor.kind()?) {
-            ("content" | "refusal", Kind::String) => self.text(cursor, PieceKind::Visible),
+            ("content", Kind::String) => self.text(cursor, PieceKind::Content),
+            ("refusal", Kind::String) => self.text(cursor, PieceKind::Visible),
             ("content", Kind::Array) => cursor.array(|cursor| self.part(cursor, 0)),
             ("reasoning_content" | "reasoning" | "thinking", Kind::String) => {
                 if self.has_reasoning {

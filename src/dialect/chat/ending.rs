@@ -70,6 +70,11 @@ impl ChunkIdentity {
         Some(Self { id: raw(id)?, created: raw(created)?, model: raw(model)? })
     }
 
+    /// Its `id`, `created` and `model`, each as JSON.
+    pub(super) fn members(&self) -> (&str, &str, &str) {
+        (self.id.get(), self.created.get(), self.model.get())
+    }
+
     /// The end of a stream that ran out of credit: each choice still open ends with `length`, then
     /// usage where the client asked for it, then `[DONE]`.
     pub fn length_ending(&self, open_choices: &[u32], usage: Option<&Usage>) -> Bytes {

@@ -3,12 +3,14 @@
 mod chunk;
 mod ending;
 mod render;
+mod rewrite;
 mod upstream_error;
 mod usage;
 
 pub use chunk::{Answer, BadAnswer, Choice, Chunk, Facts, Finish, Piece, PieceKind};
 pub use ending::ChunkIdentity;
 pub use render::{ApiError, DONE, Model, model, model_list};
+pub use rewrite::Rewrite;
 pub use upstream_error::UpstreamError;
 pub use usage::{read_usage, usage_json};
 

@@ -37,6 +37,22 @@ impl UpstreamError {
         }
     }
 
+    /// Whether it says that the request is longer than the model's context: by OpenAI's code, or in the
+    /// words of servers that have none (`vLLM`, llama-server, Anthropic).
+    pub fn is_too_long(&self) -> bool {
+        let code = [&self.code, &self.kind].into_iter().flatten();
+        let known = ["context_length_exceeded", "exceed_context_size_error"];
+        let message = self.message.as_deref().unwrap_or_default();
+        code.into_iter().any(|code| known.contains(&&**code))
+            || [
+                "maximum context length",
+                "exceeds the available context size",
+                "prompt is too long",
+            ]
+            .iter()
+            .any(|words| message.contains(words))
+    }
+
     /// In the API's form, with defaults for what the upstream did not say.
     pub fn to_api<'a>(&'a self, message: &'a str, kind: &'a str) -> ApiError<'a> {
         ApiError {

@@ -40,6 +40,8 @@ pub struct Media {
     pub sight: bool,
     /// Whether there is something to be heard.
     pub sound: bool,
+    /// The last one is the assistant's: the answer goes on from it.
+    pub ends_with_assistant: bool,
 }
 
 /// Where in the body the messages' turns end.
@@ -77,11 +79,13 @@ impl Media {
         let mut turns = Turns::default();
         cursor.array(|cursor| {
             media.messages = media.messages.saturating_add(1);
+            media.ends_with_assistant = false;
             if cursor.kind()? != Kind::Object {
                 return cursor.skip().map(drop);
             }
             let mut from = From::Other;
             cursor.object(|cursor, name| media.message_member(cursor, name, &mut from))?;
+            media.ends_with_assistant = from == From::Assistant;
             match from {
                 From::User => turns.opened = turns.opened.or(Some(cursor.position())),
                 From::Assistant => turns.answered = Some(cursor.position()),

@@ -171,7 +171,7 @@ impl Tally {
     #[inline]
     fn count(&mut self, piece: &Piece<'_>) {
         let estimator = match piece.kind {
-            PieceKind::Visible => &mut self.visible,
+            PieceKind::Content | PieceKind::Visible => &mut self.visible,
             PieceKind::Reasoning => &mut self.reasoning,
         };
         if !piece.text.is_escaped() {

@@ -180,7 +180,10 @@ async fn a_request_that_the_provider_rejects_is_told_so_and_asked_nowhere_else()
 async fn when_nobody_answers_the_client_is_told_why_and_not_charged() {
     let told = async |answer: Option<String>, more: &str| {
         let upstream = Upstream::start().await;
-        let stage = Stage::with(&config(&[upstream.address], more), "1").await;
+        // The last candidate has until the deadline, whatever its own limits are.
+        let config =
+            config(&[upstream.address], more).replace("tiers =", "deadline = \"1s\", tiers =");
+        let stage = Stage::with(&config, "1").await;
         let upstream = match answer {
             Some(answer) => upstream.plays(vec![answer; 4]),
             None => tokio::spawn(async move {

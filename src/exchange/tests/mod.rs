@@ -2,7 +2,11 @@
 
 mod ends;
 mod failover;
+mod hedge;
 mod narrowing;
 mod passage;
+mod recall;
+mod recovery;
+mod rescue;
 pub(crate) mod stage;
 pub(crate) mod upstream;

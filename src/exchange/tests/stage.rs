@@ -45,8 +45,14 @@ pub(crate) fn config(addresses: &[SocketAddr], more: &str) -> String {
     format!(
         "{providers}[[models]]\nname = \"small\"\ncontext_tokens = 100000\n\
          output_tokens_max = 20000\nprice = {{ input = \"1\", output = \"2\" }}\n\
-         route = {{ tiers = [{targets}] }}\n"
+         route = {{ after_content = \"error\", tiers = [{targets}] }}\n"
     )
+}
+
+/// [`config`] with a route that goes on elsewhere when a stream breaks off; `more` is put into it.
+pub(crate) fn going_on(addresses: &[SocketAddr], more: &str) -> String {
+    config(addresses, "")
+        .replace("after_content = \"error\"", &format!("after_content = \"continue\"{more}"))
 }
 
 /// A gateway and a client with a key.

@@ -1,14 +1,21 @@
 //! A provider's stream, event by event: what is passed on, what is withheld, what it amounts to. Pure.
 
+mod resume;
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 use infergate_actors::account::End;
 
 use super::belief::Belief;
 use super::bill::Measured;
 use crate::dialect::chat::{Chunk, ChunkIdentity};
-use crate::dialect::meter::Meter;
+use crate::dialect::meter::{Meter, Metered};
 use crate::dialect::sse::{Event, Scanner};
 use crate::error::ApiError;
+
+pub(super) use resume::{Broken, Way};
+use resume::{Resume, Said, Told};
 
 /// Reads one stream.
 pub(super) struct Reader {
@@ -23,6 +30,10 @@ pub(super) struct Reader {
     half_withheld: bool,
     /// What the stream's own chunks have in common, from the first that has a choice.
     identity: Option<ChunkIdentity>,
+    /// What was said, where another provider may have to go on from it.
+    said: Option<Said>,
+    /// What was said by other providers before.
+    resume: Option<Box<Resume>>,
 }
 
 /// What to do with an event.
@@ -49,7 +60,12 @@ enum What {
 
 /// The stream can't be read on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Unreadable;
+pub(super) enum Unreadable {
+    /// It is no stream of chunks any more.
+    Garbled,
+    /// It does not go on where the answer before broke off.
+    Diverged,
+}
 
 impl Reader {
     pub(super) fn new(
@@ -67,7 +83,34 @@ impl Reader {
             usage_is_wanted,
             half_withheld: false,
             identity: None,
+            said: None,
+            resume: None,
         }
+    }
+
+    /// The same, keeping what is said for another provider to go on from.
+    pub(super) fn keeping(self) -> Self {
+        Self { said: Some(Said::default()), ..self }
+    }
+
+    /// The same, for a stream that goes on from where another broke off.
+    pub(super) fn after(self, broken: &Broken, way: Way) -> Self {
+        let resume = Resume::new(broken.clone(), way);
+        Self {
+            identity: Some(broken.identity.clone()),
+            said: Some(resume.said()),
+            resume: Some(Box::new(resume)),
+            ..self
+        }
+    }
+
+    /// What another provider can go on from: `None` when nothing can.
+    pub(super) fn broken(&self) -> Option<Broken> {
+        if let Some(resume) = self.resume.as_ref().filter(|resume| resume.is_repeating()) {
+            return Some(resume.broken().clone());
+        }
+        let text = self.said.as_ref()?.text()?.to_owned();
+        Some(Broken { identity: self.identity.clone()?, text, metered: self.metered() })
     }
 
     /// Takes the next frame.
@@ -80,7 +123,7 @@ impl Reader {
         match self.scanner.next_event() {
             Ok(Some(event)) => self.read(event).map(Some),
             Ok(None) => Ok(None),
-            Err(_) => Err(Unreadable),
+            Err(_) => Err(Unreadable::Garbled),
         }
     }
 
@@ -94,8 +137,12 @@ impl Reader {
     }
 
     fn read(&mut self, event: Event) -> Result<Piece, Unreadable> {
-        let what = self.meter_event(&event)?;
-        let mut bytes = event.raw;
+        let (what, told) = self.meter_event(&event)?;
+        let mut bytes = match told {
+            None => event.raw,
+            Some(Told::Event(event)) => event,
+            Some(Told::Nothing) => return Ok(Piece::Withheld),
+        };
         let half_withheld = std::mem::take(&mut self.half_withheld);
         if half_withheld && bytes.first() == Some(&b'\n') {
             bytes = bytes.slice(1..);
@@ -124,13 +171,14 @@ impl Reader {
         Piece::Withheld
     }
 
-    fn meter_event(&mut self, event: &Event) -> Result<What, Unreadable> {
-        let Some(data) = event.data() else { return Ok(What::Filler) };
+    /// What an event is, and what the client is told of it where that is not its own bytes.
+    fn meter_event(&mut self, event: &Event) -> Result<(What, Option<Told>), Unreadable> {
+        let Some(data) = event.data() else { return Ok((What::Filler, None)) };
         let mut facts = match Chunk::read(event.name(), data) {
-            Chunk::Done => return Ok(What::Done),
-            Chunk::Empty => return Ok(What::Filler),
-            Chunk::Error => return Ok(What::Error),
-            Chunk::Invalid(_) => return Err(Unreadable),
+            Chunk::Done => return Ok((What::Done, None)),
+            Chunk::Empty => return Ok((What::Filler, None)),
+            Chunk::Error => return Ok((What::Error, None)),
+            Chunk::Invalid(_) => return Err(Unreadable::Garbled),
             Chunk::Facts(facts) => facts,
         };
         let is_usage = facts.is_usage_only(self.is_finished());
@@ -139,12 +187,25 @@ impl Reader {
         if self.identity.is_none() && !facts.choices.is_empty() {
             self.identity = ChunkIdentity::read(data);
         }
-        Ok(match () {
+        let what = match () {
             () if is_usage && !self.usage_is_wanted => What::UnwantedUsage,
             // A choice that ends without content is an answer, too: an empty one.
             () if facts.has_content || facts.has_finish() => What::Content,
             () => What::Filler,
-        })
+        };
+        if let Some(said) = &mut self.said {
+            said.observe(&facts);
+        }
+        let part = self.meter.usage();
+        let Some(resume) = &mut self.resume else { return Ok((what, None)) };
+        let usage = resume.metered(part).usage;
+        let told = match what {
+            What::UnwantedUsage => return Ok((what, None)),
+            // The role was told when the answer began.
+            What::Filler if !is_usage => Told::Nothing,
+            _ => resume.tell(data, &facts, &usage)?,
+        };
+        Ok((what, Some(told)))
     }
 
     /// Whether every choice that was asked for has come to its end.
@@ -154,132 +215,35 @@ impl Reader {
 
     /// About how many completion tokens have been delivered.
     pub(super) fn completion_tokens(&self) -> u64 {
-        self.meter.completion_tokens()
+        let tokens = self.meter.completion_tokens();
+        self.resume.as_ref().map_or(tokens, |resume| resume.completion_tokens(tokens))
     }
 
-    /// What has been used.
+    /// What has been used, over all providers that gave a part of the answer.
     pub(super) fn measured(&self) -> Measured {
-        Measured::new(self.meter.usage(), self.disbelieved)
+        Measured::with_part(self.metered(), self.meter.usage().usage, self.disbelieved)
+    }
+
+    fn metered(&self) -> Metered {
+        let part = self.meter.usage();
+        self.resume.as_ref().map_or(part, |resume| resume.metered(part))
     }
 
     /// The chunk with usage that the client asked for and the provider did not send: what is charged.
     pub(super) fn missing_usage(&self) -> Option<Bytes> {
         let missing = self.usage_is_wanted && !self.meter.is_reported();
         let identity = self.identity.as_ref().filter(|_| missing)?;
-        Some(identity.usage_event(&self.meter.usage().usage))
+        Some(identity.usage_event(&self.metered().usage))
     }
 
     /// The end of a stream that the gateway breaks off.
     pub(super) fn broken_off(&self, end: End) -> Bytes {
         match (end, &self.identity) {
             (End::OutOfCredit, Some(identity)) => {
-                let usage = self.usage_is_wanted.then(|| self.meter.usage().usage);
+                let usage = self.usage_is_wanted.then(|| self.metered().usage);
                 identity.length_ending(&self.meter.open_choices(self.choices), usage.as_ref())
             }
             _ => ApiError::cut_short(end).event(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ROLE: &str =
-        "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"}}]}\n\n";
-    const WORD: &str =
-        "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello\"}}]}\n\n";
-    const STOP: &str = "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
-    const USAGE: &str = "data: {\"id\":\"c\",\"choices\":[],\"usage\":{\"prompt_tokens\":5,\
-                         \"completion_tokens\":2,\"total_tokens\":7}}\n\n";
-    const DONE: &str = "data: [DONE]\n\n";
-
-    fn new_reader(prompt_tokens_estimate: u64, choices: u32, usage_is_wanted: bool) -> Reader {
-        Reader::new(prompt_tokens_estimate, Belief::any(), choices, usage_is_wanted)
-    }
-
-    fn read(reader: &mut Reader, stream: &str) -> Vec<String> {
-        reader.push(Bytes::copy_from_slice(stream.as_bytes()));
-        let mut pieces = Vec::new();
-        while let Ok(Some(piece)) = reader.next_piece() {
-            pieces.push(match piece {
-                Piece::Pass { content, .. } if content => "content".into(),
-                Piece::Pass { .. } => "pass".into(),
-                Piece::Withheld => "withheld".into(),
-                Piece::Done(_) => "done".into(),
-                Piece::Error => "error".into(),
-            });
-        }
-        pieces
-    }
-
-    #[test]
-    fn usage_that_the_client_did_not_ask_for_is_metered_and_withheld() {
-        let mut reader = new_reader(9, 1, false);
-        let stream = [": ping\n\n", ROLE, WORD, STOP, USAGE, DONE].concat();
-        assert_eq!(
-            read(&mut reader, &stream),
-            ["pass", "pass", "content", "content", "withheld", "done"]
-        );
-        assert!(reader.is_finished());
-        let measured = reader.measured();
-        assert!(!measured.estimated);
-        assert_eq!((measured.usage.input, measured.usage.output), (5, 2));
-        let mut reader = new_reader(9, 1, true);
-        assert_eq!(read(&mut reader, USAGE), ["pass"]);
-    }
-
-    #[test]
-    fn what_was_delivered_before_a_cut_is_estimated() {
-        let mut reader = new_reader(9, 1, false);
-        read(&mut reader, &[ROLE, WORD].concat());
-        let measured = reader.measured();
-        assert!(measured.estimated && !reader.is_finished());
-        assert_eq!(measured.usage.input, 9);
-        assert!(measured.usage.output >= 1);
-    }
-
-    #[test]
-    fn a_garbled_event_ends_the_stream_and_an_error_is_one_wherever_it_stands() {
-        let mut reader = new_reader(9, 1, false);
-        reader.push(Bytes::from_static(b"data: {\"id\":\n\n"));
-        assert_eq!(reader.next_piece().unwrap_err(), Unreadable);
-        let mut reader = new_reader(9, 1, false);
-        let error = "data: {\"error\":{\"message\":\"no\",\"code\":500}}\n\n";
-        assert_eq!(read(&mut reader, &[WORD, error].concat()), ["content", "error"]);
-    }
-
-    #[test]
-    fn a_stream_that_runs_out_of_credit_ends_with_length() {
-        let mut reader = new_reader(9, 1, true);
-        read(&mut reader, WORD);
-        let ending = reader.broken_off(End::OutOfCredit);
-        let text = std::str::from_utf8(&ending).unwrap();
-        assert!(text.contains("\"finish_reason\":\"length\"") && text.ends_with(DONE));
-        assert!(text.contains("\"id\":\"c\"") && text.contains("\"prompt_tokens\":9"));
-        let cut = reader.broken_off(End::ProviderCut);
-        assert!(!cut.ends_with(DONE.as_bytes()) && cut.starts_with(b"data: {\"error\":"));
-    }
-
-    #[test]
-    fn a_last_event_without_its_blank_line_is_ended_so_that_another_can_follow() {
-        let mut reader = new_reader(9, 1, false);
-        reader.push(Bytes::from_static(WORD.trim_end().as_bytes()));
-        assert!(matches!(reader.next_piece(), Ok(None)));
-        let Some(Piece::Pass { bytes, content: true }) = reader.finish() else { panic!() };
-        assert_eq!(bytes, WORD);
-        reader.push(Bytes::from_static(b"data: {\"id\":\"c\",\"choi"));
-        assert!(matches!(reader.next_piece(), Ok(None)));
-        assert!(reader.finish().is_none());
-    }
-
-    #[test]
-    fn a_line_end_that_came_in_two_halves_stays_whole_around_a_withheld_event() {
-        let mut reader = new_reader(9, 1, false);
-        let (word, usage) = (WORD.replace('\n', "\r\n"), USAGE.replace('\n', "\r\n"));
-        assert_eq!(read(&mut reader, word.strip_suffix('\n').unwrap()), ["content"]);
-        reader.push(format!("\n{usage}").into());
-        let Ok(Some(Piece::Pass { bytes, content: false })) = reader.next_piece() else { panic!() };
-        assert_eq!(bytes, "\n");
     }
 }

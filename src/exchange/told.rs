@@ -1,0 +1,97 @@
+//! What the caller is told, in headers, of how its answer came about. Pure.
+
+use std::fmt::Write as _;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use infergate_actors::account::{Attempt, AttemptOutcome};
+
+const MODEL: HeaderName = HeaderName::from_static("x-infergate-model");
+const PROVIDER: HeaderName = HeaderName::from_static("x-infergate-provider");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-infergate-attempts");
+/// Each attempt: the provider, what came of it, and the status where there was one.
+pub(crate) const TRAIL: HeaderName = HeaderName::from_static("x-infergate-trail");
+
+/// Tells of an answer that `provider` gives as `model`, after `failed` attempts.
+pub(super) fn answered(headers: &mut HeaderMap, model: &str, provider: &str, failed: &[Attempt]) {
+    let mut trail = trail(failed);
+    if !trail.is_empty() {
+        trail.push_str(", ");
+    }
+    trail.push_str(provider);
+    trail.push_str(" answered");
+    // A name that no header can hold is left out: it may be any text.
+    let values = [(MODEL, model), (PROVIDER, provider), (TRAIL, &trail)];
+    for (name, value) in values {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    }
+    headers.insert(ATTEMPTS, HeaderValue::from(failed.len() + 1));
+}
+
+/// The attempts of an exchange in order, such as `alpha server_error 503, beta cut`.
+pub(crate) fn trail(attempts: &[Attempt]) -> String {
+    let mut trail = String::new();
+    for (index, Attempt { provider, outcome, status, .. }) in attempts.iter().enumerate() {
+        let separator = if index == 0 { "" } else { ", " };
+        // Writing to a string can't fail.
+        let _ = write!(trail, "{separator}{provider} {}", outcome_name(*outcome));
+        if let Some(status) = status {
+            let _ = write!(trail, " {status}");
+        }
+    }
+    trail
+}
+
+/// An attempt's outcome in one word.
+pub(crate) fn outcome_name(outcome: AttemptOutcome) -> &'static str {
+    match outcome {
+        AttemptOutcome::Answered => "answered",
+        AttemptOutcome::ConnectFailed => "connect_failed",
+        AttemptOutcome::HeadTimeout => "head_timeout",
+        AttemptOutcome::ContentTimeout => "content_timeout",
+        AttemptOutcome::IdleTimeout => "idle_timeout",
+        AttemptOutcome::DeadlinePassed => "deadline_passed",
+        AttemptOutcome::ServerError => "server_error",
+        AttemptOutcome::RateLimited => "rate_limited",
+        AttemptOutcome::CredentialRefused => "credential_refused",
+        AttemptOutcome::RequestRejected => "request_rejected",
+        AttemptOutcome::BadAnswer => "bad_answer",
+        AttemptOutcome::Cut => "cut",
+        AttemptOutcome::ClientGone => "client_gone",
+        AttemptOutcome::Outrun => "outrun",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use infergate_actors::money::NanoUsd;
+
+    use super::*;
+
+    #[test]
+    fn the_caller_reads_who_was_tried_and_what_came_of_it() {
+        let attempt = |outcome, status| Attempt {
+            provider: "alpha".into(),
+            upstream_model: "m".into(),
+            outcome,
+            status,
+            provider_cost: NanoUsd::ZERO,
+        };
+        let failed = [
+            attempt(AttemptOutcome::ServerError, Some(503)),
+            attempt(AttemptOutcome::Outrun, None),
+        ];
+        let mut headers = HeaderMap::new();
+        answered(&mut headers, "small", "beta", &failed);
+        assert_eq!(headers["x-infergate-attempts"], "3");
+        assert_eq!(
+            headers["x-infergate-trail"],
+            "alpha server_error 503, alpha outrun, beta answered"
+        );
+        assert_eq!(
+            (&headers["x-infergate-model"], &headers["x-infergate-provider"]),
+            (&HeaderValue::from_static("small"), &HeaderValue::from_static("beta"))
+        );
+    }
+}
