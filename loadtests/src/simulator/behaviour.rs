@@ -20,6 +20,8 @@ pub struct Behaviour {
     pub head_ms: Span,
     /// From there to the first content, in milliseconds: a number, or `[from, to]`.
     pub first_token_ms: Span,
+    /// Send the event with the role together with the first content, and not right after the head.
+    pub late_role: bool,
     /// Content events a second after the first; 0: as fast as they are taken.
     pub tokens_per_second: u32,
     /// Every time above, in percent of itself: 1,000 is ten times slower.
@@ -146,10 +148,14 @@ pub struct Plan {
     pub head: Duration,
     /// From there to the first content.
     pub first_token: Duration,
+    /// Whether the event with the role waits for it too.
+    pub late_role: bool,
     /// Between two tokens.
     pub interval: Duration,
     /// Tokens of the answer.
     pub tokens: u32,
+    /// Whether it would have been longer, had the request allowed it.
+    pub cut_short: bool,
     /// Tokens that the request has already and the answer goes on from.
     pub prefilled: u64,
     /// Prompt tokens reported.
@@ -198,6 +204,7 @@ impl Default for Behaviour {
         Self {
             head_ms: Span::default(),
             first_token_ms: Span::default(),
+            late_role: false,
             tokens_per_second: 0,
             slow_percent: 100,
             tokens: None,
@@ -271,11 +278,15 @@ impl Behaviour {
         let prefilled = wanted.prefilled.unwrap_or(0);
         let prompt = self.prompt_tokens.map(|tokens| tokens.saturating_add(prefilled));
         let prompt_tokens = prompt.unwrap_or_else(|| bytes.div_ceil(4));
+        let rest = self.rest(prefilled);
+        let tokens = tokens(rest, wanted.tokens_max);
         Plan {
             head: self.head_ms.draw(random, self.slow_percent),
             first_token: self.first_token_ms.draw(random, self.slow_percent),
+            late_role: self.late_role,
             interval: self.interval(),
-            tokens: self.tokens(wanted.tokens_max, prefilled),
+            tokens,
+            cut_short: rest.is_some_and(|rest| rest > tokens),
             prefilled,
             prompt_tokens,
             cached_tokens: self.cached_tokens,
@@ -286,12 +297,11 @@ impl Behaviour {
         }
     }
 
-    fn tokens(&self, tokens_max: Option<u32>, prefilled: u64) -> u32 {
-        let allowed = tokens_max.unwrap_or(TOKENS_MAX);
+    /// What an answer that has so many tokens already lacks, where the behaviour says how long it is.
+    fn rest(&self, prefilled: u64) -> Option<u32> {
         let wished = if self.tokens_max_exact { None } else { self.tokens };
         let prefilled = u32::try_from(prefilled).unwrap_or(u32::MAX);
-        let rest = wished.map(|tokens| tokens.saturating_sub(prefilled));
-        rest.or(tokens_max).unwrap_or(TOKENS_DEFAULT).min(allowed).min(TOKENS_MAX)
+        wished.map(|tokens| tokens.saturating_sub(prefilled))
     }
 
     fn refusal(&self, is_prefill: bool, prompt_tokens: u64) -> Option<Refusal> {
@@ -308,6 +318,11 @@ impl Behaviour {
             .checked_div(u64::from(self.tokens_per_second))
             .map_or(Duration::ZERO, Duration::from_nanos)
     }
+}
+
+fn tokens(rest: Option<u32>, tokens_max: Option<u32>) -> u32 {
+    let allowed = tokens_max.unwrap_or(TOKENS_MAX);
+    rest.or(tokens_max).unwrap_or(TOKENS_DEFAULT).min(allowed).min(TOKENS_MAX)
 }
 
 #[cfg(test)]
@@ -336,7 +351,10 @@ mod tests {
             (r#"{"tokens":40}"#, Some(50), 40),
             (r#"{"tokens":40,"tokens_max_exact":true}"#, Some(50), 50),
         ] {
-            assert_eq!(plan(json, 0, asked).tokens, tokens, "{json} {asked:?}");
+            let plan = plan(json, 0, asked);
+            assert_eq!(plan.tokens, tokens, "{json} {asked:?}");
+            let wished = read(json).tokens.filter(|_| !json.contains("exact"));
+            assert_eq!(plan.cut_short, wished.is_some_and(|wished| wished > tokens), "{json}");
         }
     }
 

@@ -142,6 +142,7 @@ impl Exchange<'_> {
             sequence: running.sequence,
             model: &model.name,
             first: plan.prefilled,
+            finish: if plan.cut_short { "length" } else { "stop" },
         }
     }
 

@@ -57,6 +57,7 @@ pub struct Stream {
     asked_usage: bool,
     faults: Faults,
     pace: Option<Pace>,
+    late_role: bool,
     /// Nothing is sent until it resolves.
     silence: Option<Released>,
     /// Becomes the silence at the token where the script says so.
@@ -208,6 +209,7 @@ impl Stream {
             asked_usage: script.asked_usage,
             faults: plan.faults.clone(),
             pace,
+            late_role: plan.late_role,
             silence: script.silence,
             stall: script.stall,
             left_open: script.left_open,
@@ -222,7 +224,12 @@ impl Stream {
             self.silence = None;
         }
         match self.step {
-            Step::Role => self.send(Step::Token(0), self.events.role.clone()),
+            Step::Role => {
+                if let Some(pace) = self.pace.as_mut().filter(|_| self.late_role) {
+                    ready!(pace.sleep.as_mut().poll(cx));
+                }
+                self.send(Step::Token(0), self.events.role.clone())
+            }
             Step::Token(index) => self.poll_token(index, cx),
             Step::AfterGarbled(index) => self.poll_sound_token(index, cx),
             Step::Usage => self.send(Step::Done, self.events.usage(self.usage)),

@@ -80,6 +80,8 @@ pub(super) struct Answer<'a> {
     pub(super) model: &'a str,
     /// The index of its first token: how many the request had already.
     pub(super) first: u64,
+    /// Why it ends.
+    pub(super) finish: &'static str,
 }
 
 /// The events of one streamed answer.
@@ -89,6 +91,7 @@ pub(super) struct Events {
     /// The first event, with the role and no content.
     pub(super) role: Bytes,
     first: u64,
+    finish: &'static str,
     room: BytesMut,
 }
 
@@ -159,7 +162,9 @@ pub(super) fn whole(answer: &Answer<'_>, usage: Reported, with_usage: bool) -> B
     for index in 0..usage.completion {
         words::put(&mut buffer, answer.first + index);
     }
-    buffer.put_slice(br#""},"logprobs":null,"finish_reason":"stop"}]"#);
+    buffer.put_slice(br#""},"logprobs":null,"finish_reason":""#);
+    buffer.put_slice(answer.finish.as_bytes());
+    buffer.put_slice(br#""}]"#);
     if with_usage {
         buffer.put_slice(b",");
         put_usage(&mut buffer, usage);
@@ -185,7 +190,7 @@ impl Events {
             &prefix,
             r#","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#,
         );
-        Self { prefix, role, first: answer.first, room: BytesMut::new() }
+        Self { prefix, role, first: answer.first, finish: answer.finish, room: BytesMut::new() }
     }
 
     /// The event of the `index`-th token of this answer, of `rest` that are to come.
@@ -204,8 +209,10 @@ impl Events {
 
     /// The event that ends the content, with the usage on it where there is one.
     pub(super) fn finish(&self, usage: Option<Reported>) -> Bytes {
-        let choices = r#","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]"#;
-        self.with_usage(choices, usage)
+        let finish = self.finish;
+        let choices =
+            format!(r#","choices":[{{"index":0,"delta":{{}},"finish_reason":"{finish}"}}]"#);
+        self.with_usage(&choices, usage)
     }
 
     /// The usage in an event of its own.
@@ -302,7 +309,7 @@ mod tests {
     const USAGE: Reported = Reported { prompt: 1_234_567, cached: 3, completion: 35 };
 
     fn answer(model: &str, first: u64) -> Answer<'_> {
-        Answer { name: "a", sequence: 70, model, first }
+        Answer { name: "a", sequence: 70, model, first, finish: "stop" }
     }
 
     fn json(bytes: &[u8]) -> Value {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use infergate_loadtests::client::{Ask, Ending, Protocol, Usage};
 use infergate_loadtests::clock;
 use infergate_loadtests::generator::Load;
+use infergate_loadtests::scenarios::failover::door::{Door, Transport};
 use infergate_loadtests::simulator::stats::Outcome;
 
 use crate::stage::{MODEL, Provider, connection, eventually};
@@ -25,6 +26,7 @@ async fn a_script_decides_what_a_client_sees() {
     for (script, stream_ending, tokens, whole_ending) in [
         (r"{}", Complete, 6, Complete),
         (r#"{"tokens":2}"#, Complete, 2, Complete),
+        (r#"{"first_token_ms":5,"late_role":true}"#, Complete, 6, Complete),
         (r#"{"faults":{"error":{"status":503}}}"#, Refused, 0, Refused),
         (r#"{"faults":{"limited_credential":"k"}}"#, Refused, 0, Refused),
         (r#"{"faults":{"limited_credential":"other"}}"#, Complete, 6, Complete),
@@ -51,6 +53,21 @@ async fn a_script_decides_what_a_client_sees() {
         assert_eq!(seen.ending, whole_ending, "{script}, not streamed");
         let all = if script.contains("tokens\":2") { 2 } else { 6 };
         assert!(whole_ending != Complete || seen.reading.words.are_exactly(all), "{script}");
+    }
+}
+
+#[tokio::test]
+async fn a_script_adds_headers_to_answers_and_errors() {
+    let provider = Provider::start().await;
+    let url = format!("http://{}/v1", provider.simulator.address());
+    let door = Door::new(&url, "k", MODEL, &[]).unwrap();
+    for (rest, status) in [("", 200), (r#","faults":{"error":{"status":429}}"#, 429)] {
+        let headers = r#""headers":{"x-ratelimit-remaining-requests":"5"}"#;
+        provider.behave(&format!("{{{headers}{rest}}}")).await;
+        let body = format!(r#"{{"model":"{MODEL}"}}"#);
+        let call = door.call("", body, false, Duration::from_secs(20)).await;
+        assert_eq!((call.transport, call.status), (Transport::Ended, Some(status)));
+        assert_eq!(call.headers["x-ratelimit-remaining-requests"], "5");
     }
 }
 

@@ -3,6 +3,8 @@
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
+use infergate_loadtests::process::free_address;
+
 use crate::stage::executable;
 
 /// Scenarios load the machine and have time limits: together they would fail each other.
@@ -36,6 +38,34 @@ fn an_account_never_spends_more_than_it_has_on_disk() {
 #[test]
 fn public_failover_scenarios_pass_with_one_charge_each() {
     check(&["failover", "--scenarios", "s01,s02,s03,s04,s05,s11,s13,s16"]);
+}
+
+/// The caller goes straight to the first provider: what a gateway that does nothing would get.
+#[test]
+fn a_scorecard_is_kept_of_any_gateway() {
+    let [primary, fallback] = [(); 2].map(|()| free_address().unwrap().to_string());
+    let output = Command::new(executable())
+        .args(["failover", "--scenarios", "s01,s08,s10,s13,s16"])
+        .args(["--gateway-url", &format!("http://{primary}/v1")])
+        .args(["--primary-listen", &primary, "--fallback-listen", &fallback])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}\n{told}\n{complaints}", output.status);
+    let rows: Vec<Vec<&str>> =
+        told.lines().map(|line| line.split('|').map(str::trim).collect()).collect();
+    for (code, streamed, whole) in [
+        ("S01", "safe", "safe"),
+        ("S08", "safe", "safe"),
+        ("S10", "fail", "fail"),
+        ("S13", "pass", "pass"),
+        ("S16", "safe", "safe"),
+    ] {
+        let row = rows.iter().find(|row| row.get(1) == Some(&code)).unwrap();
+        assert_eq!((row[3], row[4]), (streamed, whole), "{code}:\n{told}");
+    }
 }
 
 #[test]

@@ -74,11 +74,16 @@ pub async fn run(options: &Options, common: &Common) -> Result<Report, Error> {
         report.table(models(&cases));
         return Ok(report);
     }
+    if options.gateway_url.is_some() && common.json.is_some() && common.subject.is_none() {
+        let usage = "a result must say which gateway it is about: add --subject NAME";
+        return Err(Error::Usage(usage.to_owned()));
+    }
     let mut sums = Table::new("Failover: sums", scorecard::SUMS_HEAD);
     for run in 1..=options.runs.max(1) {
         let stage = Stage::new(common)?;
         let field = Field::start(&stage, options.primary_listen, options.fallback_listen).await?;
-        let name = if options.runs > 1 { format!("run {run}: ") } else { String::new() };
+        // The first run's tables have the same titles however many there are, to be compared by.
+        let name = if run > 1 { format!("run {run}: ") } else { String::new() };
         let card = if let Some(url) = &options.gateway_url {
             let door = Door::new(url, &options.key, &options.model_pattern, &options.headers)?;
             let card = Scorecard::new(&field.play(&door, &cases).await?);

@@ -145,7 +145,11 @@ impl<'a> Books<'a> {
 
     /// Holds the attempts that a settlement records against those that reached the providers.
     fn recorded(&mut self, name: &str, settlement: &Settlement, made: &[&Attempt]) {
-        let recorded = &settlement.record.attempts;
+        // Which provider was asked first is known to a millisecond only: each is compared on its own.
+        let mut made = made.to_vec();
+        made.sort_by(|one, other| one.entry.model.cmp(&other.entry.model));
+        let mut recorded: Vec<&journal::Attempt> = settlement.record.attempts.iter().collect();
+        recorded.sort_by(|one, other| one.upstream_model.cmp(&other.upstream_model));
         let models: Vec<&str> = made.iter().map(|attempt| &*attempt.entry.model).collect();
         let written: Vec<&str> =
             recorded.iter().map(|attempt| attempt.upstream_model.as_str()).collect();
@@ -153,7 +157,7 @@ impl<'a> Books<'a> {
             let fault = format!("{name}: {models:?} were asked, {written:?} are recorded");
             return self.attempts.push(fault);
         }
-        for (made, recorded) in made.iter().zip(recorded) {
+        for (made, recorded) in made.iter().zip(&recorded) {
             let entry = &made.entry;
             let billed = recorded.provider_cost;
             let usage = Usage { prompt_tokens: entry.prompt, completion_tokens: entry.completion };

@@ -23,6 +23,8 @@ use crate::simulator::stats::{Entry, Outcome};
 const PATIENCE: Duration = Duration::from_secs(65);
 /// The same of each request of S15, and of one that follows another.
 const PATIENCE_SHORT: Duration = Duration::from_secs(20);
+/// Between the beginnings of two cases: together they would be a load, which not all gateways bear.
+const STAGGER: Duration = Duration::from_millis(100);
 const POLL: Duration = Duration::from_millis(50);
 const POLLS_MAX: u32 = 200;
 
@@ -59,9 +61,14 @@ impl Field {
             self.fallback.behave(&case.name(), &case.fallback()).await?;
         }
         let mut playing = JoinSet::new();
+        let begun = clock::now();
         for (place, &case) in cases.iter().enumerate() {
             let (field, door) = (self.clone(), Arc::new(door.clone()));
-            playing.spawn(async move { (place, case, field.case(case, &door).await) });
+            let turn = begun + STAGGER * u32::try_from(place).unwrap_or(0);
+            playing.spawn(async move {
+                sleep_until(turn.into()).await;
+                (place, case, field.case(case, &door).await)
+            });
         }
         let mut played = Vec::new();
         while let Some(ended) = playing.join_next().await {

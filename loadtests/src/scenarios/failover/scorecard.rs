@@ -35,8 +35,14 @@ impl Scorecard {
 
     /// The rows.
     pub(super) fn table(&self, title: &str) -> Table {
-        let head =
-            ["", "fault at the first provider", "streamed", "not streamed", "time", "requests"];
+        let head = [
+            "scenario",
+            "fault at the first provider",
+            "streamed",
+            "not streamed",
+            "time",
+            "requests",
+        ];
         let mut table = Table::new(title, &head);
         for scenario in self.scenarios() {
             let shown = |streamed| {

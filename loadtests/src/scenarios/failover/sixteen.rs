@@ -7,8 +7,11 @@ use crate::simulator::behaviour::{Behaviour, ErrorRule, Faults, Hang, Span};
 
 /// Tokens of a whole answer.
 pub const TOKENS: u32 = 60;
-/// Tokens a second, so that an answer takes 0.3 s.
-const PACE: u32 = 200;
+/// What a request allows: not one token more than the answer has, so that a gateway that counts what it
+/// has delivered as more than it was cuts the rest short.
+const TOKENS_MAX: u32 = TOKENS;
+/// Tokens a second, so that an answer takes a second and a half.
+const PACE: u32 = 40;
 /// The longest prompt of the first provider's model in S12; the prompt there is about twice as long.
 pub const SHORT_CONTEXT: u64 = 1_000;
 /// The longest prompt of every other model.
@@ -166,7 +169,7 @@ impl Case {
         };
         let mut body = serde_json::json!({
             "model": model,
-            "max_tokens": TOKENS,
+            "max_tokens": TOKENS_MAX,
             "messages": [
                 { "role": "system", "content": "You are a terse assistant." },
                 { "role": "user", "content": prompt },
@@ -188,7 +191,10 @@ impl Case {
         let mut behaviour =
             Behaviour { faults, faults_first: faults_first.then_some(1), ..healthy };
         match self.scenario {
-            Sixteen::S07 => behaviour.first_token_ms = Span::Fixed(20_000),
+            Sixteen::S07 => {
+                behaviour.first_token_ms = Span::Fixed(20_000);
+                behaviour.late_role = true;
+            }
             Sixteen::S12 => {
                 behaviour.context_tokens = Some(SHORT_CONTEXT);
                 behaviour.prompt_tokens = None;

@@ -4,7 +4,7 @@
 //! - *pass*: the caller got the complete answer, and conduct was right;
 //! - *partial*: the complete answer, but conduct was not right: late, or with too many requests;
 //! - *safe*: no answer, but a clear and timely end: an error, or a connection that breaks off;
-//! - *fail*: no end, a provider hammered, or an answer passed off as good that is not.
+//! - *fail*: no end, a provider hammered (more than twice what is right, and two), or an answer passed off as good that is not.
 
 pub mod outage;
 #[cfg(test)]
@@ -151,7 +151,9 @@ impl Heard {
             return Told::Answer;
         }
         let (got, all) = (words.in_order(), TOKENS);
-        Told::Lie(format!("{got} of {all} tokens, passed off as an answer"))
+        let finish = self.transcript.finish.as_deref();
+        let why = finish.map_or_else(String::new, |finish| format!(" that ends by {finish:?}"));
+        Told::Lie(format!("{got} of {all} tokens, passed off as an answer{why}"))
     }
 
     fn error(&self) -> WireError {
@@ -234,7 +236,8 @@ fn conduct(case: Case, seen: &Observation, call: &Heard) -> Option<Judgement> {
     ];
     for (count, most, what) in counts.into_iter().flatten() {
         if count > most {
-            let verdict = if count > 2 * most { Verdict::Fail } else { Verdict::Partial };
+            let hammered = count > 2 * most + 2;
+            let verdict = if hammered { Verdict::Fail } else { Verdict::Partial };
             return Some(Judgement::new(verdict, format!("{count} {what}, at most {most}")));
         }
     }
@@ -276,6 +279,13 @@ fn answered(case: Case, seen: &Observation, call: &Heard) -> Judgement {
 
 /// No answer came, but the caller knows.
 fn failed(case: Case, seen: &Observation, call: &Heard, cut: bool) -> Judgement {
+    let transcript = &call.transcript;
+    if transcript.finish.is_some() && transcript.words.are_exactly(u64::from(TOKENS)) {
+        let how = if cut { "cut" } else { "an error" };
+        let reason =
+            format!("the whole answer, but no end of it: {how} after {}", time(call.total));
+        return Judgement::new(Verdict::Partial, reason);
+    }
     let wrong = conduct(case, seen, call);
     if let Some(judgement) = &wrong
         && (judgement.verdict == Verdict::Fail || call.total > case.limits().time)

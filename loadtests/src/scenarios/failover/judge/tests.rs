@@ -45,6 +45,10 @@ fn heard(word: &str, began_ms: u64, total_ms: u64) -> Heard {
         "truncated" => transcript.done = true,
         "silently truncated" => {}
         "cut" => transport = Transport::Broken,
+        "cut at the end" => {
+            transcript.finish = Some("stop".to_owned());
+            transport = Transport::Broken;
+        }
         "refused connection" => (transport, status) = (Transport::NoHead, None),
         "nothing" => transport = Transport::TimedOut,
         "error event" => transcript.error = error("server_error"),
@@ -105,7 +109,7 @@ fn a_complete_answer_passes_when_conduct_is_right() {
     check(S01, ("answer", 300), "p1 p10 f20", Partial, "3 requests within 1.50 s, at most 2");
     check(S01, ("answer", 12_000), "p1 p2002", Partial, "took 12.00 s, at most 10.00 s");
     check(S02, ("answer", 300), "p1 p2 p3 p4 f5", Partial, "5 requests within 3.00 s");
-    check(S02, ("answer", 300), "p1 p2 p3 p4 p5 p6 p7 p8 f9", Fail, "9 requests within");
+    check(S02, ("answer", 300), "p1 p2 p3 p4 p5 p6 p7 p8 p9 p10 f11", Fail, "11 requests");
     check(S03, ("answer", 300), "p1 p2", Pass, "");
     check(S04, ("answer", 300), "p1 p2 p3 p4 p5 f6", Pass, "");
     check(S04, ("answer", 300), "p1 p2 p3 p4 p5 p6 f7", Partial, "7 requests in all");
@@ -124,8 +128,8 @@ fn whoever_waits_for_an_unstreamed_answer_is_right_too() {
 
 #[test]
 fn what_is_not_so_fails_and_what_ends_clearly_is_safe() {
-    use Sixteen::{S04, S08, S10, S14};
-    use Verdict::{Fail, Safe};
+    use Sixteen::{S04, S08, S10, S11, S14};
+    use Verdict::{Fail, Partial, Safe};
     check(S08, ("truncated", 300), "p1", Fail, "40 of 60 tokens");
     check(S08, ("silently truncated", 300), "p1", Fail, "passed off");
     check(S08, ("repeated", 300), "p1 f200", Fail, "repeated");
@@ -135,8 +139,9 @@ fn what_is_not_so_fails_and_what_ends_clearly_is_safe() {
     check(S10, ("garbled", 300), "p1", Fail, "garbled");
     check(S04, ("overloaded", 300), "p1", Safe, "status 503, overloaded");
     check(S04, ("refused connection", 300), "p1", Safe, "broke off after 60");
-    check(S04, ("overloaded", 300), "p1 p1 p1 p1 p1 p1 p1 p1 p1 p1 p1 p1 p1", Fail, "13 requests");
+    check(S04, ("overloaded", 300), &"p1 ".repeat(15), Fail, "15 requests");
     check(S14, ("error event", 300), "p1 f2", Safe, "");
+    check(S11, ("cut at the end", 10_000), "p1", Partial, "no end of it");
     check(S14, ("prefill", 300), "p1 f2", Fail, "refusal is shown");
 }
 
@@ -156,7 +161,7 @@ fn a_request_that_is_wrong_is_not_repeated() {
     check(S12, ("context_length_exceeded", 30), "p1", Safe, "context_length_exceeded");
     check(S13, ("content_policy_violation", 30), "p1", Pass, "");
     check(S13, ("content_policy_violation", 30), "p1 p2", Partial, "2 requests to the first");
-    check(S13, ("content_policy_violation", 30), "p1 p2 p3", Fail, "3 requests to the first");
+    check(S13, ("content_policy_violation", 30), "p1 p2 p3 p4 p5", Fail, "5 requests to the first");
     check(S13, ("bad_gateway", 30), "p1", Safe, "bad_gateway");
     check(S13, ("answer", 300), "p1 f2", Partial, "reason is lost");
 }
