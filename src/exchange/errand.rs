@@ -61,9 +61,8 @@ impl Errand {
         world: &Arc<World>,
         offers: Offers,
         envelope: &Envelope<'_>,
-        id: ExchangeId,
+        (id, started): (ExchangeId, Now),
         (caller, wish): (Caller, Wish),
-        started: Now,
         quote: Quote,
         permit: &Permit,
     ) -> Self {
