@@ -130,16 +130,6 @@ pub struct Attempt {
     pub provider_cost: i64,
 }
 
-impl Fact {
-    /// The tries at providers that the books know of.
-    pub fn attempts(&self) -> &[Attempt] {
-        match self {
-            Self::Settled(settlement) => &settlement.record.attempts,
-            _ => &[],
-        }
-    }
-}
-
 /// The number in an exchange's id: `req_` and 32 hexadecimal digits.
 pub fn hold(id: &str) -> Option<u128> {
     let digits = id.strip_prefix("req_")?;
@@ -172,6 +162,16 @@ fn read(json: &str) -> Result<Fact, serde_json::Error> {
         "voided" => Fact::Voided(serde_json::from_str(value)?),
         _ => Fact::Other,
     })
+}
+
+impl Fact {
+    /// The tries at providers that the books know of.
+    pub fn attempts(&self) -> &[Attempt] {
+        match self {
+            Self::Settled(settlement) => &settlement.record.attempts,
+            _ => &[],
+        }
+    }
 }
 
 #[cfg(test)]

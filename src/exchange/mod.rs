@@ -183,7 +183,8 @@ pub(crate) async fn chat(
 
     let admitted = admit(&world.accounts, caller, id, admission, &envelope, offers).await?;
     let Admitted { hold, permit, ticket, quote, offers } = admitted;
-    let errand = Errand::new(world, offers, &envelope, id, (caller, wish), started, quote, &permit);
+    let wishes = (caller, wish);
+    let errand = Errand::new(world, offers, &envelope, (id, started), wishes, quote, &permit);
     let mut tally = Tally::default();
     let deadline = started.mono.saturating_add(errand.deadline());
     let search = Search { errand: &errand, envelope: &envelope, broken: None, deadline };
@@ -218,7 +219,7 @@ pub(crate) async fn chat(
             AnswerBody::stream(world.handouts.begin(Box::new(relay), world.clock.clone()))
         }
         Answer::Whole { body, measured } => {
-            AnswerBody::whole(charge_whole(world, *bill, body, measured).await?)
+            AnswerBody::whole(charge_whole(world, *bill, body, *measured).await?)
         }
     };
     Ok(answer_with(body, envelope.stream, permit.rate, headers))

@@ -205,9 +205,10 @@ impl Book {
         });
         let Some(reported) = in_log.or(in_answer) else { return };
         let billed = (usage.prompt_tokens, usage.completion_tokens, cached);
-        // What of an answer came before its provider went on from it is counted by nobody but us.
-        let continued = winner.is_some_and(|winner| winner.prefilled > 0);
-        if reported != billed || (estimated && !continued) {
+        // Where one answer ends and another goes on with it no provider says: that is the gateway's
+        // own count, and to be marked as such.
+        let is_continued = winner.is_some_and(|winner| winner.prefilled > 0);
+        if reported != billed || estimated != is_continued {
             self.fault(format!(
                 "req_{id:032x} is billed for {billed:?} (estimated: {estimated}), its provider reported {reported:?}"
             ));

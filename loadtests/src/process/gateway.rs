@@ -31,18 +31,18 @@ pub struct Setup {
     pub by_default: bool,
     /// Further providers and models, as the configuration writes them.
     pub more: String,
-    /// Until an answer that is not streamed is there, in milliseconds; else the product's default.
-    pub unstreamed_ms: Option<u64>,
-    /// The order within a tier, as the configuration names it; else as [`Model::shared`] says.
-    pub strategy: Option<String>,
-    /// What a provider bills us, by its name.
-    pub costs: Vec<(String, Price)>,
     /// Lines to add to every provider, such as `breaker = { … }`.
     pub provider_lines: String,
     /// How long an account stays in memory without a request, in seconds.
     pub account_idle_s: u64,
     /// The only processor that the gateway may run on.
     pub cpu: Option<u32>,
+    /// Until an answer that is not streamed is there, in milliseconds; else the product's default.
+    pub unstreamed_ms: Option<u64>,
+    /// The order within a tier, as the configuration names it; else as [`Model::shared`] says.
+    pub strategy: Option<String>,
+    /// What a provider bills us, by its name.
+    pub costs: Vec<(String, Price)>,
 }
 
 /// A model and its route.
@@ -116,12 +116,12 @@ impl Setup {
             timeouts: Timeouts::default(),
             by_default: false,
             more: String::new(),
-            unstreamed_ms: None,
-            strategy: None,
-            costs: Vec::new(),
             provider_lines: String::new(),
             account_idle_s: 3_600,
             cpu: None,
+            unstreamed_ms: None,
+            strategy: None,
+            costs: Vec::new(),
         }
     }
 

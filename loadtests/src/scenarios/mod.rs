@@ -53,11 +53,6 @@ pub enum Scenario {
     Failover(failover::Options),
     /// One of two providers fails in every way under steady load: no client notices.
     Faults(faults::Options),
-    /// Three providers go down in turn under steady load, and one flaps: clients see no error before
-    /// content, wait no longer than a time limit takes, and soon not at all.
-    Outage(outage::Options),
-    /// Every strategy with providers that are unequal, drift, and fail: errors, latency, cost, shares.
-    Routing(routing::Options),
     /// The gateway is killed again and again under load: no settled charge is lost or doubled.
     Crash(crash::Options),
     /// Cost of a request and of a streamed event: direct, through nginx, through the gateway.
@@ -66,6 +61,11 @@ pub enum Scenario {
     Streams(streams::Options),
     /// Memory of an account, idle and active.
     IdleAccounts(idle_accounts::Options),
+    /// Three providers go down in turn under steady load, and one flaps: clients see no error before
+    /// content, wait no longer than a time limit takes, and soon not at all.
+    Outage(outage::Options),
+    /// Every strategy with providers that are unequal, drift, and fail: errors, latency, cost, shares.
+    Routing(routing::Options),
 }
 
 /// What all scenarios share.
@@ -201,12 +201,12 @@ pub async fn run(scenario: Scenario, common: &Common) -> Result<Report, Error> {
         Scenario::Overspend(options) => Box::pin(overspend::run(&options, common)).await,
         Scenario::Failover(options) => Box::pin(failover::run(&options, common)).await,
         Scenario::Faults(options) => Box::pin(faults::run(&options, common)).await,
-        Scenario::Outage(options) => Box::pin(outage::run(&options, common)).await,
-        Scenario::Routing(options) => Box::pin(routing::run(&options, common)).await,
         Scenario::Crash(options) => Box::pin(crash::run(&options, common)).await,
         Scenario::Throughput(options) => Box::pin(throughput::run(&options, common)).await,
         Scenario::Streams(options) => Box::pin(streams::run(&options, common)).await,
         Scenario::IdleAccounts(options) => Box::pin(idle_accounts::run(&options, common)).await,
+        Scenario::Outage(options) => Box::pin(outage::run(&options, common)).await,
+        Scenario::Routing(options) => Box::pin(routing::run(&options, common)).await,
     }
 }
 

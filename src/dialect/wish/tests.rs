@@ -99,7 +99,7 @@ fn what_the_body_says_stands_over_the_headers() {
 #[test]
 fn a_bad_wish_is_refused_with_its_field() {
     let long = "x".repeat(257);
-    let many = vec!["\"x\""; 9].join(",");
+    let many = ["\"x\""; 9].join(",");
     for (members, param, message) in [
         (r#""models":"b""#, "models", "expected an array, but got a string"),
         (r#""models":["b",1]"#, "models", "expected an array of strings, but got a number"),

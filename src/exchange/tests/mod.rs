@@ -3,6 +3,7 @@
 mod ends;
 mod failover;
 mod hedge;
+mod narrowing;
 mod passage;
 mod recall;
 mod recovery;

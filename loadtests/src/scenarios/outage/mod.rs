@@ -96,10 +96,11 @@ impl Options {
             return Lengths {
                 rate: 60,
                 steady: Duration::from_millis(800),
-                every: Duration::from_millis(1_500),
-                overlap: Duration::from_millis(300),
+                // A provider that was down has had time for the longest cool-down when it is needed.
+                every: Duration::from_millis(2_600),
+                overlap: Duration::from_millis(400),
                 faults: faults.iter().take(3).copied().collect(),
-                flapping: 4.min(self.flapping_s),
+                flapping: 3.min(self.flapping_s),
                 limit: None,
             };
         }
@@ -302,6 +303,8 @@ mod tests {
     struct Line {
         #[command(flatten)]
         options: Options,
+        #[command(flatten)]
+        _common: Common,
     }
 
     fn lengths(words: &[&str], small: bool) -> Lengths {
