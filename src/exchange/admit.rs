@@ -16,7 +16,7 @@ use crate::error::ApiError;
 
 /// Fewer tokens than this are no useful answer: a request that can't have them is refused instead of
 /// being cut so short.
-const USEFUL_TOKENS: u64 = 16;
+pub(super) const USEFUL_TOKENS: u64 = 16;
 /// A stream whose client set no ceiling is held for step by step, so that one request does not take
 /// a small account's whole credit for an answer that is mostly much shorter than the model allows.
 pub(super) const STREAM_STEP_TOKENS: u64 = 4_096;
@@ -79,7 +79,7 @@ impl Quote {
     }
 }
 
-/// Asks the account for a hold.
+/// Asks the account for a hold of so many hundredths of what it can cost.
 pub(super) async fn admit(
     accounts: &Accounts,
     caller: Caller,
@@ -87,13 +87,14 @@ pub(super) async fn admit(
     admission: Admission,
     envelope: &Envelope<'_>,
     model: &Arc<Model>,
+    percent: u8,
 ) -> Result<Admitted, ApiError> {
     let quote = Quote::new(envelope, model);
     let question = Admit {
         hold: id,
         key: caller.key,
         model: model.settings.name.clone(),
-        rates: quote.rates,
+        rates: if percent == 100 { quote.rates } else { quote.rates.percent(percent) },
         prompt_tokens_max: quote.prompt_tokens_max,
         completion_tokens_max: quote.completion_tokens_max,
         completion_tokens_first: quote.completion_tokens_first,
@@ -103,8 +104,20 @@ pub(super) async fn admit(
     };
     // Before the question, so that a client that leaves now leaves no hold behind.
     let hold = OpenHold::new(accounts.clone(), caller.account, id, admission);
+    let (hold, permit, ticket) = ask(accounts, caller, hold, question).await?;
+    Ok(Admitted { hold, permit, ticket, quote })
+}
+
+/// Asks the account whether an exchange may begin.
+pub(super) async fn ask(
+    accounts: &Accounts,
+    caller: Caller,
+    hold: OpenHold,
+    question: Admit,
+) -> Result<(OpenHold, Permit, Ticket), ApiError> {
+    let id = question.hold;
     match accounts.admit(caller.account, question).await {
-        Ok((permit, ticket)) => Ok(Admitted { hold, permit, ticket, quote }),
+        Ok((permit, ticket)) => Ok((hold, permit, ticket)),
         Err(Refusal::Denied(denial)) => {
             // A known hold is another exchange's: not ours to end. The rest held nothing.
             hold.never_held();

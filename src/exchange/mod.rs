@@ -1,7 +1,8 @@
 //! One client request from its head to the settled bill.
 //!
 //! [`chat`] is the whole story; each stage is a file: `admit` (the most it can cost, and a hold for
-//! that), [`crate::route`] (who may answer, in which order), `attempt` (one try at one provider),
+//! that), `cache` (where the answer is there, or coming, already), [`crate::route`] (who may answer, in
+//! which order), `attempt` (one try at one provider),
 //! `relay` (the stream to the client, metered in passing), `bill` and `settle` (the charge, written
 //! exactly once whatever happens to the task).
 
@@ -9,6 +10,7 @@ mod admit;
 mod attempt;
 mod belief;
 mod bill;
+mod cache;
 mod credit;
 mod errand;
 mod gate;
@@ -39,15 +41,17 @@ use infergate_actors::ledger::{Durability, Ledger};
 use smallvec::smallvec;
 
 use crate::catalog::Catalog;
+use crate::config;
 use crate::dialect::envelope::{Envelope, Limits};
 use crate::dialect::wish::Wish;
 use crate::error::ApiError;
 use crate::front::AnswerBody;
 use crate::operate::metrics::Metrics;
 
-use admit::{Admitted, admit};
+use admit::Admitted;
 use attempt::Answer;
 use bill::{Bill, Measured};
+use cache::{Asking, Entered};
 use credit::Credit;
 use errand::{Errand, can_go_on};
 use rescue::Rescue;
@@ -55,6 +59,8 @@ use tally::Tally;
 use tries::Search;
 
 pub(crate) use admit::Caller;
+pub use cache::{Cache, CacheStats};
+pub(crate) use cache::{Control, Following, let_go};
 pub use gate::{Admission, Gate};
 pub use relay::Relay;
 pub(crate) use told::{TRAIL, outcome_name};
@@ -77,6 +83,8 @@ pub struct World {
     pub metrics: Metrics,
     /// How safe a hold is before anything reaches the client.
     pub durability: Durability,
+    /// Answers that are kept, and those that can be joined.
+    pub cache: Cache,
     stopping: AtomicBool,
     cutting: AtomicBool,
     dice: AtomicU64,
@@ -90,6 +98,8 @@ pub(crate) struct Head {
     pub(crate) admission: Admission,
     /// How the headers narrow where the request may go.
     pub(crate) wish: Wish,
+    /// What they say of answers that were given before.
+    pub(crate) control: Control,
 }
 
 /// What a [`World`] is made of.
@@ -110,6 +120,8 @@ pub struct WorldParts {
     pub metrics: Metrics,
     /// See [`World::durability`].
     pub durability: Durability,
+    /// How much is kept of answers.
+    pub cache: config::Cache,
 }
 
 impl World {
@@ -125,6 +137,7 @@ impl World {
             clock: parts.clock,
             metrics: parts.metrics,
             durability: parts.durability,
+            cache: Cache::new(parts.cache),
             stopping: AtomicBool::new(false),
             cutting: AtomicBool::new(false),
         }
@@ -168,19 +181,33 @@ pub(crate) async fn chat(
     head: Head,
     body: Bytes,
 ) -> Result<Response<AnswerBody>, ApiError> {
-    let Head { id, started, caller, admission, wish } = head;
+    let Head { id, started, caller, admission, wish, control } = head;
     let envelope = Envelope::parse(&body, &Limits::default());
     let envelope = envelope.map_err(|error| ApiError::envelope(&error))?;
     let catalog = world.catalog.load_full();
     let model = catalog.model(&envelope.model);
     let model = Arc::clone(model.ok_or_else(|| ApiError::unknown_model(&envelope.model))?);
 
-    let admitted = admit(&world.accounts, caller, id, admission, &envelope, &model).await?;
+    let wish = envelope.wish.clone().over(wish);
+
+    let asking = Asking {
+        world,
+        id,
+        started,
+        caller,
+        control,
+        wish: &wish,
+        envelope: &envelope,
+        model: &model,
+    };
+    let (tap, admitted) = match cache::enter(asking, admission).await? {
+        Entered::Answered(response) => return Ok(response),
+        Entered::Asks(tap, admitted) => (tap, admitted),
+    };
     let Admitted { hold, permit, ticket, quote } = admitted;
 
     model.budgets.asked(started.mono);
     let offers = smallvec![model];
-    let wish = envelope.wish.clone().over(wish);
     let errand = Errand::new(world, offers, &envelope, id, (caller, wish), started, quote, &permit);
     let mut tally = Tally::default();
     let deadline = started.mono.saturating_add(errand.deadline());
@@ -189,7 +216,13 @@ pub(crate) async fn chat(
         Ok(found) => found,
         Err(lost) => {
             world.metrics.exchange_failed(lost.end);
-            hold.void(lost.end);
+            let Some(tap) = tap else {
+                hold.void(lost.end);
+                return Err(*lost.error);
+            };
+            // Another who asked for the same may now need the credit for itself.
+            hold.voided(lost.end).await;
+            tap.lost(&lost);
             return Err(*lost.error);
         }
     };
@@ -205,15 +238,24 @@ pub(crate) async fn chat(
         let provider = target.provider.handle.name();
         told::answered(&mut headers, &bill.model.settings.name, provider, &bill.record.attempts);
     }
+    if tap.is_some() {
+        cache::tell(&mut headers, "miss");
+    }
+    let tap = tap.and_then(|tap| tap.of(bill.record.served_model.is_none()));
     let body = match answer {
         Answer::Stream(opened) => {
             let credit = Credit::new(errand.quote, permit.completion_tokens_held);
             let goes_on = can_go_on(&envelope, &bill.model);
             let rescue = goes_on.then(|| Box::new(Rescue::new(Arc::new(errand), tally)));
-            AnswerBody::stream(Box::new(Relay::new(world.clone(), *opened, bill, credit, rescue)))
+            let relay = Relay::new(world.clone(), *opened, bill, credit, rescue);
+            AnswerBody::stream(Box::new(relay).tapped(tap))
         }
         Answer::Whole { body, measured } => {
-            AnswerBody::whole(charge_whole(world, *bill, body, measured).await?)
+            let body = charge_whole(world, *bill, body, measured).await?;
+            if let Some(tap) = tap {
+                tap.whole(&body, measured);
+            }
+            AnswerBody::whole(body)
         }
     };
     Ok(answer_with(body, envelope.stream, permit.rate, headers))

@@ -18,7 +18,8 @@ use infergate_actors::account::{Denial, End, Refusal};
 use tokio::time::Sleep;
 
 use super::World;
-use super::bill::Bill;
+use super::bill::{Bill, Measured};
+use super::cache::Tap;
 use super::credit::Credit;
 use super::gather::Gather;
 use super::reader::{Piece, Reader};
@@ -61,6 +62,10 @@ pub struct Relay {
     timer: Pin<Box<Sleep>>,
     /// What the timer is set to.
     timer_at: Duration,
+    /// Hears what is handed on, where the answer is to be kept or shared.
+    tap: Option<Box<Tap>>,
+    /// What it came to, as soon as that is being written.
+    ended: Option<(End, Measured)>,
 }
 
 enum Phase {
@@ -108,11 +113,35 @@ impl Relay {
             timeouts,
             timer: Box::pin(tokio::time::sleep(timeouts.idle)),
             timer_at: now.saturating_add(timeouts.idle),
+            tap: None,
+            ended: None,
         }
+    }
+
+    /// The same, heard by `tap`.
+    pub(super) fn tapped(mut self: Box<Self>, tap: Option<Box<Tap>>) -> Box<Self> {
+        self.tap = tap;
+        self
     }
 
     /// The next bytes for the client: all events that have come, in one piece.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let polled = self.poll_stream(cx);
+        if let (Some(tap), Poll::Ready(Some(bytes))) = (&mut self.tap, &polled) {
+            let ended = self.ended.filter(|_| matches!(self.phase, Phase::Ended));
+            if !tap.hear(bytes, self.reader.completion_tokens(), ended) {
+                self.tap = None;
+            }
+        }
+        polled
+    }
+
+    /// Who hears what is handed on, while there is more to hear.
+    pub(super) fn tap(&self) -> Option<&Tap> {
+        self.tap.as_deref()
+    }
+
+    fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             match &mut self.phase {
                 Phase::Ended => return Poll::Ready(self.gathered()),
@@ -122,6 +151,7 @@ impl Relay {
                     };
                     let last = std::mem::take(last);
                     self.phase = Phase::Ended;
+                    self.ended = self.ended.filter(|_| written);
                     self.hand_later(if written { last } else { ApiError::unavailable().event() });
                 }
                 Phase::Rescuing(search, end) => {
@@ -313,7 +343,9 @@ impl Relay {
             self.phase = Phase::Ended;
             return;
         };
-        let (hold, settle) = bill.close(self.reader.measured(), end);
+        let measured = self.reader.measured();
+        self.ended = Some((end, measured));
+        let (hold, settle) = bill.close(measured, end);
         self.phase = match settle {
             Some(settle) => {
                 self.world.metrics.exchange_ended(end, &settle);

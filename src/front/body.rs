@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 
 use crate::accept::ActiveRequest;
 use crate::error::ApiError;
-use crate::exchange::Relay;
+use crate::exchange::{self, Following, Relay};
 
 /// Limits on a request's body.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +81,7 @@ pub struct AnswerBody {
 enum Content {
     Whole(Option<Bytes>),
     Stream(Box<Relay>),
+    Following(Following),
 }
 
 impl AnswerBody {
@@ -93,6 +94,11 @@ impl AnswerBody {
     /// A body that comes from a provider as it is sent.
     pub(crate) fn stream(relay: Box<Relay>) -> Self {
         Self { content: Content::Stream(relay), active: None }
+    }
+
+    /// A body that comes from a provider to somebody else as well.
+    pub(crate) fn following(following: Following) -> Self {
+        Self { content: Content::Following(following), active: None }
     }
 
     /// Keeps the connection from being idle until the body is through.
@@ -115,6 +121,9 @@ impl Body for AnswerBody {
             Content::Stream(relay) => {
                 relay.poll_next(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
             }
+            Content::Following(following) => {
+                following.poll_next(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+            }
         }
     }
 
@@ -127,7 +136,16 @@ impl Body for AnswerBody {
             Content::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Content::Stream(_) => SizeHint::default(),
+            Content::Stream(_) | Content::Following(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// The client has all of it, or is gone.
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        if let Content::Stream(relay) = std::mem::replace(&mut self.content, Content::Whole(None)) {
+            exchange::let_go(relay);
         }
     }
 }

@@ -51,6 +51,7 @@ server = { zzzzzz = 1, tls = { zzzzzz = 1 } }
 admin.zzzzzz = 1
 store.zzzzzz = 1
 trial.zzzzzz = 1
+cache.zzzzzz = 1
 routing.zzzzzz = 1
 timeouts.zzzzzz = 1
 breaker.zzzzzz = 1
@@ -61,7 +62,7 @@ zzzzzz = 1
 [[models]]
 zzzzzz = 1
 price = { zzzzzz = 1, tiers = [{ zzzzzz = 1 }] }
-route = { zzzzzz = 1, tiers = [[{ zzzzzz = 1 }]] }
+route = { zzzzzz = 1, cache = { zzzzzz = 1 }, tiers = [[{ zzzzzz = 1 }]] }
 ";
     let faults = parse(stranger).unwrap_err();
     let known: Vec<_> =
