@@ -51,11 +51,12 @@ use crate::operate::metrics::Metrics;
 use admit::Admitted;
 use attempt::Answer;
 use bill::{Bill, Measured};
-use cache::{Asking, Entered};
+use cache::{Asking, Entered, Tap};
 use credit::Credit;
 use errand::{Errand, can_go_on};
 use rescue::Rescue;
-use tally::Tally;
+use settle::OpenHold;
+use tally::{Lost, Tally};
 use tries::Search;
 
 pub(crate) use admit::Caller;
@@ -214,17 +215,7 @@ pub(crate) async fn chat(
     let search = Search { errand: &errand, envelope: &envelope, broken: None, deadline };
     let (won, answer) = match search.run(&mut tally).await {
         Ok(found) => found,
-        Err(lost) => {
-            world.metrics.exchange_failed(lost.end);
-            let Some(tap) = tap else {
-                hold.void(lost.end);
-                return Err(*lost.error);
-            };
-            // Another who asked for the same may now need the credit for itself.
-            hold.voided(lost.end).await;
-            tap.lost(&lost);
-            return Err(*lost.error);
-        }
+        Err(lost) => return Err(lose(world, hold, tap, lost).await),
     };
     // Money spent upstream must not be forgotten: the hold is written before anything is told.
     if world.ledger.wait(ticket, world.durability).await.is_err() {
@@ -259,6 +250,19 @@ pub(crate) async fn chat(
         }
     };
     Ok(answer_with(body, envelope.stream, permit.rate, headers))
+}
+
+/// Ends an exchange that nobody answers; what its client is told.
+async fn lose(world: &World, hold: OpenHold, tap: Option<Box<Tap>>, lost: Lost) -> ApiError {
+    world.metrics.exchange_failed(lost.end);
+    if let Some(tap) = tap {
+        // Others who asked for the same may now need the credit for themselves.
+        hold.voided(lost.end).await;
+        tap.lost(&lost);
+    } else {
+        hold.void(lost.end);
+    }
+    *lost.error
 }
 
 /// Charges an answer that is all there, and lets it go when that is written.

@@ -102,6 +102,11 @@ impl Flights {
         Part::Asks(Box::new(tap))
     }
 
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        locked(&self.0).len()
+    }
+
     /// Nobody joins this answer from now on.
     fn leave(&self, shared: &Shared, recording: &Arc<watch::Sender<Recording>>) {
         let mut flights = locked(&self.0);
@@ -139,12 +144,11 @@ impl Tap {
     }
 
     /// For an exchange on these terms: what is cut to what its account can pay is not given again.
-    pub(super) fn for_what(mut self: Box<Self>, admitted: &Admitted) -> Box<Self> {
+    pub(super) fn for_what(&mut self, admitted: &Admitted) {
         let Admitted { permit, quote, .. } = admitted;
         if permit.completion_tokens_max < quote.completion_tokens_max {
             self.keeps = None;
         }
-        self
     }
 
     /// Somebody answers: from here on nothing but an answer of the model asked for is heard.
@@ -156,7 +160,7 @@ impl Tap {
     }
 
     /// Nobody gives an answer.
-    pub(in crate::exchange) fn lost(mut self: Box<Self>, lost: &Lost) {
+    pub(in crate::exchange) fn lost(mut self, lost: &Lost) {
         self.close(match lost.end {
             End::Rejected => Closing::Refused(lost.error.clone(), lost.end),
             _ => Closing::Failed,
@@ -164,7 +168,7 @@ impl Tap {
     }
 
     /// The answer is not streamed, and charged.
-    pub(in crate::exchange) fn whole(mut self: Box<Self>, body: &Bytes, measured: Measured) {
+    pub(in crate::exchange) fn whole(mut self, body: &Bytes, measured: Measured) {
         if body.len() <= self.bytes_max {
             // A part of a larger piece of memory would keep all of that.
             self.keep(Bytes::copy_from_slice(body), false, measured);

@@ -79,33 +79,30 @@ pub(super) async fn follow(
         Source::Joined,
         streamed,
     );
-    let body = match news.closing {
-        Some(Closing::Whole(body, Measured { usage, estimated, .. })) => {
-            if !share.settle(world, usage, estimated, End::Completed).await {
-                return Err(ApiError::unavailable());
-            }
-            AnswerBody::whole(body)
+    let body = if let Some(Closing::Whole(body, Measured { usage, estimated, .. })) = news.closing {
+        if !share.settle(world, usage, estimated, End::Completed).await {
+            return Err(ApiError::unavailable());
         }
-        _ => {
-            let lowered = permit.completion_tokens_max < quote.completion_tokens_max;
-            let quote = Quote {
-                rates: quote.rates.percent(settings.price_percent),
-                // The provider was told the client's own ceiling, but not what this hold covers.
-                explicit: quote.explicit && !lowered,
-                ..quote
-            };
-            AnswerBody::following(Following::new(Joining {
-                world: Arc::clone(world),
-                share: Some(share),
-                follower,
-                at: 0,
-                credit: Credit::new(quote, permit.completion_tokens_held),
-                standing: permit.standing,
-                prompt_tokens_estimate: quote.prompt_tokens_estimate,
-                belief: Belief::new(&asking.model.settings, asking.envelope.choices),
-                choices: asking.envelope.choices,
-            }))
-        }
+        AnswerBody::whole(body)
+    } else {
+        let lowered = permit.completion_tokens_max < quote.completion_tokens_max;
+        let quote = Quote {
+            rates: quote.rates.percent(settings.price_percent),
+            // The provider was told the client's own ceiling, but not what this hold covers.
+            explicit: quote.explicit && !lowered,
+            ..quote
+        };
+        AnswerBody::following(Following::new(Joining {
+            world: Arc::clone(world),
+            share: Some(share),
+            follower,
+            at: 0,
+            credit: Credit::new(quote, permit.completion_tokens_held),
+            standing: permit.standing,
+            prompt_tokens_estimate: quote.prompt_tokens_estimate,
+            belief: Belief::new(&asking.model.settings, asking.envelope.choices),
+            choices: asking.envelope.choices,
+        }))
     };
     let mut headers = HeaderMap::new();
     told::kept(&mut headers, &asking.model.settings.name);

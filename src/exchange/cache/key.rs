@@ -75,13 +75,13 @@ mod tests {
     #[test]
     fn a_scope_says_whose_requests_can_be_the_same() {
         let of = |scope, caller| key(scope, caller, "m", &[], "{}");
-        use CacheScope::{Account, Gateway, Key as OfKey};
-        assert_eq!(of(Gateway, (1, 1)), of(Gateway, (2, 1)));
-        assert_eq!(of(Account, (1, 1)), of(Account, (1, 2)));
-        assert_ne!(of(Account, (1, 1)), of(Account, (2, 1)));
-        assert_eq!(of(OfKey, (1, 1)), of(OfKey, (1, 1)));
-        assert_ne!(of(OfKey, (1, 1)), of(OfKey, (1, 2)));
-        assert_ne!(of(OfKey, (1, 1)), of(Account, (1, 1)));
+        let (gateway, account) = (CacheScope::Gateway, CacheScope::Account);
+        assert_eq!(of(gateway, (1, 1)), of(gateway, (2, 1)));
+        assert_eq!(of(account, (1, 1)), of(account, (1, 2)));
+        assert_ne!(of(account, (1, 1)), of(account, (2, 1)));
+        assert_eq!(of(CacheScope::Key, (1, 1)), of(CacheScope::Key, (1, 1)));
+        assert_ne!(of(CacheScope::Key, (1, 1)), of(CacheScope::Key, (1, 2)));
+        assert_ne!(of(CacheScope::Key, (1, 1)), of(account, (1, 1)));
     }
 
     #[test]

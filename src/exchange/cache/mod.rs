@@ -71,6 +71,10 @@ pub(super) struct Asking<'a> {
 }
 
 /// What comes of a request.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is what nearly every request comes to"
+)]
 pub(super) enum Entered {
     /// It is answered without a provider.
     Answered(http::Response<AnswerBody>),
@@ -100,6 +104,11 @@ impl Cache {
     /// Forgets everything that is kept. What is under way is not kept either.
     pub fn purge(&self) {
         self.store.purge();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn joinable(&self) -> usize {
+        self.flights.count()
     }
 
     /// How much is kept.
@@ -137,12 +146,13 @@ async fn find(
         }
         // Who wants a new answer can't be given one that was begun before, and has none to share.
         let may_join = settings.coalesce && !control.no_cache && joins < JOINS_MAX;
-        let part = match may_join {
-            true => world.cache.flights.enter(world, asking.caller.account, key),
-            false => Part::Asks(Box::new(Tap::new(world, asking.caller.account, key))),
+        let part = if may_join {
+            world.cache.flights.enter(world, asking.caller.account, key)
+        } else {
+            Part::Asks(Box::new(Tap::new(world, asking.caller.account, key)))
         };
         match part {
-            Part::Asks(tap) => {
+            Part::Asks(mut tap) => {
                 // It may have been kept since it was looked for.
                 if asking.kept(&key, settings).is_some() {
                     drop(tap);
@@ -153,7 +163,8 @@ async fn find(
                     Place::Outside(admission) => asking.admit(admission, 100).await?,
                     Place::Inside(admitted) => join::raise(&asking, *admitted).await?,
                 };
-                return Ok(Entered::Asks(Some(tap.for_what(&admitted)), admitted));
+                tap.for_what(&admitted);
+                return Ok(Entered::Asks(Some(tap), admitted));
             }
             Part::Follows(follower) => {
                 let admitted = match place {

@@ -59,10 +59,10 @@ async fn the_same_request_gets_the_same_answer_for_a_share_of_the_price() {
         (&again["record"]["source"], &again["record"]["attempts"]),
         (&json!("cache"), &json!([]))
     );
-    let hold = stage.gateway.get(&format!("{}/journal?limit=1000", stage.account)).await;
-    let held = hold["events"].as_array().unwrap().iter();
-    let held: Vec<_> = held.filter_map(|line| line["event"].get("held")).collect();
-    assert_eq!(held[1]["amount"], COST / 4, "no more is held than it costs");
+    let journal = stage.gateway.get(&format!("{}/journal?limit=1000", stage.account)).await;
+    let events = journal["events"].as_array().unwrap().iter();
+    let holds: Vec<_> = events.filter_map(|line| line["event"].get("held")).collect();
+    assert_eq!(holds[1]["amount"], COST / 4, "no more is held than it costs");
     let verified = stage.gateway.post("/admin/v1/ledger/verify", &json!({}), 200).await;
     assert_eq!(verified["ok"], true, "{verified}");
 }

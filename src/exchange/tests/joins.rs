@@ -386,3 +386,54 @@ async fn who_comes_to_ask_after_another_can_hold_what_that_one_has_let_go() {
     other.rest().await;
     assert_eq!(stage.ends().await[1]["charged"], COST);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_leaves_whenever_every_hold_ends_and_nothing_is_left_to_join() {
+    let mut upstream = Upstream::start().await;
+    let stage = Stage::with(&caching(&[upstream.address], ""), "10").await;
+    for round in 0..12_usize {
+        let (first, mut call) = begun(&stage, &mut upstream).await;
+        let mut others = Vec::new();
+        for _ in 0..4 {
+            others.push(joined(&stage).await);
+        }
+        let ask_now = || tokio::spawn(open(stage.gateway.data, stage.request(ask(true))));
+        let waiting: Vec<_> = (0..3).map(|_| ask_now()).collect();
+        stage.holding(8).await;
+        let mut first = Some(first);
+        for (number, other) in others.into_iter().enumerate() {
+            if number == round % 5 {
+                drop(first.take());
+            }
+            match (round + number) % 3 {
+                0 => other.leave().await,
+                1 => drop(other),
+                _ => drop(tokio::spawn(other.rest())),
+            }
+            call.chunk(HELLO).await;
+        }
+        for (number, waiting) in waiting.into_iter().enumerate() {
+            if number == round % 3 {
+                waiting.abort();
+            }
+        }
+        match round % 3 {
+            0 => finish(&mut call).await,
+            1 => call.reset(),
+            _ => drop(call),
+        }
+        drop(first);
+        stage.gateway.ask(http::Method::DELETE, "/admin/v1/cache", None).await;
+        stage.ends().await;
+        assert_eq!(stage.gateway.world.cache.joinable(), 0);
+        assert_eq!(stage.in_flight("p0").await, 0);
+        assert!(upstream.is_idle());
+    }
+    let ends = stage.ends().await;
+    let mut holds: Vec<_> = ends.iter().map(|end| end["hold"].as_str().unwrap()).collect();
+    holds.sort_unstable();
+    holds.dedup();
+    assert_eq!(holds.len(), ends.len(), "a hold ended twice");
+    let verified = stage.gateway.post("/admin/v1/ledger/verify", &json!({}), 200).await;
+    assert_eq!(verified["ok"], true, "{verified}");
+}
