@@ -21,13 +21,15 @@ use crate::dialect::redact::Redaction;
 use crate::dialect::splice::CeilingField;
 use crate::route::{Budget, Facts, Share, TargetState};
 use crate::simulated::Simulated;
-use crate::upstream::{self, TlsSetupError, Upstream};
+use crate::upstream::{self, HealthProbe, Probing, TlsSetupError, Upstream};
 
 /// Models and providers in force.
 pub struct Catalog {
     models: HashMap<Arc<str>, Arc<Model>>,
     /// In the order of the configuration.
     listed: Vec<Arc<Model>>,
+    /// As long as this is in force, unlike providers, which exchanges may need for longer.
+    _probing: Vec<Probing>,
 }
 
 /// A public model.
@@ -124,8 +126,11 @@ impl Catalog {
         clock: &Clock,
     ) -> Result<Self, CatalogError> {
         let mut ready = Vec::with_capacity(config.providers.len());
-        for provider in &config.providers {
-            ready.push(Arc::new(prepare(provider, providers, clock).await?));
+        let mut probing = Vec::new();
+        for settings in &config.providers {
+            let (provider, probe) = prepare(settings, providers, clock).await?;
+            ready.push(Arc::new(provider));
+            probing.extend(probe.map(HealthProbe::start));
         }
         let names: Vec<Arc<str>> =
             config.providers.iter().map(|provider| provider.name.clone()).collect();
@@ -134,7 +139,7 @@ impl Catalog {
             config.models.iter().map(|model| Arc::new(Model::new(model, config, &ready))).collect();
         let models =
             listed.iter().map(|model| (model.settings.name.clone(), Arc::clone(model))).collect();
-        Ok(Self { models, listed })
+        Ok(Self { models, listed, _probing: probing })
     }
 
     /// The model that clients call `name`.
@@ -224,6 +229,7 @@ impl Target {
             DeploymentState::Passing => TargetState::Passing,
             DeploymentState::ProbeDue => TargetState::ProbeDue,
             DeploymentState::Shut { .. }
+            | DeploymentState::AwaitingProbe
             | DeploymentState::Probing
             | DeploymentState::NoCredential { .. } => TargetState::Shut,
             DeploymentState::Closed | DeploymentState::Draining | DeploymentState::Unknown => {
@@ -247,7 +253,7 @@ async fn prepare(
     settings: &config::Provider,
     providers: &Providers,
     clock: &Clock,
-) -> Result<Provider, CatalogError> {
+) -> Result<(Provider, Option<HealthProbe>), CatalogError> {
     let name = settings.name.clone();
     let (base, simulated) = match &settings.kind {
         Kind::OpenAi { base_url, .. } => (base_url.to_string(), None),
@@ -258,16 +264,16 @@ async fn prepare(
             (server.base_url(), Some(server))
         }
     };
-    let address = |source| CatalogError::Address { name: name.clone(), source };
-    let chat_uri: Uri =
-        format!("{}/chat/completions", base.trim_end_matches('/')).parse().map_err(address)?;
+    let address = |source: InvalidUri| CatalogError::Address { name: name.clone(), source };
+    let at = |path: &str| format!("{}{path}", base.trim_end_matches('/')).parse();
+    let chat_uri: Uri = at("/chat/completions").map_err(address)?;
     let handle = providers.configure(actor_settings(settings)).await;
     let handle = handle.map_err(|source| CatalogError::Provider { name: name.clone(), source })?;
     let credentials = credentials(settings);
     let secrets: Vec<&str> = credentials.iter().map(Secret::expose).collect();
     let hosts: Vec<&str> = chat_uri.host().into_iter().collect();
     let redaction = Redaction::new(&secrets, &hosts);
-    Ok(Provider {
+    let provider = Provider {
         handle,
         upstream: Upstream::new(&upstream::Options {
             connect_timeout: settings.timeouts.connect,
@@ -277,22 +283,36 @@ async fn prepare(
             idle_max: UPSTREAM_IDLE_MAX,
         })?,
         chat_uri,
-        headers: settings
-            .headers
-            .iter()
-            .filter_map(|(name, value)| {
-                let mut value = HeaderValue::from_str(value.expose()).ok()?;
-                value.set_sensitive(true);
-                Some((name.clone(), value))
-            })
-            .collect(),
+        headers: headers(settings),
         ceiling_field: match settings.output_ceiling_field {
             OutputCeilingField::MaxTokens => CeilingField::MaxTokens,
             OutputCeilingField::MaxCompletionTokens => CeilingField::MaxCompletionTokens,
         },
         redaction,
         _simulated: simulated,
-    })
+    };
+    let probe = match &settings.health_probe {
+        Some(probe) => Some(HealthProbe {
+            provider: provider.handle.clone(),
+            upstream: provider.upstream.clone(),
+            uri: at(&probe.path).map_err(address)?,
+            headers: provider.headers.clone(),
+            interval: probe.interval,
+            timeout: probe.timeout,
+            clock: clock.clone(),
+        }),
+        None => None,
+    };
+    Ok((provider, probe))
+}
+
+fn headers(settings: &config::Provider) -> Vec<(HeaderName, HeaderValue)> {
+    let header = |(name, value): &(HeaderName, config::Secret)| {
+        let mut value = HeaderValue::from_str(value.expose()).ok()?;
+        value.set_sensitive(true);
+        Some((name.clone(), value))
+    };
+    settings.headers.iter().filter_map(header).collect()
 }
 
 fn credentials(settings: &config::Provider) -> Vec<Secret> {
@@ -308,6 +328,7 @@ fn actor_settings(settings: &config::Provider) -> ProviderSettings {
     let breaker = &settings.breaker;
     ProviderSettings {
         in_flight_max: Some(settings.in_flight_max),
+        health_probe: settings.health_probe.is_some(),
         credentials: credentials(settings),
         deployments: settings
             .deployments
@@ -326,6 +347,7 @@ fn actor_settings(settings: &config::Provider) -> ProviderSettings {
             window: breaker.window,
             cooldown: breaker.cooldown,
             cooldown_max: breaker.cooldown_max,
+            relapse_window: breaker.relapse_window,
             probe_timeout: breaker.probe_timeout,
         },
         ..ProviderSettings::new(settings.name.clone())

@@ -13,6 +13,7 @@ use infergate_actors::account::{Denial, End, RateStatus, Remaining};
 
 use crate::dialect::chat::{self, UpstreamError};
 use crate::dialect::envelope::EnvelopeError;
+use crate::route::Unfit;
 
 /// A refusal or failure, as the client is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -225,6 +226,19 @@ impl ApiError {
         let message =
             format!("The model `{model}` does not exist or you do not have access to it.");
         Self::invalid(StatusCode::NOT_FOUND, "model_not_found", message).param("model")
+    }
+
+    /// 404: what the request needs and what its client wishes leave no provider, or 400: it is too
+    /// long for all of them.
+    pub fn no_provider_fits(unfit: &[(&str, Unfit)]) -> Self {
+        let reasons: Vec<String> =
+            unfit.iter().map(|(provider, unfit)| format!("{provider} ({unfit})")).collect();
+        let reasons = reasons.join(", ");
+        let message = format!("No provider of this model fits the request: {reasons}.");
+        if unfit.iter().all(|(_, unfit)| matches!(unfit, Unfit::Context(_))) {
+            return Self::bad_request("context_length_exceeded", message).param("messages");
+        }
+        Self::invalid(StatusCode::NOT_FOUND, "no_provider_fits", message)
     }
 
     /// 408: the body did not arrive in time.

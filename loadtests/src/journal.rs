@@ -111,6 +111,23 @@ pub struct Usage {
 pub struct UsageRecord {
     /// The public model name.
     pub model: String,
+    /// Each try at a provider, in order.
+    #[serde(default)]
+    pub attempts: Vec<Attempt>,
+}
+
+/// One try at one provider.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Attempt {
+    /// The provider.
+    pub provider: String,
+    /// Its name for the model.
+    pub upstream_model: String,
+    /// What came of it.
+    pub outcome: String,
+    /// What the provider bills for it.
+    pub provider_cost: i64,
 }
 
 /// The number in an exchange's id: `req_` and 32 hexadecimal digits.
@@ -145,6 +162,16 @@ fn read(json: &str) -> Result<Fact, serde_json::Error> {
         "voided" => Fact::Voided(serde_json::from_str(value)?),
         _ => Fact::Other,
     })
+}
+
+impl Fact {
+    /// The tries at providers that the books know of.
+    pub fn attempts(&self) -> &[Attempt] {
+        match self {
+            Self::Settled(settlement) => &settlement.record.attempts,
+            _ => &[],
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,30 +4,46 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use crate::chart::Chart;
+
 /// A table in Markdown, which is readable in a terminal too.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
-    title: String,
-    head: Vec<String>,
-    rows: Vec<Vec<String>>,
+    /// What it shows.
+    pub title: String,
+    /// The names of its columns.
+    pub head: Vec<String>,
+    /// Its cells.
+    pub rows: Vec<Vec<String>>,
 }
 
 /// What a scenario found.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    tables: Vec<Table>,
-    claims: Vec<Claim>,
+    /// Figures and words.
+    pub tables: Vec<Table>,
+    /// Figures to look at.
+    #[serde(default)]
+    pub charts: Vec<Chart>,
+    /// What must hold.
+    pub claims: Vec<Claim>,
 }
 
-#[derive(Clone, Debug)]
-struct Claim {
-    text: String,
-    holds: bool,
-    details: Vec<String>,
+/// Something that must hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// What.
+    pub text: String,
+    /// Whether it does.
+    pub holds: bool,
+    /// Why it does not.
+    pub details: Vec<String>,
 }
 
 /// Details shown of a claim that does not hold.
-const DETAILS_MAX: usize = 10;
+pub const DETAILS_MAX: usize = 10;
 
 impl Table {
     /// An empty table.
@@ -74,6 +90,11 @@ impl Report {
     /// Shows a table at the end.
     pub fn table(&mut self, table: Table) {
         self.tables.push(table);
+    }
+
+    /// Shows a chart, in result files.
+    pub fn chart(&mut self, chart: Chart) {
+        self.charts.push(chart);
     }
 
     /// States something that must hold; `details` say why it does not.

@@ -151,8 +151,10 @@ pub struct Breaker {
     pub samples_min: u32,
     /// How long it stays shut the first time.
     pub cooldown: Duration,
-    /// Each failed probe doubles the cool-down up to this.
+    /// Each failed probe, and each relapse, doubles the cool-down up to this.
     pub cooldown_max: Duration,
+    /// Shut again so soon after a recovery, it has relapsed.
+    pub relapse_window: Duration,
     /// A probe without a verdict counts as failed after this.
     pub probe_timeout: Duration,
 }
@@ -172,6 +174,8 @@ pub struct Provider {
     pub timeouts: Timeouts,
     /// The breaker of each of its deployments.
     pub breaker: Breaker,
+    /// How it is asked whether it is well again, if it is.
+    pub health_probe: Option<HealthProbe>,
     /// What it calls the ceiling on output tokens.
     pub output_ceiling_field: OutputCeilingField,
     /// Headers sent with each request to it.
@@ -180,6 +184,17 @@ pub struct Provider {
     pub data_collection: DataCollection,
     /// Its models: first those it lists, in order, then those that only routes name.
     pub deployments: Vec<Deployment>,
+}
+
+/// How a provider is asked whether it is well again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthProbe {
+    /// What is asked for: appended to the base URL.
+    pub path: String,
+    /// How often, while there is something to ask.
+    pub interval: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
 }
 
 /// What a provider speaks and where it is.

@@ -42,8 +42,8 @@ pub use cache::{Cache, CacheScope, RouteCache};
 pub use environment::Environment;
 pub use fault::{Fault, Faults};
 pub use meant::{
-    Admin, Breaker, Config, Deployment, Durability, Kind, Model, OutputCeilingField, Provider,
-    Server, Store, Timeouts, Tls, Trial, Verify,
+    Admin, Breaker, Config, Deployment, Durability, HealthProbe, Kind, Model, OutputCeilingField,
+    Provider, Server, Store, Timeouts, Tls, Trial, Verify,
 };
 pub use reload::{Change, NotReloadable, Step, diff};
 pub use route::{

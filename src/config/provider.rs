@@ -4,9 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue};
 
-use super::meant::{Breaker, Deployment, Kind, OutputCeilingField, Provider, Timeouts};
+use super::meant::{
+    Breaker, Deployment, HealthProbe, Kind, OutputCeilingField, Provider, Timeouts,
+};
 use super::price::price;
 use super::tree::{Node, Section, show};
 use super::{Abilities, BaseUrl, DataCollection, Secret, settings};
@@ -113,6 +116,7 @@ fn provider(section: Section<'_>, name: &str, defaults: &Defaults) -> Option<Pro
     let http2 = s.optional("http2", Node::flag).unwrap_or_default();
     let timeouts = settings::timeouts(s.section("timeouts")).over(&defaults.timeouts, s.log);
     let breaker = settings::breaker(s.section("breaker"), &defaults.breaker);
+    let health_probe = s.optional("health_probe", health_probe);
     let ceiling_fields = [
         ("max_tokens", OutputCeilingField::MaxTokens),
         ("max_completion_tokens", OutputCeilingField::MaxCompletionTokens),
@@ -132,11 +136,33 @@ fn provider(section: Section<'_>, name: &str, defaults: &Defaults) -> Option<Pro
         in_flight_max,
         timeouts,
         breaker,
+        health_probe,
         output_ceiling_field,
         headers,
         data_collection: data_collection.unwrap_or_default(),
         deployments,
     })
+}
+
+fn health_probe(node: &Node<'_>) -> Option<HealthProbe> {
+    let mut s = node.section()?;
+    let path = s.optional("path", |node| {
+        let path = node.text()?;
+        let is_path = path.starts_with('/') && path.parse::<PathAndQuery>().is_ok();
+        if !is_path || path.contains('#') {
+            node.fault(format!("{} is no path: write it like \"/models\"", node.shown()));
+        }
+        Some(path)
+    });
+    let milli = Duration::from_millis(1);
+    let (second, minute) = (Duration::from_secs(1), Duration::from_mins(1));
+    let probe = HealthProbe {
+        path: path.unwrap_or_else(|| "/models".to_owned()),
+        interval: settings::duration(&mut s, "interval", 5 * second, milli, 60 * minute),
+        timeout: settings::duration(&mut s, "timeout", 2 * second, milli, minute),
+    };
+    s.end();
+    Some(probe)
 }
 
 fn kind(s: &mut Section<'_>) -> Option<Kind> {

@@ -214,7 +214,8 @@ pub(super) const BREAKER: Breaker = Breaker {
     window: Duration::from_secs(10),
     samples_min: 20,
     cooldown: Duration::from_secs(2),
-    cooldown_max: Duration::from_mins(1),
+    cooldown_max: Duration::from_secs(15),
+    relapse_window: Duration::from_mins(1),
     probe_timeout: Duration::from_secs(30),
 };
 
@@ -244,6 +245,13 @@ pub(super) fn breaker(section: Section<'_>, above: &Breaker) -> Breaker {
                 Some(most)
             })
             .unwrap_or(above.cooldown_max.max(cooldown)),
+        relapse_window: duration(
+            &mut s,
+            "relapse_window",
+            above.relapse_window,
+            Duration::ZERO,
+            DAY,
+        ),
         probe_timeout: duration(&mut s, "probe_timeout", above.probe_timeout, MS, DAY),
     };
     s.end();

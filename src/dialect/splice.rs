@@ -265,6 +265,48 @@ mod tests {
     }
 
     #[test]
+    fn what_is_for_us_alone_is_taken_out_and_nothing_else() {
+        let (fallbacks, provider) = (r#""models" : ["x"]"#, r#""provider":{"only":["a,}"]}"#);
+        for (body, expected) in [
+            (
+                format!("{{ {fallbacks} , \"model\":\"m\",\"messages\":[1]}}"),
+                "{ \"model\":\"m\",\"messages\":[1]}",
+            ),
+            (
+                format!("{{\"model\":\"m\" , {fallbacks}\n, \"messages\":[1]}}"),
+                "{\"model\":\"m\"\n, \"messages\":[1]}",
+            ),
+            (
+                format!("{{\"model\":\"m\",\"messages\":[1], {provider} }}"),
+                "{\"model\":\"m\",\"messages\":[1] }",
+            ),
+            (
+                format!("{{\n{provider},\n{fallbacks},\n\"model\":\"m\",\n\"messages\":[1]\n}}"),
+                "{\n\"model\":\"m\",\n\"messages\":[1]\n}",
+            ),
+            (
+                format!("{{\"model\":\"m\",{provider},{fallbacks},\"messages\":[1]}}"),
+                "{\"model\":\"m\",\"messages\":[1]}",
+            ),
+            (
+                format!("{{{provider},\"model\":\"m\",\"messages\":[1],{fallbacks}}}"),
+                "{\"model\":\"m\",\"messages\":[1]}",
+            ),
+            (
+                r#"{"model":"m","mod\u0065ls":null,"messages":[1],"provider":null}"#.to_owned(),
+                r#"{"model":"m","messages":[1]}"#,
+            ),
+        ] {
+            let spliced = spliced(&Bytes::from(body.clone()), &Edits::default());
+            assert_eq!(spliced, expected, "{body}");
+        }
+        let body =
+            Bytes::from(format!("{{{provider},\"model\":\"m\",\"messages\":[1],{fallbacks}}}"));
+        let expected = r#"{"model":"up\"stream","messages":[1],"max_completion_tokens":50}"#;
+        assert_eq!(spliced(&body, &ALL), expected);
+    }
+
+    #[test]
     fn a_body_that_needs_no_edit_is_not_copied() {
         let body = Bytes::from_static(
             br#"{"model":"m","messages":[1],"stream":true,"stream_options":{"include_usage":true},
@@ -287,8 +329,10 @@ mod tests {
                 ("max_tokens", json!(99)),
                 ("max_completion_tokens", json!(7)),
                 ("n_predict", json!(70)),
+                ("models", json!(["x", "}"])),
+                ("provider", json!({"only": [",", "a"]})),
             ],
-            0..=6,
+            0..=8,
         );
         let others = prop::collection::vec(("[x-z]{1,4}", any_json()), 0..6);
         (known, others, any::<bool>()).prop_perturb(|(known, others, pretty), mut random| {
@@ -328,12 +372,15 @@ mod tests {
             let text = std::str::from_utf8(&edited).unwrap();
             for ((name, _), written) in members.iter().zip(&written) {
                 let edits = ["model", "max_tokens", "stream_options", "n_predict"];
-                if !edits.contains(&&**name) {
-                    prop_assert!(text.contains(written.as_str()), "{} in {}", written, text);
+                if ["models", "provider"].contains(&&**name) {
+                    prop_assert!(after.get(name).is_none());
+                } else if !edits.contains(&&**name) {
+                    prop_assert!(text.contains(written.trim()), "{} in {}", written, text);
                 }
             }
             for (name, value) in before.as_object().unwrap() {
-                if !name.starts_with("stream_opt") && !name.starts_with("max_") {
+                let is_ours = name == "models" || name == "provider";
+                if !name.starts_with("stream_opt") && !name.starts_with("max_") && !is_ours {
                     let kept = name == "model" || name == "n_predict" || after[name] == *value;
                     prop_assert!(kept, "{}", name);
                 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use infergate_actors::account::{Accounts, Admit, Denial, Permit, Refusal};
+use infergate_actors::account::{Accounts, Admit, Denial, Fallback, Permit, Refusal};
 use infergate_actors::id::{AccountId, ExchangeId, KeyId};
 use infergate_actors::ledger::Ticket;
 use infergate_actors::money::Rates;
@@ -35,7 +35,12 @@ pub(super) struct Admitted {
     /// To be committed before anything reaches the client.
     pub(super) ticket: Ticket,
     pub(super) quote: Quote,
+    /// Those that may answer.
+    pub(super) offers: Offers,
 }
+
+/// The model asked for, and behind it those the client takes in its stead.
+pub(super) type Offers = SmallVec<[Arc<Model>; 1]>;
 
 /// What the cost of an exchange is bounded by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,20 +58,22 @@ pub(super) struct Quote {
 }
 
 impl Quote {
-    /// The bounds of a request for `model`.
-    pub(super) fn new(envelope: &Envelope<'_>, model: &Model) -> Self {
-        let settings = &model.settings;
-        let prompt_tokens_max = envelope.input_tokens_max(settings.image_tokens_max);
+    /// The bounds of a request that any of `offers` may answer.
+    pub(super) fn new(envelope: &Envelope<'_>, offers: &[Arc<Model>]) -> Self {
+        let dearest = |bound: fn(&Envelope<'_>, &Model) -> u64| {
+            offers.iter().map(|model| bound(envelope, model)).max().unwrap_or(0)
+        };
+        let prompt_tokens_max = dearest(prompt_tokens_max);
+        let completion_tokens_max = dearest(completion_tokens_max);
         let choices = u64::from(envelope.choices);
-        let most = settings.output_tokens_max.saturating_mul(choices);
         let explicit = envelope.output_ceiling().is_some();
-        let completion_tokens_max =
-            envelope.output_tokens_max(settings.output_tokens_max).min(most);
         let by_step = envelope.stream && !explicit;
         Self {
-            rates: settings.price.rates_ceiling(prompt_tokens_max),
+            rates: rates_max(offers, prompt_tokens_max),
             prompt_tokens_max,
-            prompt_tokens_estimate: envelope.input_tokens_estimate(settings.image_tokens_max),
+            prompt_tokens_estimate: dearest(|envelope, model| {
+                envelope.input_tokens_estimate(model.settings.image_tokens_max)
+            }),
             completion_tokens_max,
             completion_tokens_first: if by_step {
                 completion_tokens_max.min(STREAM_STEP_TOKENS.saturating_mul(choices))
@@ -79,6 +86,22 @@ impl Quote {
     }
 }
 
+fn prompt_tokens_max(envelope: &Envelope<'_>, model: &Model) -> u64 {
+    envelope.input_tokens_max(model.settings.image_tokens_max)
+}
+
+fn completion_tokens_max(envelope: &Envelope<'_>, model: &Model) -> u64 {
+    let one = model.settings.output_tokens_max;
+    let all = one.saturating_mul(u64::from(envelope.choices));
+    envelope.output_tokens_max(one).min(all)
+}
+
+/// The dearest rates that can apply, whichever model answers.
+fn rates_max(offers: &[Arc<Model>], prompt_tokens_max: u64) -> Rates {
+    let rates = |model: &Arc<Model>| model.settings.price.rates_ceiling(prompt_tokens_max);
+    offers.iter().map(rates).reduce(Rates::max).unwrap_or_default()
+}
+
 /// Asks the account for a hold of so many hundredths of what it can cost.
 pub(super) async fn admit(
     accounts: &Accounts,
@@ -86,26 +109,40 @@ pub(super) async fn admit(
     id: ExchangeId,
     admission: Admission,
     envelope: &Envelope<'_>,
-    model: &Arc<Model>,
+    mut offers: Offers,
     percent: u8,
 ) -> Result<Admitted, ApiError> {
-    let quote = Quote::new(envelope, model);
+    let mut quote = Quote::new(envelope, &offers);
+    let Some((model, others)) = offers.split_first() else {
+        return Err(ApiError::unknown_model(&envelope.model));
+    };
+    let prompt_tokens_max = quote.prompt_tokens_max;
+    let rates =
+        |model: &Arc<Model>| model.settings.price.rates_ceiling(prompt_tokens_max).percent(percent);
+    let fallback = |model: &Arc<Model>| Fallback {
+        model: Arc::clone(&model.settings.name),
+        rates: rates(model),
+    };
     let question = Admit {
         hold: id,
         key: caller.key,
         model: model.settings.name.clone(),
-        rates: if percent == 100 { quote.rates } else { quote.rates.percent(percent) },
+        rates: rates(model),
         prompt_tokens_max: quote.prompt_tokens_max,
         completion_tokens_max: quote.completion_tokens_max,
         completion_tokens_first: quote.completion_tokens_first,
         completion_tokens_min: USEFUL_TOKENS.saturating_mul(quote.choices),
         tokens_estimate: quote.prompt_tokens_estimate.saturating_add(quote.completion_tokens_first),
-        fallbacks: SmallVec::new(),
+        fallbacks: others.iter().map(fallback).collect(),
     };
     // Before the question, so that a client that leaves now leaves no hold behind.
     let hold = OpenHold::new(accounts.clone(), caller.account, id, admission);
     let (hold, permit, ticket) = ask(accounts, caller, hold, question).await?;
-    Ok(Admitted { hold, permit, ticket, quote })
+    // A fallback that the key may not use is not held for, and so must not answer.
+    let mut allowed = std::iter::once(&true).chain(&permit.fallbacks_allowed);
+    offers.retain(|_| allowed.next().copied().unwrap_or(false));
+    quote.rates = rates_max(&offers, quote.prompt_tokens_max);
+    Ok(Admitted { hold, permit, ticket, quote, offers })
 }
 
 /// Asks the account whether an exchange may begin.

@@ -23,7 +23,6 @@ use crate::dialect::meter::Meter;
 use crate::error::ApiError;
 use crate::upstream::{self, SendError, Verdict};
 
-const USER_AGENT: &str = concat!("infergate/", env!("CARGO_PKG_VERSION"));
 /// Not `x-request-id`: some servers refuse one that is not a UUID.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-client-request-id");
 /// An answer that is not streamed is read up to this size.
@@ -165,12 +164,10 @@ fn request(
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let accept = if stream { "text/event-stream" } else { "application/json" };
     headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
-    headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(upstream::USER_AGENT));
     headers.insert(REQUEST_ID, request_id.clone());
     if let Some(secret) = ticket.credential() {
-        let mut value = HeaderValue::try_from(format!("Bearer {}", secret.expose())).ok()?;
-        value.set_sensitive(true);
-        headers.insert(header::AUTHORIZATION, value);
+        headers.insert(header::AUTHORIZATION, upstream::bearer(secret)?);
     }
     for (name, value) in &provider.headers {
         headers.insert(name.clone(), value.clone());

@@ -8,10 +8,9 @@ use http::HeaderValue;
 use infergate_actors::account::Permit;
 use infergate_actors::clock::Now;
 use infergate_actors::id::ExchangeId;
-use smallvec::SmallVec;
 
 use super::World;
-use super::admit::{Caller, Quote};
+use super::admit::{Caller, Offers, Quote};
 use super::attempt::Sending;
 use super::belief::Belief;
 use super::patience::Patience;
@@ -27,7 +26,7 @@ use crate::route::Asked;
 pub(super) struct Errand {
     pub(super) world: Arc<World>,
     /// The model asked for, and behind it those the client takes in its stead.
-    pub(super) offers: SmallVec<[Arc<Model>; 1]>,
+    pub(super) offers: Offers,
     pub(super) caller: Caller,
     /// How the client narrows where it may go.
     pub(super) wish: Wish,
@@ -60,7 +59,7 @@ pub(super) enum Start<'a> {
 impl Errand {
     pub(super) fn new(
         world: &Arc<World>,
-        offers: SmallVec<[Arc<Model>; 1]>,
+        offers: Offers,
         envelope: &Envelope<'_>,
         id: ExchangeId,
         (caller, wish): (Caller, Wish),
@@ -149,10 +148,12 @@ impl Errand {
             Start::After(broken, Way::Prefill) => Some(broken),
             Start::Fresh | Start::After(_, Way::Rerun) => None,
         };
-        let ceiling = match prefilled {
-            Some(broken) => self.ceiling.map(|most| most.saturating_sub(broken.tokens()).max(1)),
-            None => self.ceiling,
-        };
+        // Of several models the ceiling is the largest one's: none is asked for more than it can give.
+        let model = self.model(spot)?;
+        let ceiling = self.ceiling.map(|most| {
+            let most = most.min(model.settings.output_tokens_max);
+            most.saturating_sub(prefilled.map_or(0, Broken::tokens)).max(1)
+        });
         let body = splice::apply(
             envelope,
             &Edits {
@@ -163,7 +164,6 @@ impl Errand {
                 prefill: prefilled.map(Broken::text),
             },
         );
-        let model = self.model(spot)?;
         let belief = Belief::new(&model.settings, envelope.choices);
         let estimate = self.quote.prompt_tokens_estimate;
         let reader = Reader::new(estimate, belief, envelope.choices, envelope.include_usage);

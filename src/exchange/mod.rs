@@ -12,12 +12,16 @@ mod belief;
 mod bill;
 mod cache;
 mod credit;
+mod drain;
 mod errand;
+mod explain;
 mod gate;
 mod gather;
+mod handout;
 mod patience;
 mod race;
 mod reader;
+mod recall;
 mod relay;
 mod rescue;
 mod settle;
@@ -38,7 +42,6 @@ use infergate_actors::account::{Accounts, End, RateStatus, Remaining};
 use infergate_actors::clock::{Clock, Now};
 use infergate_actors::id::{ExchangeId, ExchangeIds};
 use infergate_actors::ledger::{Durability, Ledger};
-use smallvec::smallvec;
 
 use crate::catalog::Catalog;
 use crate::config;
@@ -46,14 +49,16 @@ use crate::dialect::envelope::{Envelope, Limits};
 use crate::dialect::wish::Wish;
 use crate::error::ApiError;
 use crate::front::AnswerBody;
+use crate::lots;
 use crate::operate::metrics::Metrics;
 
-use admit::Admitted;
+use admit::{Admitted, Offers};
 use attempt::Answer;
 use bill::{Bill, Measured};
 use cache::{Asking, Entered, Tap};
 use credit::Credit;
 use errand::{Errand, can_go_on};
+use recall::{Recall, unless_recalled};
 use rescue::Rescue;
 use settle::OpenHold;
 use tally::{Lost, Tally};
@@ -61,9 +66,11 @@ use tries::Search;
 
 pub(crate) use admit::Caller;
 pub use cache::{Cache, CacheStats};
-pub(crate) use cache::{Control, Following, let_go};
+pub(crate) use cache::{Control, Following};
+pub(crate) use explain::{Question, explain};
 pub use gate::{Admission, Gate};
-pub use relay::Relay;
+pub use handout::{Handout, Handouts};
+use relay::Relay;
 pub(crate) use told::{TRAIL, outcome_name};
 
 /// What every exchange needs.
@@ -84,6 +91,8 @@ pub struct World {
     pub metrics: Metrics,
     /// How safe a hold is before anything reaches the client.
     pub durability: Durability,
+    /// Streams on their way to clients.
+    pub handouts: Handouts,
     /// Answers that are kept, and those that can be joined.
     pub cache: Cache,
     stopping: AtomicBool,
@@ -138,6 +147,7 @@ impl World {
             clock: parts.clock,
             metrics: parts.metrics,
             durability: parts.durability,
+            handouts: Handouts::default(),
             cache: Cache::new(parts.cache),
             stopping: AtomicBool::new(false),
             cutting: AtomicBool::new(false),
@@ -167,9 +177,7 @@ impl World {
     /// drawing lots, not for secrets.
     pub(crate) fn dice(&self) -> u64 {
         let count = self.dice.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-        let mixed = (count ^ (count >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        lots::mix(count)
     }
 }
 
@@ -185,35 +193,21 @@ pub(crate) async fn chat(
     let Head { id, started, caller, admission, wish, control } = head;
     let envelope = Envelope::parse(&body, &Limits::default());
     let envelope = envelope.map_err(|error| ApiError::envelope(&error))?;
-    let catalog = world.catalog.load_full();
-    let model = catalog.model(&envelope.model);
-    let model = Arc::clone(model.ok_or_else(|| ApiError::unknown_model(&envelope.model))?);
-
     let wish = envelope.wish.clone().over(wish);
+    let offers = offers(world, &envelope, &wish)?;
 
-    let asking = Asking {
-        world,
-        id,
-        started,
-        caller,
-        control,
-        wish: &wish,
-        envelope: &envelope,
-        model: &model,
-    };
-    let (tap, admitted) = match cache::enter(asking, admission).await? {
+    let asking = Asking { world, id, started, caller, control, wish: &wish, envelope: &envelope };
+    let (tap, admitted) = match cache::enter(asking, offers, admission).await? {
         Entered::Answered(response) => return Ok(response),
         Entered::Asks(tap, admitted) => (tap, admitted),
     };
-    let Admitted { hold, permit, ticket, quote } = admitted;
-
-    model.budgets.asked(started.mono);
-    let offers = smallvec![model];
+    let Admitted { hold, permit, ticket, quote, offers } = admitted;
     let errand = Errand::new(world, offers, &envelope, id, (caller, wish), started, quote, &permit);
     let mut tally = Tally::default();
     let deadline = started.mono.saturating_add(errand.deadline());
     let search = Search { errand: &errand, envelope: &envelope, broken: None, deadline };
-    let (won, answer) = match search.run(&mut tally).await {
+    let running = unless_recalled(permit.standing.clone(), search.run(&mut tally));
+    let (won, answer) = match running.await {
         Ok(found) => found,
         Err(lost) => return Err(lose(world, hold, tap, lost).await),
     };
@@ -238,8 +232,10 @@ pub(crate) async fn chat(
             let credit = Credit::new(errand.quote, permit.completion_tokens_held);
             let goes_on = can_go_on(&envelope, &bill.model);
             let rescue = goes_on.then(|| Box::new(Rescue::new(Arc::new(errand), tally)));
-            let relay = Relay::new(world.clone(), *opened, bill, credit, rescue);
-            AnswerBody::stream(Box::new(relay).tapped(tap))
+            let recall = Recall::new(permit.standing);
+            let relay = Relay::new(world.clone(), *opened, bill, credit, recall, rescue);
+            let relay = Box::new(relay).tapped(tap);
+            AnswerBody::stream(world.handouts.begin(relay, world.clock.clone()))
         }
         Answer::Whole { body, measured } => {
             let body = charge_whole(world, *bill, body, measured).await?;
@@ -263,6 +259,22 @@ async fn lose(world: &World, hold: OpenHold, tap: Option<Box<Tap>>, lost: Lost) 
         hold.void(lost.end);
     }
     *lost.error
+}
+
+/// The models that may answer: the one asked for, and behind it those the client takes in its stead.
+/// None is ever put in the place of another unasked.
+fn offers(world: &World, envelope: &Envelope<'_>, wish: &Wish) -> Result<Offers, ApiError> {
+    let catalog = world.catalog.load();
+    let mut offers = Offers::new();
+    for name in std::iter::once(&*envelope.model).chain(wish.models.iter().map(String::as_str)) {
+        let model = catalog.model(name).ok_or_else(|| ApiError::unknown_model(name))?;
+        if !offers.iter().any(|known| Arc::ptr_eq(known, model)) {
+            offers.push(Arc::clone(model));
+        }
+    }
+    let now = world.clock.mono();
+    offers.iter().take(1).for_each(|model| model.budgets.asked(now));
+    Ok(offers)
 }
 
 /// Charges an answer that is all there, and lets it go when that is written.

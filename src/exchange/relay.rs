@@ -12,7 +12,6 @@ use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http_body::{Body, Frame};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use infergate_actors::account::{Denial, End, Refusal};
 use tokio::time::Sleep;
@@ -21,8 +20,10 @@ use super::World;
 use super::bill::{Bill, Measured};
 use super::cache::Tap;
 use super::credit::Credit;
+use super::drain::read_to_end;
 use super::gather::Gather;
 use super::reader::{Piece, Reader};
+use super::recall::Recall;
 use super::rescue::{Found, Rescue};
 use crate::config::Timeouts;
 use crate::dialect::chat;
@@ -32,15 +33,11 @@ use crate::error::ApiError;
 /// longer than this: some servers forget the terminator and keep the connection open.
 const FINISH_LINGER: Duration = Duration::from_secs(2);
 
-/// How long the end of an answer may come after its last event.
-const TRAILING_TIMEOUT: Duration = Duration::from_secs(1);
-const TRAILING_FRAMES_MAX: usize = 16;
-
 /// Events are gathered up to this size; a client that reads slowly holds the provider back.
 const GATHER_BYTES_MAX: usize = 16 << 10;
 
 /// A stream being relayed.
-pub struct Relay {
+pub(crate) struct Relay {
     world: Arc<World>,
     /// Gone when it is read to its end elsewhere.
     body: Option<Incoming>,
@@ -56,6 +53,7 @@ pub struct Relay {
     bill: Option<Box<Bill>>,
     credit: Credit,
     extension: Option<BoxFuture<'static, Result<u64, Refusal>>>,
+    recall: Recall,
     timeouts: Timeouts,
     /// When the last bytes came, in monotonic time.
     last_bytes: Duration,
@@ -93,6 +91,7 @@ impl Relay {
         opened: Opened,
         bill: Box<Bill>,
         credit: Credit,
+        recall: Recall,
         rescue: Option<Box<Rescue>>,
     ) -> Self {
         let Opened { body, reader, startup, timeouts } = opened;
@@ -110,6 +109,7 @@ impl Relay {
             bill: Some(bill),
             credit,
             extension: None,
+            recall,
             timeouts,
             timer: Box::pin(tokio::time::sleep(timeouts.idle)),
             timer_at: now.saturating_add(timeouts.idle),
@@ -155,11 +155,14 @@ impl Relay {
                     self.hand_later(if written { last } else { ApiError::unavailable().event() });
                 }
                 Phase::Rescuing(search, end) => {
-                    let Poll::Ready(found) = search.poll_unpin(cx) else {
-                        return self.gathered().map_or(Poll::Pending, |all| Poll::Ready(Some(all)));
-                    };
                     let end = *end;
-                    self.go_on(found, end);
+                    if let Poll::Ready(found) = search.poll_unpin(cx) {
+                        self.go_on(found, end);
+                    } else if let Poll::Ready(end) = self.recall.poll_end(cx) {
+                        self.end_with(end);
+                    } else {
+                        return self.gathered().map_or(Poll::Pending, |all| Poll::Ready(Some(all)));
+                    }
                 }
                 Phase::Relaying if self.ready_bytes >= GATHER_BYTES_MAX => {
                     return Poll::Ready(self.gathered());
@@ -207,9 +210,13 @@ impl Relay {
 
     /// One step: an event, a frame, or the end. Pending when there is nothing to do but wait.
     fn poll_relay(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(end) = self.recall.end() {
+            self.finish(end);
+            return Poll::Ready(());
+        }
         if self.poll_credit(cx).is_pending() {
             // Nothing more is handed on before it is paid for; only the clock goes on.
-            return self.poll_timer(cx);
+            return self.poll_wait(cx);
         }
         if matches!(self.phase, Phase::Relaying) && self.world.is_cutting() {
             self.finish(End::GatewayStopping);
@@ -229,7 +236,7 @@ impl Relay {
                 }
                 Poll::Ready(Some(Err(_))) => self.finish(End::ProviderCut),
                 Poll::Ready(None) => self.end_of_stream(),
-                Poll::Pending => return self.poll_timer(cx),
+                Poll::Pending => return self.poll_wait(cx),
             },
             Err(_) => self.finish(End::ProviderCut),
         }
@@ -391,6 +398,17 @@ impl Relay {
         Poll::Ready(())
     }
 
+    /// Pending while there is nothing to do but wait.
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.recall.poll_end(cx) {
+            Poll::Ready(end) => {
+                self.finish(end);
+                Poll::Ready(())
+            }
+            Poll::Pending => self.poll_timer(cx),
+        }
+    }
+
     /// Pending unless a time limit has passed.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let until = self.limit();
@@ -439,31 +457,27 @@ impl Relay {
     }
 }
 
-/// Lets the provider end its answer, so that the connection can be used again: dropped before that,
-/// it would be closed, and the next request pay for another one.
-async fn read_to_end(mut body: Incoming) {
-    let reading = async {
-        for _ in 0..TRAILING_FRAMES_MAX {
-            match body.frame().await {
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => break,
-            }
-        }
-    };
-    // One that does not end in time is closed after all.
-    let _ = tokio::time::timeout(TRAILING_TIMEOUT, reading).await;
-}
+impl Relay {
+    /// Ends it from outside: what was handed on is charged, and the provider is cut off by dropping
+    /// its stream.
+    pub(super) fn give_up(mut self: Box<Self>, end: End) {
+        self.settle_detached(end);
+    }
 
-/// The client is gone, or the gateway is stopping: what was handed on is charged, and the provider is
-/// cut off by dropping its stream.
-impl Drop for Relay {
-    fn drop(&mut self) {
+    fn settle_detached(&mut self, end: End) {
         let Some(bill) = self.bill.take() else { return };
-        let end = if self.world.is_cutting() { End::GatewayStopping } else { End::ClientGone };
         let (hold, settle) = bill.close(self.reader.measured(), end);
         if let Some(settle) = settle {
             self.world.metrics.exchange_ended(end, &settle);
             hold.settle_detached(settle);
         }
+    }
+}
+
+/// The client is gone, or the gateway is stopping.
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let end = if self.world.is_cutting() { End::GatewayStopping } else { End::ClientGone };
+        self.settle_detached(end);
     }
 }

@@ -22,7 +22,8 @@ use super::reader::{Broken, Way};
 use super::tally::{Lost, Tally};
 use crate::catalog::Target;
 use crate::dialect::envelope::Envelope;
-use crate::route::{self, TargetState};
+use crate::error::ApiError;
+use crate::route::{self, TargetState, Unfit};
 
 /// One way through the candidates of an exchange.
 pub(super) struct Search<'a> {
@@ -71,6 +72,9 @@ impl Search<'_> {
             tally.retry_after = None;
             let mut queue = self.candidates(tally);
             if queue.is_empty() {
+                if let Some(unfit) = self.unfit().filter(|_| tally.attempts.is_empty()) {
+                    return Err(tally.lost_with(ApiError::no_provider_fits(&unfit), End::Rejected));
+                }
                 // All that is left was silent, is too small, or is out of use: waiting changes nothing.
                 break;
             }
@@ -246,6 +250,16 @@ impl Search<'_> {
             queue.make_contiguous().sort_by_key(rank);
         }
         queue
+    }
+
+    /// Why no target of any model may be asked, where that is the request's own doing.
+    fn unfit(&self) -> Option<Vec<(&str, Unfit)>> {
+        let mut all = Vec::new();
+        for model in &self.errand.offers {
+            let asked = self.errand.asked(self.envelope, model);
+            all.extend(route::none_fits(&model.settings.route, &asked)?);
+        }
+        Some(all)
     }
 
     /// Whether attempts or time are used up, `pause` from now.

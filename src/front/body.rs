@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,15 +14,17 @@ use hyper::body::Incoming;
 
 use crate::accept::ActiveRequest;
 use crate::error::ApiError;
-use crate::exchange::{self, Following, Relay};
+use crate::exchange::{Following, Handout};
 
-/// Limits on a request's body.
+/// Limits on bodies.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimits {
-    /// In bytes.
+    /// Of a request's body, in bytes.
     pub bytes_max: usize,
-    /// From the end of the head to the end of the body.
+    /// From the end of a request's head to the end of its body.
     pub timeout: Duration,
+    /// How long a client may take nothing of a stream.
+    pub stall: Duration,
 }
 
 /// Room for a body is made in advance up to this; a client that announces more has to send it first.
@@ -80,7 +83,7 @@ pub struct AnswerBody {
 
 enum Content {
     Whole(Option<Bytes>),
-    Stream(Box<Relay>),
+    Stream(Arc<Handout>),
     Following(Following),
 }
 
@@ -92,8 +95,8 @@ impl AnswerBody {
     }
 
     /// A body that comes from a provider as it is sent.
-    pub(crate) fn stream(relay: Box<Relay>) -> Self {
-        Self { content: Content::Stream(relay), active: None }
+    pub(crate) fn stream(handout: Arc<Handout>) -> Self {
+        Self { content: Content::Stream(handout), active: None }
     }
 
     /// A body that comes from a provider to somebody else as well.
@@ -118,8 +121,8 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match &mut self.content {
             Content::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Content::Stream(relay) => {
-                relay.poll_next(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+            Content::Stream(handout) => {
+                handout.poll_next(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
             }
             Content::Following(following) => {
                 following.poll_next(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
@@ -137,15 +140,6 @@ impl Body for AnswerBody {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             Content::Stream(_) | Content::Following(_) => SizeHint::default(),
-        }
-    }
-}
-
-/// The client has all of it, or is gone.
-impl Drop for AnswerBody {
-    fn drop(&mut self) {
-        if let Content::Stream(relay) = std::mem::replace(&mut self.content, Content::Whole(None)) {
-            exchange::let_go(relay);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The front door: paths, keys, bodies, and answers to what is wrong with them.
 
 mod body;
+mod explain;
 mod models;
 mod sentry;
 #[cfg(test)]
@@ -51,9 +52,14 @@ impl Front {
         self.0.limits.store(Arc::new(limits));
     }
 
-    /// To be called every minute or so.
+    /// To be called every few seconds.
     pub fn tidy(&self) {
         self.0.sentry.tidy();
+        let (world, stall) = (&self.0.world, self.0.limits.load().stall);
+        let dropped = world.handouts.drop_stalled(world.clock.mono(), stall);
+        if dropped > 0 {
+            tracing::info!(streams = dropped, "dropped: their clients took nothing");
+        }
     }
 }
 
@@ -104,7 +110,10 @@ impl Shared {
             "/v1/chat/completions" if method == Method::POST => {
                 return self.chat(request, client, id, active).await;
             }
-            "/v1/chat/completions" => "POST",
+            "/v1/explain" if method == Method::POST => {
+                return self.explain(request, client, active).await;
+            }
+            "/v1/chat/completions" | "/v1/explain" => "POST",
             "/healthz" | "/readyz" if method == Method::GET => return self.health(path),
             "/v1/models" if method == Method::GET => {
                 let key = self.key(&request, client).await?;
@@ -175,6 +184,11 @@ impl Shared {
     /// The key that came with the request, if it may be used.
     async fn key(&self, request: &Request<Incoming>, client: SocketAddr) -> Result<Key, ApiError> {
         let (account, key) = self.caller(request, client).await?;
+        self.permitted(account, key).await
+    }
+
+    /// The key, if it may be used.
+    async fn permitted(&self, account: AccountId, key: KeyId) -> Result<Key, ApiError> {
         let account = self.world.accounts.inspect(account).await;
         let account = account.map_err(|refusal| match refusal {
             Refusal::Denied(denial) => denial.into(),

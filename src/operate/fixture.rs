@@ -88,7 +88,7 @@ impl Default for Setup {
         Self {
             config: CONFIG.to_owned(),
             in_flight_max: 100,
-            body: BodyLimits { bytes_max: 1 << 20, timeout: seconds(10) },
+            body: BodyLimits { bytes_max: 1 << 20, timeout: seconds(10), stall: seconds(10) },
             timeouts: ConnectionTimeouts { head: seconds(10), idle: seconds(10) },
             grace: Duration::ZERO,
             tls: None,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use infergate_actors::account::{AttemptOutcome, End, Settle};
-use infergate_actors::provider::{DeploymentIndex, DeploymentState, HealthView};
+use infergate_actors::provider::{DeploymentState, HealthView};
 use metrics::{Counter, Gauge, Histogram, Unit, counter, gauge, histogram};
 use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
@@ -38,6 +38,7 @@ const LEDGER_HOLDS: &str = "infergate_ledger_holds_open";
 const LEDGER_DISK: &str = "infergate_ledger_disk_bytes";
 const DEPLOYMENT_PASSING: &str = "infergate_deployment_passing";
 const DEPLOYMENT_IN_FLIGHT: &str = "infergate_deployment_in_flight";
+const CREDENTIALS: &str = "infergate_provider_credentials";
 
 /// From a millisecond to ten minutes.
 const SECONDS_BUCKETS: [f64; 14] =
@@ -64,6 +65,7 @@ pub struct Metrics {
     handle: PrometheusHandle,
     handles: Handles,
     deployments: Mutex<BTreeMap<Labels, DeploymentGauges>>,
+    credentials: Mutex<BTreeMap<Arc<str>, [Gauge; 3]>>,
 }
 
 /// A provider and its name for a model: as many as there are in the configuration.
@@ -135,6 +137,18 @@ pub struct DeploymentReading {
     pub in_flight: u32,
 }
 
+/// A provider's credentials, when somebody looks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialReading {
+    /// Their provider.
+    pub provider: Arc<str>,
+    /// How many can be used, cool down, and are disabled.
+    pub counts: [u32; 3],
+}
+
+/// In the order of [`CredentialReading::counts`].
+const CREDENTIAL_STATUSES: [&str; 3] = ["usable", "cooling", "disabled"];
+
 /// The recorder can't be set up.
 #[derive(Debug, thiserror::Error)]
 #[error("metrics can't be set up: {0}")]
@@ -151,8 +165,8 @@ impl Metrics {
             .map_err(|error| MetricsError(error.to_string()))?
             .build_recorder();
         let handles = metrics::with_local_recorder(&recorder, Handles::register);
-        let deployments = Mutex::default();
-        Ok(Self { handle: recorder.handle(), recorder, handles, deployments })
+        let (deployments, credentials) = (Mutex::default(), Mutex::default());
+        Ok(Self { handle: recorder.handle(), recorder, handles, deployments, credentials })
     }
 
     /// An exchange was settled.
@@ -229,8 +243,14 @@ impl Metrics {
         }
     }
 
-    /// All metrics in the Prometheus text format. `deployments` are all that are configured.
-    pub fn render(&self, readings: Readings, deployments: &[DeploymentReading]) -> String {
+    /// All metrics in the Prometheus text format. `deployments` and `credentials` are all that are
+    /// configured.
+    pub fn render(
+        &self,
+        readings: Readings,
+        deployments: &[DeploymentReading],
+        credentials: &[CredentialReading],
+    ) -> String {
         #[expect(clippy::cast_precision_loss, reason = "Prometheus knows only such numbers")]
         let float = |number: u64| number as f64;
         self.handles.in_flight.set(float(readings.in_flight as u64));
@@ -243,6 +263,7 @@ impl Metrics {
         self.handles.cache_entries.set(float(readings.cache_entries as u64));
         self.handles.cache_bytes.set(float(readings.cache_bytes));
         self.set_deployments(deployments);
+        self.set_credentials(credentials);
         self.handle.render()
     }
 
@@ -262,6 +283,23 @@ impl Metrics {
         }
     }
 
+    fn set_credentials(&self, readings: &[CredentialReading]) {
+        let mut known = self.credentials.lock().unwrap_or_else(PoisonError::into_inner);
+        for gauge in known.values().flatten() {
+            gauge.set(0.0);
+        }
+        for CredentialReading { provider, counts } in readings {
+            let register = || {
+                let gauge = |status| gauge!(CREDENTIALS, "provider" => provider.to_string(), "status" => status);
+                metrics::with_local_recorder(&self.recorder, || CREDENTIAL_STATUSES.map(gauge))
+            };
+            let gauges = known.entry(Arc::clone(provider)).or_insert_with(register);
+            for (gauge, count) in gauges.iter().zip(counts) {
+                gauge.set(f64::from(*count));
+            }
+        }
+    }
+
     /// Folds recorded samples together. To be called every few seconds: without it they pile up
     /// between scrapes.
     pub fn upkeep(&self) {
@@ -272,17 +310,29 @@ impl Metrics {
 impl DeploymentReading {
     /// All configured deployments of a provider, as it published them.
     pub fn all(provider: &Arc<str>, health: &HealthView, now: Duration) -> Vec<Self> {
-        let indexes = (0..=u16::MAX).map(DeploymentIndex);
-        let configured = indexes
-            .zip(&health.deployments)
-            .filter(|(_, deployment)| !deployment.removed)
-            .map(|(index, deployment)| Self {
-                provider: Arc::clone(provider),
-                model: Arc::clone(&deployment.name),
-                passing: health.state(index, now) == DeploymentState::Passing,
-                in_flight: deployment.gauge.in_flight(),
-            });
+        let configured = health.configured().map(|(index, deployment)| Self {
+            provider: Arc::clone(provider),
+            model: Arc::clone(&deployment.name),
+            passing: health.state(index, now) == DeploymentState::Passing,
+            in_flight: deployment.gauge.in_flight(),
+        });
         configured.collect()
+    }
+}
+
+impl CredentialReading {
+    /// The credentials of a provider, as it published them.
+    pub fn of(provider: &Arc<str>, health: &HealthView, now: Duration) -> Self {
+        let mut counts = [0; 3];
+        let [usable, cooling, disabled] = &mut counts;
+        for usable_at in &health.credentials {
+            match usable_at {
+                Some(from) if *from <= now => *usable += 1,
+                Some(_) => *cooling += 1,
+                None => *disabled += 1,
+            }
+        }
+        Self { provider: Arc::clone(provider), counts }
     }
 }
 
@@ -357,5 +407,6 @@ fn describe() {
     describe_gauge!(CACHE_ENTRIES, "Answers that are kept");
     describe_gauge!(CACHE_BYTES, Unit::Bytes, "The memory that kept answers take");
     describe_gauge!(DEPLOYMENT_PASSING, "1 while the deployment takes requests, else 0");
+    describe_gauge!(CREDENTIALS, "Our credentials at a provider, by whether they can be used");
     describe_gauge!(DEPLOYMENT_IN_FLIGHT, "Requests under way at the deployment");
 }

@@ -6,18 +6,18 @@
 
 use infergate_actors::money::{Markup, NanoUsd, Usage};
 
-use super::{Asked, Candidates, Group, by_score};
+use super::{Asked, Candidate, Candidates, score};
 use crate::config::Target;
 use crate::lots::Lots;
 
-/// Appends a group, the cheapest first.
+/// Appends a tier, the cheapest first.
 pub(super) fn arrange(
-    group: &Group<'_, '_>,
+    tier: &[Candidate<'_>],
     asked: &Asked<'_>,
     lots: &mut Lots,
     candidates: &mut Candidates,
 ) {
-    by_score(group, lots, candidates, |candidate| cost(candidate.target, asked));
+    score::arrange(tier, lots, candidates, |one, _| cost(one.target, asked));
 }
 
 /// The expected cost in millionths of a nano-dollar, which is what rates are given in. Divided and

@@ -9,13 +9,10 @@
 
 use std::time::Duration;
 
-use smallvec::SmallVec;
-
-use super::{Asked, Candidate, Candidates, Facts, Group};
-use crate::config::Place;
+use super::{Asked, Candidate, Candidates, Facts, TargetState, score};
 use crate::lots::Lots;
 
-/// The best that is known of a group.
+/// The best that is known of a tier.
 #[derive(Clone, Copy)]
 struct Best {
     first_content: Duration,
@@ -25,37 +22,32 @@ struct Best {
 /// What is taken where nothing is known of anybody: one is as good as another.
 const UNKNOWN: Best = Best { first_content: Duration::from_secs(1), output_rate_milli: 50_000 };
 
-/// A score and a place: the lower the score, the better.
-type Scored = (u64, u64, Place);
-
-/// Appends a group: the better of two drawn, then the rest by their scores.
+/// Appends a tier: the better of two drawn, then the rest by their scores.
 pub(super) fn arrange(
-    group: &Group<'_, '_>,
+    tier: &[Candidate<'_>],
     asked: &Asked<'_>,
     lots: &mut Lots,
     candidates: &mut Candidates,
 ) {
-    let best = Best::of(group);
-    let scored = |one: &&Candidate<'_>| (score(one, asked, best), lots.draw(), one.place);
-    let mut scored: SmallVec<[Scored; 64]> = group.iter().map(scored).collect();
-    if let Some(winner) = better_of_two(&scored, lots) {
-        candidates.push(scored.swap_remove(winner).2);
+    let best = Best::of(tier);
+    let mut cards = score::sorted(tier, lots, |one, _| score(one, asked, best));
+    let due = score::due(&cards);
+    let passing = cards.get_mut(due..).unwrap_or_default();
+    // In order as they are, the better of two is the one that comes before the other.
+    let winner = better_of_two(passing.len() as u64, lots);
+    if let Some(up_to_winner) = passing.get_mut(..=winner) {
+        up_to_winner.rotate_right(1);
     }
-    scored.sort_unstable();
-    candidates.extend(scored.into_iter().map(|(_, _, place)| place));
+    score::append(&cards, candidates);
 }
 
-/// The index of the better one of two drawn by lot; of the only one, if there is but one.
-fn better_of_two(scored: &[Scored], lots: &mut Lots) -> Option<usize> {
-    let count = scored.len() as u64;
-    let draw = |bound, lots: &mut Lots| usize::try_from(lots.below(bound)).unwrap_or_default();
-    let first = draw(count, lots);
-    let mut second = draw(count.saturating_sub(1), lots);
-    if second >= first {
-        second += 1;
-    }
-    let (one, Some(other)) = (scored.get(first)?, scored.get(second)) else { return Some(first) };
-    Some(if other < one { second } else { first })
+/// The lower of two different numbers below `count`, drawn by lot; 0 where there are no two.
+fn better_of_two(count: u64, lots: &mut Lots) -> usize {
+    let first = lots.below(count);
+    let second = lots.below(count.saturating_sub(1));
+    let second = if second >= first { second + 1 } else { second };
+    let winner = if second < count { first.min(second) } else { 0 };
+    usize::try_from(winner).unwrap_or_default()
 }
 
 /// The expected time in microseconds, as many times as there are requests to share the target with.
@@ -87,9 +79,11 @@ pub(super) fn expected(facts: &Facts, asked: &Asked<'_>) -> Option<Duration> {
 }
 
 impl Best {
-    fn of(group: &Group<'_, '_>) -> Self {
-        let times = group.iter().map(|one| one.facts.first_content);
-        let rates = group.iter().map(|one| one.facts.output_rate_milli);
+    /// Of those that pass: what was known of one that failed is no measure for others.
+    fn of(tier: &[Candidate<'_>]) -> Self {
+        let passing = || tier.iter().filter(|one| one.facts.state == TargetState::Passing);
+        let times = passing().map(|one| one.facts.first_content);
+        let rates = passing().map(|one| one.facts.output_rate_milli);
         Self {
             first_content: times
                 .filter(|time| !time.is_zero())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Asked;
-use crate::config::{Abilities, DataCollection, Target, When};
+use crate::config::{Abilities, DataCollection, Route, Target, When};
 use crate::dialect::wish::position;
 
 /// Why a request may not go to a target.
@@ -81,11 +81,6 @@ impl Unfit {
             Self::KeepsData => "data_collection",
         }
     }
-
-    /// What a client may be told, which is nothing of other accounts and keys.
-    pub fn is_operators_rule(self) -> bool {
-        matches!(self, Self::Model | Self::Tags | Self::Account | Self::Key)
-    }
 }
 
 /// Why the request may not go to `target`; `None` if it may.
@@ -105,6 +100,13 @@ pub fn unfit(target: &Target, asked: &Asked<'_>) -> Option<Unfit> {
         return Some(Unfit::Unable(lacking));
     }
     unwished(target, asked)
+}
+
+/// Why the request may not go to any target of `route`, for each; `None` if it may go to one.
+pub fn none_fits<'r>(route: &'r Route, asked: &Asked<'_>) -> Option<Vec<(&'r str, Unfit)>> {
+    let named =
+        |(_, target): (_, &'r Target)| Some((&*target.provider_name, unfit(target, asked)?));
+    route.targets().map(named).collect()
 }
 
 /// The first condition that the request does not meet.

@@ -2,15 +2,13 @@
 //!
 //! A provider whose limit is used up comes last: it is asked only when nobody else answers.
 
-use super::weighted::draw;
-use super::{Candidates, Group};
+use super::{Candidate, Candidates, score};
 use crate::lots::Lots;
 
-/// Appends a group as the lots fall.
-pub(super) fn arrange(group: &Group<'_, '_>, lots: &mut Lots, candidates: &mut Candidates) {
-    let tickets = group.iter().map(|one| {
-        let weight = u64::from(one.target.weight) * u64::from(one.facts.headroom_permille);
-        (one.place, weight)
+/// Appends a tier as the lots fall.
+pub(super) fn arrange(tier: &[Candidate<'_>], lots: &mut Lots, candidates: &mut Candidates) {
+    score::arrange(tier, lots, candidates, |one, lot| {
+        let left = u32::from(one.facts.headroom_permille);
+        score::weighted(lot, one.target.weight.saturating_mul(left))
     });
-    draw(tickets.collect(), lots, candidates);
 }

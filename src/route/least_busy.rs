@@ -1,6 +1,6 @@
 //! Fewest requests in flight, relative to weight; among equals the lot decides. Pure.
 
-use super::{Candidate, Candidates, Group, by_score};
+use super::{Candidate, Candidates, score};
 use crate::lots::Lots;
 
 /// More than there ever are.
@@ -8,9 +8,9 @@ const IN_FLIGHT_MAX: u32 = (1 << 20) - 1;
 /// Weights are below 2^20, so that two shares which differ at all differ by more than 2^-40.
 const FRACTION_BITS: u32 = 43;
 
-/// Appends a group, the least busy first.
-pub(super) fn arrange(group: &Group<'_, '_>, lots: &mut Lots, candidates: &mut Candidates) {
-    by_score(group, lots, candidates, busyness);
+/// Appends a tier, the least busy first.
+pub(super) fn arrange(tier: &[Candidate<'_>], lots: &mut Lots, candidates: &mut Candidates) {
+    score::arrange(tier, lots, candidates, |one, _| busyness(one));
 }
 
 /// Requests in flight for each unit of weight, as a fraction. One that takes no more comes last.

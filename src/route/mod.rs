@@ -8,6 +8,7 @@
 //! | `asked`, `facts` | what a choice depends on: of the request, of a target |
 //! | `fit` | which targets the request may go to at all, and why not to others |
 //! | `priority` … `sticky` | the order within a tier, a file for each strategy |
+//! | `score` | putting a tier in order by numbers |
 //! | `wished` | the order that a client asks for instead |
 //! | `explain` | the same choice with its reasons |
 //! | `budget` | how much more than was asked for a route may send |
@@ -22,6 +23,7 @@ mod fit;
 mod headroom;
 mod least_busy;
 mod priority;
+mod score;
 mod sticky;
 #[cfg(test)]
 mod tests;
@@ -37,10 +39,10 @@ pub use asked::Asked;
 pub use budget::{Budget, Share};
 pub use explain::{Considered, Standing, explain};
 pub use facts::{Facts, TargetState};
-pub use fit::{Unfit, unfit};
+pub use fit::{Unfit, none_fits, unfit};
 
-/// Places in a route, in the order in which to try them.
-pub type Candidates = SmallVec<[Place; 16]>;
+/// Places in a route, in the order in which to try them. A route has at most 64 targets.
+pub type Candidates = SmallVec<[Place; 64]>;
 
 /// A target that the request may go to.
 #[derive(Clone, Copy)]
@@ -49,9 +51,6 @@ struct Candidate<'r> {
     target: &'r Target,
     facts: Facts,
 }
-
-/// Candidates among which a strategy finds an order. A route has at most 64 targets.
-type Group<'g, 'r> = SmallVec<[&'g Candidate<'r>; 64]>;
 
 /// The candidates of `route`, in the order in which to try them; each at most once.
 ///
@@ -77,7 +76,7 @@ pub fn order(
     let mut lots = Lots::new(dice);
     let mut candidates = Candidates::new();
     if let Some(sort) = asked.wish.sort {
-        wished::sorted(sort, &field.iter().collect(), asked, &mut lots, &mut candidates);
+        wished::sorted(sort, &field, asked, &mut lots, &mut candidates);
     } else {
         for tier in field.chunk_by(|one, next| one.place.tier == next.place.tier) {
             arrange(route.strategy, tier, asked, &mut lots, &mut candidates);
@@ -93,21 +92,24 @@ fn field<'r>(
     asked: &Asked<'_>,
     facts: impl Fn(Place) -> Facts,
 ) -> SmallVec<[Candidate<'r>; 64]> {
-    let mut shut_only = true;
+    let (mut any_open, mut any_shut) = (false, false);
     let mut field = SmallVec::<[Candidate<'r>; 64]>::new();
-    for (place, target) in route.targets() {
-        if unfit(target, asked).is_some() {
-            continue;
+    for (tier, targets) in (0..=u16::MAX).zip(&route.tiers) {
+        for (index, target) in (0..=u16::MAX).zip(targets) {
+            if unfit(target, asked).is_some() {
+                continue;
+            }
+            let place = Place { tier, target: index };
+            let facts = facts(place);
+            match facts.state {
+                TargetState::Passing | TargetState::ProbeDue => any_open = true,
+                TargetState::Shut => any_shut = true,
+                TargetState::Unavailable => continue,
+            }
+            field.push(Candidate { place, target, facts });
         }
-        let facts = facts(place);
-        match facts.state {
-            TargetState::Passing | TargetState::ProbeDue => shut_only = false,
-            TargetState::Shut => {}
-            TargetState::Unavailable => continue,
-        }
-        field.push(Candidate { place, target, facts });
     }
-    if !shut_only {
+    if any_open && any_shut {
         field.retain(|candidate| candidate.facts.state != TargetState::Shut);
     }
     field
@@ -122,33 +124,12 @@ fn arrange(
     candidates: &mut Candidates,
 ) {
     match strategy {
-        Strategy::Priority => return priority::arrange(tier, candidates),
-        Strategy::Sticky => return sticky::arrange(tier, asked, candidates),
-        _ => {}
+        Strategy::Priority => priority::arrange(tier, candidates),
+        Strategy::Weighted => weighted::arrange(tier, lots, candidates),
+        Strategy::Fastest => fastest::arrange(tier, asked, lots, candidates),
+        Strategy::LeastBusy => least_busy::arrange(tier, lots, candidates),
+        Strategy::Cheapest => cheapest::arrange(tier, asked, lots, candidates),
+        Strategy::Headroom => headroom::arrange(tier, lots, candidates),
+        Strategy::Sticky => sticky::arrange(tier, asked, candidates),
     }
-    let is_due = |candidate: &&Candidate<'_>| candidate.facts.state == TargetState::ProbeDue;
-    let due: Group<'_, '_> = tier.iter().filter(is_due).collect();
-    weighted::arrange(&due, lots, candidates);
-    let passing: Group<'_, '_> = tier.iter().filter(|candidate| !is_due(candidate)).collect();
-    match strategy {
-        Strategy::Priority | Strategy::Sticky => {}
-        Strategy::Weighted => weighted::arrange(&passing, lots, candidates),
-        Strategy::Fastest => fastest::arrange(&passing, asked, lots, candidates),
-        Strategy::LeastBusy => least_busy::arrange(&passing, lots, candidates),
-        Strategy::Cheapest => cheapest::arrange(&passing, asked, lots, candidates),
-        Strategy::Headroom => headroom::arrange(&passing, lots, candidates),
-    }
-}
-
-/// Appends a group in the order of its scores, the lowest first; among equals the lot decides.
-fn by_score(
-    group: &Group<'_, '_>,
-    lots: &mut Lots,
-    candidates: &mut Candidates,
-    score: impl Fn(&Candidate<'_>) -> u64,
-) {
-    let scored = |candidate: &&Candidate<'_>| (score(candidate), lots.draw(), candidate.place);
-    let mut scored: SmallVec<[(u64, u64, Place); 64]> = group.iter().map(scored).collect();
-    scored.sort_unstable();
-    candidates.extend(scored.into_iter().map(|(_, _, place)| place));
 }

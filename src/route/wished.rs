@@ -1,6 +1,6 @@
 //! The order that a client asks for in place of the route's. Pure.
 
-use super::{Asked, Candidates, Group, by_score, cheapest};
+use super::{Asked, Candidate, Candidates, cheapest, score};
 use crate::config::Route;
 use crate::dialect::wish::{Sort, Wish, position};
 use crate::lots::Lots;
@@ -10,12 +10,12 @@ use crate::lots::Lots;
 /// becomes known; an unknown price is last.
 pub(super) fn sorted(
     sort: Sort,
-    all: &Group<'_, '_>,
+    all: &[Candidate<'_>],
     asked: &Asked<'_>,
     lots: &mut Lots,
     candidates: &mut Candidates,
 ) {
-    by_score(all, lots, candidates, |one| match sort {
+    score::arrange(all, lots, candidates, |one, _| match sort {
         Sort::Price => cheapest::cost(one.target, asked),
         Sort::Latency => u64::try_from(one.facts.first_content.as_micros()).unwrap_or(u64::MAX),
         Sort::Throughput if one.facts.output_rate_milli == 0 => 0,

@@ -284,7 +284,12 @@ fn accept_options(config: &Config, clock: Clock) -> Result<accept::Options, Serv
 }
 
 fn body_limits(config: &Config) -> BodyLimits {
-    BodyLimits { bytes_max: config.server.body_bytes_max, timeout: config.server.body_timeout }
+    let server = &config.server;
+    BodyLimits {
+        bytes_max: server.body_bytes_max,
+        timeout: server.body_timeout,
+        stall: server.client_stall,
+    }
 }
 
 fn durability(config: &Config) -> ledger::Durability {

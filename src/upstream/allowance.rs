@@ -202,14 +202,18 @@ mod tests {
         parsed.collect()
     }
 
-    fn allowance(limit: u64, remaining: u64, reset_ms: u64) -> Option<Allowance> {
-        let reset = Some(Duration::from_millis(reset_ms));
-        Some(Allowance { limit: Some(limit), remaining, reset })
+    fn said(requests: Option<[u64; 3]>, tokens: Option<[u64; 3]>) -> Quota {
+        let allowance = |[limit, remaining, reset_ms]: [u64; 3]| Allowance {
+            limit: Some(limit),
+            remaining,
+            reset: Some(Duration::from_millis(reset_ms)),
+        };
+        Quota { requests: requests.map(allowance), tokens: tokens.map(allowance) }
     }
 
     #[test]
     fn openais_headers_are_read() {
-        let said = quota(&headers(&[
+        let read = quota(&headers(&[
             ("x-ratelimit-limit-requests", "60"),
             ("x-ratelimit-limit-tokens", "150000"),
             ("x-ratelimit-remaining-requests", "59"),
@@ -218,16 +222,13 @@ mod tests {
             ("x-ratelimit-reset-tokens", "6m0s"),
             ("x-ratelimit-limit-tokens_usage_based", "7"),
         ]));
-        let expected = Quota {
-            requests: allowance(60, 59, 1_000),
-            tokens: allowance(150_000, 149_984, 360_000),
-        };
-        assert_eq!(said, expected);
+        let expected = said(Some([60, 59, 1_000]), Some([150_000, 149_984, 360_000]));
+        assert_eq!(read, expected);
     }
 
     #[test]
     fn anthropics_headers_are_read_and_the_scarcer_tokens_count() {
-        let said = quota(&headers(&[
+        let read = quota(&headers(&[
             ("anthropic-ratelimit-requests-limit", "50"),
             ("anthropic-ratelimit-requests-remaining", "49"),
             ("anthropic-ratelimit-requests-reset", "2026-11-24T18:00:01Z"),
@@ -239,32 +240,31 @@ mod tests {
             ("anthropic-ratelimit-output-tokens-reset", "2026-11-24T19:01:00+01:00"),
             DATE,
         ]));
-        let expected =
-            Quota { requests: allowance(50, 49, 1_000), tokens: allowance(8_000, 2_000, 60_000) };
-        assert_eq!(said, expected);
+        let expected = said(Some([50, 49, 1_000]), Some([8_000, 2_000, 60_000]));
+        assert_eq!(read, expected);
     }
 
     #[test]
     fn the_drafts_headers_are_read_as_of_requests() {
         let of = |lines: &[(&str, &str)]| quota(&headers(lines));
-        let said = of(&[
+        let read = of(&[
             ("ratelimit-limit", "100, 100;w=60"),
             ("ratelimit-remaining", "50"),
             ("ratelimit-reset", "30"),
         ]);
-        assert_eq!(said, Quota { requests: allowance(100, 50, 30_000), tokens: None });
+        assert_eq!(read, said(Some([100, 50, 30_000]), None));
         // A date in seconds, and one in milliseconds.
         for reset in ["1795543230", "1795543230000"] {
-            let said = of(&[
+            let read = of(&[
                 ("x-ratelimit-limit", "100"),
                 ("x-ratelimit-remaining", "-3"),
                 ("x-ratelimit-reset", reset),
                 DATE,
             ]);
-            assert_eq!(said, Quota { requests: allowance(100, 0, 30_000), tokens: None });
+            assert_eq!(read, said(Some([100, 0, 30_000]), None));
         }
-        let said = of(&[("x-ratelimit-remaining", "9"), ("x-ratelimit-remaining-requests", "7")]);
-        assert_eq!(said.requests.map(|requests| requests.remaining), Some(7));
+        let read = of(&[("x-ratelimit-remaining", "9"), ("x-ratelimit-remaining-requests", "7")]);
+        assert_eq!(read.requests.map(|requests| requests.remaining), Some(7));
         // Without a count of what is left nothing is known.
         assert!(of(&[("x-ratelimit-limit", "100"), ("x-ratelimit-reset", "30")]).is_empty());
     }
@@ -331,7 +331,9 @@ mod tests {
             let lines: Vec<(&str, &str)> =
                 names.iter().map(String::as_str).zip(values.iter().map(String::as_str)).collect();
             let headers = headers(&lines);
-            (quota(&headers), retry_after(&headers), limited_for(&headers));
+            quota(&headers);
+            retry_after(&headers);
+            limited_for(&headers);
         }
 
         #[test]
@@ -341,12 +343,12 @@ mod tests {
             let (hours, millis) = (reset_ms / 3_600_000, reset_ms % 3_600_000);
             let (limit, remaining) = (limit.to_string(), remaining.to_string());
             let reset = format!("{hours}h{millis}ms");
-            let said = quota(&headers(&[
+            let read = quota(&headers(&[
                 ("x-ratelimit-limit-tokens", &limit),
                 ("x-ratelimit-remaining-tokens", &remaining),
                 ("x-ratelimit-reset-tokens", &reset),
             ]));
-            let tokens = said.tokens.unwrap();
+            let tokens = read.tokens.unwrap();
             prop_assert_eq!(tokens.limit.unwrap().to_string(), limit);
             prop_assert_eq!(tokens.remaining.to_string(), remaining);
             let off = tokens.reset.unwrap().abs_diff(Duration::from_millis(reset_ms));

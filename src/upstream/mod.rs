@@ -2,22 +2,28 @@
 
 mod allowance;
 mod classify;
+mod probe;
 
 use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use infergate_actors::provider::Secret;
 
 pub use allowance::{limited_for, quota, retry_after};
 pub use classify::{Verdict, verdict};
+pub use probe::{HealthProbe, Probing};
+
+/// What we call ourselves.
+pub const USER_AGENT: &str = concat!("infergate/", env!("CARGO_PKG_VERSION"));
 
 /// How connections to one provider are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +105,13 @@ impl Upstream {
     ) -> Result<Response<Incoming>, SendError> {
         self.0.request(request).await.map_err(|error| send_error(&error))
     }
+}
+
+/// How a credential is shown to a provider; `None` where it can't be written.
+pub fn bearer(secret: &Secret) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(format!("Bearer {}", secret.expose())).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 fn tls_config() -> Result<rustls::ClientConfig, rustls::Error> {

@@ -9,11 +9,11 @@
 //! not ended by the suspension before it, and one that was suspended stays ended whatever follows.
 
 use std::fmt;
-use std::future::pending;
 use std::sync::{Arc, Weak};
 
+use arc_swap::ArcSwapOption;
 use dashmap::DashMap;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::{Denial, Order, Status};
 use crate::id::{AccountId, KeyId};
@@ -22,7 +22,6 @@ use crate::id::{AccountId, KeyId};
 #[derive(Clone)]
 pub struct Standing {
     board: Arc<Board>,
-    notices: watch::Receiver<Notices>,
     key: KeyId,
     /// The number of the account's last event when it began.
     begun: u64,
@@ -34,12 +33,17 @@ pub struct Standing {
 #[derive(Debug, Default)]
 pub(super) struct Boards(DashMap<AccountId, Weak<Board>>);
 
-/// Where one account's orders are put up for its running exchanges.
+/// Where one account's orders are put up for its running exchanges. Small, as every account that is
+/// awake has one, and empty but for those that an order was ever given against.
 #[derive(Debug, Default)]
-pub(super) struct Board(watch::Sender<Notices>);
+pub(super) struct Board {
+    notices: ArcSwapOption<Notices>,
+    /// Wakes those who wait, behind each change.
+    changed: Notify,
+}
 
 /// What is on a board.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Notices {
     /// Exchanges that began before this event have ended, and why.
     ended: Option<(u64, Denial)>,
@@ -59,24 +63,20 @@ pub(super) enum Notice {
 impl Standing {
     /// Why the exchange must end; `None` while it may go on. Costs next to nothing.
     pub fn is_over(&self) -> Option<Denial> {
-        if self.denial.is_some() || matches!(self.notices.has_changed(), Ok(false)) {
-            return self.denial;
-        }
-        self.board.0.borrow().denial(self.key, self.begun)
+        let found = || self.board.notices.load().as_ref()?.denial(self.key, self.begun);
+        self.denial.or_else(found)
     }
 
     /// Waits until the exchange must end, and tells why. Never returns while it may go on.
     pub async fn ended(&mut self) -> Denial {
         loop {
-            let found = self.notices.borrow_and_update().denial(self.key, self.begun);
-            self.denial = self.denial.or(found);
+            // Before the look, so that no change is missed between that and the wait.
+            let changed = self.board.changed.notified();
+            self.denial = self.is_over();
             if let Some(denial) = self.denial {
                 return denial;
             }
-            // There is always something to wait for: the board is held by this very standing.
-            if self.notices.changed().await.is_err() {
-                pending::<()>().await;
-            }
+            changed.await;
         }
     }
 }
@@ -114,16 +114,21 @@ impl Board {
         begun: u64,
         denial: Option<Denial>,
     ) -> Standing {
-        Standing { board: Arc::clone(self), notices: self.0.subscribe(), key, begun, denial }
+        Standing { board: Arc::clone(self), key, begun, denial }
     }
 
     /// Puts up an order that is in force. Does not block.
     pub(super) fn put_up(&self, notice: Notice) {
-        self.0.send_modify(|notices| match notice {
-            Notice::Ended(number, denial) => notices.ended = Some((number, denial)),
-            Notice::Revoked(key) if notices.revoked.contains(&key) => {}
-            Notice::Revoked(key) => notices.revoked.push(key),
+        self.notices.rcu(|known| {
+            let mut notices = known.as_deref().cloned().unwrap_or_default();
+            match notice {
+                Notice::Ended(number, denial) => notices.ended = Some((number, denial)),
+                Notice::Revoked(key) if notices.revoked.contains(&key) => {}
+                Notice::Revoked(key) => notices.revoked.push(key),
+            }
+            Some(Arc::new(notices))
         });
+        self.changed.notify_waiters();
     }
 }
 
@@ -181,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_that_is_revoked_wakes_nobody_elses_exchange() {
+    async fn a_key_that_is_revoked_ends_its_own_exchanges_only() {
         let board = Arc::new(Board::default());
         let (mut mine, mut others) =
             (board.standing(KEY, 1, None), board.standing(KeyId(2), 1, None));

@@ -145,6 +145,9 @@ impl Rates {
     /// above nothing.
     #[must_use]
     pub fn percent(self, percent: u8) -> Self {
+        if percent == 100 {
+            return self;
+        }
         let part = |rate: u64| {
             let part = (u128::from(rate) * u128::from(percent)).div_ceil(100);
             u64::try_from(part).unwrap_or(u64::MAX)

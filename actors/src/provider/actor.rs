@@ -13,7 +13,7 @@ use crate::vitals::Vitals;
 
 use super::credential::Fingerprint;
 use super::handle::{Link, ProviderHandle, Shared, Ticket};
-use super::machine::{Notice, ProviderMachine};
+use super::machine::{Grant, Notice, ProviderMachine};
 use super::outcome::{DeploymentIndex, Mode, Outcome, Refusal};
 use super::quota::Quota;
 use super::settings::ProviderSettings;
@@ -62,6 +62,10 @@ pub(super) enum Message {
         index: DeploymentIndex,
         tokens: u64,
         reply: Reply<Result<Ticket, Refusal>>,
+    },
+    AcquireHealthProbe {
+        index: DeploymentIndex,
+        reply: Reply<Option<Ticket>>,
     },
     ContentStarted {
         ticket: TicketId,
@@ -225,9 +229,11 @@ impl Running {
             Message::BreakDown => panic!("asked to break down"),
             Message::Acquire { index, tokens, reply } => {
                 let grant = self.machine.acquire(now, index, tokens);
-                let _gone = reply.send(grant.map(|grant| {
-                    Ticket::new(self.link.clone(), grant.ticket, grant.secret, grant.probe)
-                }));
+                let _gone = reply.send(grant.map(|grant| self.ticket(grant)));
+            }
+            Message::AcquireHealthProbe { index, reply } => {
+                let grant = self.machine.acquire_health_probe(now, index);
+                let _gone = reply.send(grant.map(|grant| self.ticket(grant)));
             }
             Message::ContentStarted { ticket } => {
                 let notice = self.machine.content_started(now, ticket);
@@ -260,6 +266,10 @@ impl Running {
             }
         }
         self.link.vitals.on_handle();
+    }
+
+    fn ticket(&self, grant: Grant) -> Ticket {
+        Ticket::new(self.link.clone(), grant.ticket, grant.secret, grant.probe)
     }
 
     fn publish(&mut self) {

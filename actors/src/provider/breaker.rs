@@ -1,7 +1,7 @@
 //! Decides whether a deployment is asked at all. Pure.
 //!
 //! ```text
-//!              too many failures, in a row or in the window
+//!              too many failures, in a row or in the window, or one on probation
 //!   +---------+ -----------------------------------> +------+
 //!   | Passing |                                      | Shut | <--------.
 //!   +---------+ <---.                                +------+          |
@@ -15,6 +15,10 @@
 //!                                                  |     ^  silence: after `probe_timeout`
 //!                                                  '-----'  another request is the probe
 //! ```
+//!
+//! One that has recovered is on probation: until as many requests in a row have succeeded as would have
+//! shut it by failing, a single failure shuts it again. Whatever shuts it soon after a recovery doubles
+//! the cool-down that went before, so that a flapping provider is asked more and more rarely.
 //!
 //! Every change of state starts a new epoch, and a request carries the epoch it was let through in. A
 //! report from an earlier one changes nothing: a hundred requests that hung before the breaker shut say
@@ -39,6 +43,17 @@ pub struct Breaker {
     state: State,
     epoch: u32,
     reasons: VecDeque<Reason>,
+    /// What the last recovery has left behind.
+    relapse: Option<Relapse>,
+}
+
+/// What it costs to fail again soon after a recovery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relapse {
+    /// Until when this is soon, in monotonic time.
+    pub until: Duration,
+    /// The cool-down that went before, to be doubled.
+    pub cooldown: Duration,
 }
 
 /// Where a breaker stands.
@@ -50,6 +65,8 @@ pub enum State {
         failures: u32,
         /// Outcomes of the last seconds.
         window: Window,
+        /// Successes still to come before a single failure does not shut it.
+        probation: u32,
     },
     /// None are.
     Shut {
@@ -81,6 +98,8 @@ pub enum Cause {
     ProbeFailed,
     /// Nothing was learnt from the probe.
     ProbeLost,
+    /// A failure on probation.
+    Relapsed,
 }
 
 /// What a breaker says to one more request.
@@ -135,8 +154,8 @@ pub struct Reason {
 impl Breaker {
     /// A breaker that passes.
     pub fn new(settings: BreakerSettings) -> Self {
-        let state = passing(&settings);
-        Self { settings, state, epoch: 0, reasons: VecDeque::new() }
+        let state = passing(&settings, 0);
+        Self { settings, state, epoch: 0, reasons: VecDeque::new(), relapse: None }
     }
 
     /// What one more request would be told. Changes nothing.
@@ -171,14 +190,17 @@ impl Breaker {
             return Turn::Stayed;
         }
         match &mut self.state {
-            State::Passing { failures, window } => {
+            State::Passing { failures, window, probation } => {
                 *failures = 0;
+                *probation = probation.saturating_sub(1);
                 window.success(now);
                 Turn::Stayed
             }
             State::Shut { .. } => Turn::Stayed,
-            State::Probing { .. } => {
-                self.turn_to(passing(&self.settings));
+            &mut State::Probing { cooldown, .. } => {
+                let until = now.saturating_add(self.settings.relapse_window);
+                self.relapse = Some(Relapse { until, cooldown });
+                self.turn_to(passing(&self.settings, self.settings.failures_max.max(1)));
                 Turn::Recovered
             }
         }
@@ -200,11 +222,13 @@ impl Breaker {
         }
         self.reasons.push_back(Reason { at: now, kind });
         match &mut self.state {
-            State::Passing { failures, window } => {
+            State::Passing { failures, window, probation } => {
                 *failures = failures.saturating_add(1);
                 window.failure(now);
-                match too_many(&self.settings, *failures, window.counts(now)) {
-                    Some(cause) => self.shut(now, self.settings.cooldown, retry_after, cause),
+                let relapsed = (*probation > 0).then_some(Cause::Relapsed);
+                let too_many = || too_many(&self.settings, *failures, window.counts(now));
+                match relapsed.or_else(too_many) {
+                    Some(cause) => self.shut(now, self.cooldown(now), retry_after, cause),
                     None => Turn::Stayed,
                 }
             }
@@ -253,6 +277,17 @@ impl Breaker {
         self.turn_to(State::Shut { until, cooldown, cause });
     }
 
+    /// Lets it pass as it did before a restart.
+    pub fn restore_passing(&mut self, probation: u32, relapse: Option<Relapse>) {
+        self.relapse = relapse;
+        self.turn_to(passing(&self.settings, probation));
+    }
+
+    /// What the last recovery has left behind, while it matters.
+    pub fn relapse(&self, now: Duration) -> Option<Relapse> {
+        self.relapse.filter(|relapse| now < relapse.until)
+    }
+
     /// Where it stands.
     pub fn state(&self) -> &State {
         &self.state
@@ -266,6 +301,12 @@ impl Breaker {
     /// The last failures, oldest first.
     pub fn reasons(&self) -> impl Iterator<Item = Reason> + '_ {
         self.reasons.iter().copied()
+    }
+
+    /// For how long it is to be shut after it has passed; no less than is set by now.
+    fn cooldown(&self, now: Duration) -> Duration {
+        let doubled = self.relapse(now).map(|relapse| relapse.cooldown.saturating_mul(2));
+        doubled.unwrap_or_default().max(self.settings.cooldown)
     }
 
     fn shut(
@@ -293,8 +334,8 @@ impl Breaker {
     }
 }
 
-fn passing(settings: &BreakerSettings) -> State {
-    State::Passing { failures: 0, window: Window::new(settings.window) }
+fn passing(settings: &BreakerSettings, probation: u32) -> State {
+    State::Passing { failures: 0, window: Window::new(settings.window), probation }
 }
 
 fn too_many(settings: &BreakerSettings, failures: u32, counts: Counts) -> Option<Cause> {

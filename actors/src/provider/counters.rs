@@ -12,6 +12,7 @@ pub(super) struct Counters {
     pub(super) credit_exhausted: u64,
     pub(super) client_faults: u64,
     pub(super) outrun: u64,
+    pub(super) health_probes: u64,
     pub(super) lost: u64,
     /// Reports of tickets that had ended before: there should be none.
     pub(super) strays: u64,
@@ -28,7 +29,7 @@ impl Counters {
 
     pub(super) fn ended(&mut self, outcome: &Outcome) {
         match outcome {
-            Outcome::Answered { .. } => self.answered += 1,
+            Outcome::Answered { .. } | Outcome::Alive => self.answered += 1,
             Outcome::Fault { kind, .. } => {
                 if let Some(count) = self.faults.get_mut(kind.number()) {
                     *count += 1;

@@ -210,6 +210,11 @@ impl CredentialPool {
         promising.map(|credential| credential.id)
     }
 
+    /// Those that are configured, in their order.
+    pub fn named(&self) -> impl Iterator<Item = &Credential> {
+        self.iter().filter(|credential| credential.secret.is_some())
+    }
+
     /// All of them, in their order.
     pub fn iter(&self) -> impl Iterator<Item = &Credential> {
         self.credentials.iter()

@@ -81,6 +81,12 @@ impl ProviderHandle {
         answer.unwrap_or(Err(Refusal::Unavailable))
     }
 
+    /// Asks to send a health probe; `None` where none is due or it can't be sent.
+    pub async fn acquire_health_probe(&self, index: DeploymentIndex) -> Option<Ticket> {
+        let answer = self.ask(|reply| Message::AcquireHealthProbe { index, reply }).await;
+        answer.ok().flatten()
+    }
+
     /// The index of the deployment of this name.
     pub fn deployment(&self, name: &str) -> Option<DeploymentIndex> {
         self.health().index(name)

@@ -16,8 +16,12 @@ pub struct HealthView {
     pub mode: Mode,
     /// From when on a credential can be used; zero if one already can, `None` if all are disabled.
     pub credential_at: Option<Duration>,
+    /// From when on each of the configured credentials can be used; `None` for a disabled one.
+    pub credentials: Vec<Option<Duration>>,
     /// Requests at one time, over all deployments.
     pub in_flight_max: Option<u32>,
+    /// Whether probes come by themselves.
+    pub health_probe: bool,
     /// All deployments there ever were, by index.
     pub deployments: Vec<DeploymentHealth>,
 }
@@ -61,6 +65,9 @@ pub enum DeploymentState {
     Passing,
     /// It takes one, as the probe.
     ProbeDue,
+    /// It has cooled down and will be probed by itself; it takes one request, as the probe, where there
+    /// is nothing else.
+    AwaitingProbe,
     /// It is being probed.
     Probing,
     /// It takes none.
@@ -98,12 +105,21 @@ impl HealthView {
                 return DeploymentState::Shut { until };
             }
             BreakerHealth::Probing { until } if now < until => return DeploymentState::Probing,
+            BreakerHealth::Shut { .. } | BreakerHealth::Probing { .. } if self.health_probe => {
+                DeploymentState::AwaitingProbe
+            }
             BreakerHealth::Shut { .. } | BreakerHealth::Probing { .. } => DeploymentState::ProbeDue,
         };
         match self.credential_at {
             Some(from) if from <= now => state,
             until => DeploymentState::NoCredential { until },
         }
+    }
+
+    /// All deployments that are configured.
+    pub fn configured(&self) -> impl Iterator<Item = (DeploymentIndex, &DeploymentHealth)> {
+        let all = (0..=u16::MAX).map(DeploymentIndex).zip(&self.deployments);
+        all.filter(|(_, deployment)| !deployment.removed)
     }
 
     /// A deployment that is configured.

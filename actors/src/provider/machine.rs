@@ -1,31 +1,17 @@
 //! What a provider knows and decides. Pure.
 //!
-//! A request is let through with a ticket, and each ticket ends once, with a report. What a report does:
-//!
-//! | outcome             | breaker | credential | tokens taken |
-//! | ------------------- | ------- | ---------- | ------------ |
-//! | answered            | success | fine again | replaced by those used |
-//! | fault               | failure | –          | given back where there was no connection, else kept |
-//! | rate limited        | lost    | cools      | kept |
-//! | credential rejected | lost    | disabled   | given back |
-//! | credit exhausted    | lost    | cools      | given back |
-//! | client's fault      | success | –          | given back |
-//! | outrun              | lost    | –          | kept |
-//! | lost                | lost    | –          | kept |
-//!
-//! "Lost" matters to a probe only: nothing was learnt, so the cool-down starts again. Tokens are kept
-//! where the provider may have counted them: a limit of ours that is stricter than theirs costs a little
-//! throughput, one that is laxer costs refused requests.
+//! A request is let through with a ticket, and each ticket ends once, with a report: what that does is
+//! in `verdict`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::breaker::{Cause, Turn};
+use super::breaker::{Cause, Gate, Turn};
 use super::counters::Counters;
-use super::credential::{CredentialPool, Fingerprint};
+use super::credential::{Credential, CredentialPool, Fingerprint};
 use super::deployment::Deployment;
 use super::health::HealthView;
-use super::outcome::{DeploymentIndex, FaultKind, Mode, Outcome, Refusal};
+use super::outcome::{DeploymentIndex, Mode, Outcome, Refusal};
 use super::quota::Quota;
 use super::secret::Secret;
 use super::settings::ProviderSettings;
@@ -41,8 +27,8 @@ pub struct ProviderMachine {
     pub(super) tickets: Tickets,
     pub(super) in_flight: u32,
     pub(super) counters: Counters,
-    health_changed: bool,
-    changed: bool,
+    pub(super) health_changed: bool,
+    pub(super) changed: bool,
 }
 
 /// A request was let through.
@@ -125,6 +111,19 @@ impl ProviderMachine {
         answer
     }
 
+    /// Lets a health probe through where one is due. It takes no tokens and no place of a request's.
+    pub fn acquire_health_probe(&mut self, now: Duration, index: DeploymentIndex) -> Option<Grant> {
+        let deployment = self.deployments.get(usize::from(index.0))?;
+        let is_due = deployment.breaker.gate(now) == Gate::ProbeDue;
+        if self.mode != Mode::Open || deployment.removed || !is_due {
+            return None;
+        }
+        let grant = self.enter(now, index, 0, true).ok()?;
+        self.changed = true;
+        self.counters.health_probes += 1;
+        Some(grant)
+    }
+
     /// Ends a ticket. One that has ended before changes nothing.
     pub fn report(&mut self, now: Duration, ticket: TicketId, outcome: Outcome) -> Option<Notice> {
         let Some(active) = self.tickets.end(ticket) else {
@@ -132,13 +131,17 @@ impl ProviderMachine {
             return None;
         };
         self.changed = true;
-        self.counters.ended(&outcome);
         assert!(self.in_flight > 0, "more requests ended than began");
         self.in_flight -= 1;
         if let Some(deployment) = self.deployments.get_mut(usize::from(active.deployment.0)) {
             deployment.leave();
         }
-        let notice = self.blame(now, active, outcome);
+        let mut notice = None;
+        if !active.health_probe {
+            self.counters.ended(&outcome);
+            notice = self.blame(now, active, outcome);
+            self.measure(now, active, outcome);
+        }
         let turn = self.learn(now, active, outcome);
         let turned = self.note(now, active, turn);
         notice.or(turned)
@@ -214,7 +217,9 @@ impl ProviderMachine {
         HealthView {
             mode: self.mode,
             credential_at: self.credentials.usable_at(),
+            credentials: self.credentials.named().map(Credential::usable_at).collect(),
             in_flight_max: self.settings.in_flight_max,
+            health_probe: self.settings.health_probe,
             deployments: self.deployments.iter().map(Deployment::health).collect(),
         }
     }
@@ -255,18 +260,34 @@ impl ProviderMachine {
             Mode::Closed => return Err(Refusal::Closed),
             Mode::Draining => return Err(Refusal::Draining),
         }
-        let deployment = self.deployments.get_mut(usize::from(index.0));
+        let deployment = self.deployments.get(usize::from(index.0));
         let deployment = deployment.filter(|known| !known.removed).ok_or(Refusal::Unknown)?;
         deployment.gate(now)?;
         if self.settings.in_flight_max.is_some_and(|max| self.in_flight >= max) {
             return Err(Refusal::InFlight);
         }
+        self.enter(now, index, tokens, false)
+    }
+
+    /// Takes what a request needs, or nothing.
+    fn enter(
+        &mut self,
+        now: Duration,
+        index: DeploymentIndex,
+        tokens: u64,
+        health_probe: bool,
+    ) -> Result<Grant, Refusal> {
+        let deployment = self.deployments.get_mut(usize::from(index.0)).ok_or(Refusal::Unknown)?;
         let credential = self.credentials.pick(now);
         let credential = credential.map_err(|retry_after| Refusal::NoCredential { retry_after })?;
         let (id, secret) = (credential.id, credential.secret.clone());
-        deployment.take(now, tokens)?;
+        if !health_probe {
+            deployment.take(now, tokens)?;
+        }
         let permit = deployment.enter(now)?;
-        let active = Active { deployment: index, credential: id, permit, tokens, since: now };
+        let since = now;
+        let active =
+            Active { deployment: index, credential: id, permit, tokens, since, health_probe };
         let Some(ticket) = self.tickets.open(active) else {
             deployment.leave();
             return Err(Refusal::InFlight);
@@ -275,102 +296,5 @@ impl ProviderMachine {
         self.in_flight += 1;
         self.health_changed |= permit.probe;
         Ok(Grant { ticket, secret, probe: permit.probe })
-    }
-
-    /// What an outcome means for the credential.
-    fn blame(&mut self, now: Duration, active: Active, outcome: Outcome) -> Option<Notice> {
-        let id = active.credential;
-        let (until, disabled) = match outcome {
-            Outcome::Answered { .. } => {
-                self.credentials.on_success(now, id);
-                return None;
-            }
-            Outcome::RateLimited { retry_after } => {
-                (self.credentials.on_rate_limited(now, id, retry_after), None)
-            }
-            Outcome::CreditExhausted => (self.credentials.on_credit_exhausted(now, id), None),
-            Outcome::CredentialRejected { status } => {
-                (None, self.credentials.on_rejected(id, status).then_some(status))
-            }
-            Outcome::Fault { .. }
-            | Outcome::ClientFault { .. }
-            | Outcome::Outrun { .. }
-            | Outcome::Lost => return None,
-        };
-        self.health_changed = true;
-        self.show_headroom(now);
-        let credential = self.credentials.iter().find(|known| known.id == id)?.hint();
-        match (until, disabled) {
-            (Some(until), _) => {
-                Some(Notice::Cooling { credential, wait: until.saturating_sub(now) })
-            }
-            (None, Some(status)) => Some(Notice::Disabled { credential, status }),
-            (None, None) => None,
-        }
-    }
-
-    /// What an outcome means for the deployment.
-    fn learn(&mut self, now: Duration, active: Active, outcome: Outcome) -> Turn {
-        let window = self.settings.latency_window;
-        let Some(deployment) = self.deployments.get_mut(usize::from(active.deployment.0)) else {
-            return Turn::Stayed;
-        };
-        let (held, permit) = (active.tokens, active.permit);
-        match outcome {
-            Outcome::Answered { first_content, total, tokens, output_tokens } => {
-                deployment.correct(now, held, tokens);
-                deployment.saw_first_content(now, first_content, window);
-                deployment.saw_end(now, total, window);
-                deployment.saw_output(now, [first_content, total], output_tokens, window);
-                deployment.breaker.on_success(now, permit)
-            }
-            Outcome::Fault { kind, retry_after } => {
-                match kind {
-                    FaultKind::ConnectFailed => deployment.correct(now, held, 0),
-                    FaultKind::HeadTimeout | FaultKind::ContentTimeout => {
-                        deployment.saw_silence(now, now.saturating_sub(active.since), window);
-                    }
-                    FaultKind::IdleTimeout
-                    | FaultKind::ServerError(_)
-                    | FaultKind::BadAnswer
-                    | FaultKind::Cut => {}
-                }
-                deployment.breaker.on_failure(now, permit, kind, retry_after)
-            }
-            Outcome::ClientFault { .. } => {
-                deployment.correct(now, held, 0);
-                deployment.breaker.on_success(now, permit)
-            }
-            Outcome::CredentialRejected { .. } | Outcome::CreditExhausted => {
-                deployment.correct(now, held, 0);
-                deployment.breaker.on_lost(now, permit)
-            }
-            Outcome::Outrun { waited } => {
-                deployment.saw_silence(now, waited, window);
-                deployment.breaker.on_lost(now, permit)
-            }
-            Outcome::RateLimited { .. } | Outcome::Lost => deployment.breaker.on_lost(now, permit),
-        }
-    }
-
-    /// Which credentials can be used has changed.
-    fn show_headroom(&self, now: Duration) {
-        for deployment in &self.deployments {
-            deployment.show_headroom(now, self.credentials.promising(now));
-        }
-    }
-
-    fn note(&mut self, now: Duration, active: Active, turn: Turn) -> Option<Notice> {
-        let deployment = self.deployments.get(usize::from(active.deployment.0))?;
-        let deployment = deployment.settings.name.clone();
-        let notice = match turn {
-            Turn::Stayed => return None,
-            Turn::Recovered => Notice::Recovered { deployment },
-            Turn::Tripped { cause, until } => {
-                Notice::Shut { deployment, cause, wait: until.saturating_sub(now) }
-            }
-        };
-        self.health_changed = true;
-        Some(notice)
     }
 }

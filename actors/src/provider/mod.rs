@@ -23,6 +23,7 @@ pub mod window;
 
 mod counters;
 mod deployment;
+mod verdict;
 
 pub use actor::{Saved, SnapshotSink, Start, StartError};
 pub use credential::Fingerprint;

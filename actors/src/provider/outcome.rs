@@ -60,6 +60,8 @@ pub enum Outcome {
         /// The status.
         status: u16,
     },
+    /// A health probe was answered well: a sign of life, and nothing to measure by.
+    Alive,
     /// Cancelled because another attempt answered first: no verdict, but not fast either.
     Outrun {
         /// From sending the request on: nothing had come within that time.

@@ -22,6 +22,9 @@ pub struct ProviderSettings {
     pub cooling: CoolingSettings,
     /// Over which time latencies are averaged.
     pub latency_window: Duration,
+    /// Whether somebody asks what has cooled down whether it is well again, so that no request of a
+    /// client need be the probe.
+    pub health_probe: bool,
 }
 
 /// One upstream model of a provider and what was contracted for it. `None` is no limit.
@@ -52,6 +55,8 @@ pub struct BreakerSettings {
     pub cooldown: Duration,
     /// How long at most, whatever doubling or the provider's `retry-after` say.
     pub cooldown_max: Duration,
+    /// Shut again so soon after a recovery, it doubles the cool-down that went before.
+    pub relapse_window: Duration,
     /// A probe of which nothing is heard for so long is given up.
     pub probe_timeout: Duration,
 }
@@ -78,6 +83,7 @@ impl ProviderSettings {
             breaker: BreakerSettings::default(),
             cooling: CoolingSettings::default(),
             latency_window: Duration::from_secs(10),
+            health_probe: false,
         }
     }
 }
@@ -102,7 +108,8 @@ impl Default for BreakerSettings {
             samples_min: 20,
             window: Duration::from_secs(10),
             cooldown: Duration::from_secs(2),
-            cooldown_max: Duration::from_mins(1),
+            cooldown_max: Duration::from_secs(15),
+            relapse_window: Duration::from_mins(1),
             probe_timeout: Duration::from_secs(30),
         }
     }

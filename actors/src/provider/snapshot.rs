@@ -1,6 +1,6 @@
 //! What of a provider outlives its actor. Pure.
 //!
-//! The bytes are a version (one byte, now 1) and a postcard record. Cool-downs are kept as what was left
+//! The bytes are a version (one byte, now 2) and a postcard record. Cool-downs are kept as what was left
 //! of them, beside the wall clock's time, because monotonic time starts again with the process. Secrets
 //! are kept as their SHA-256. Requests in flight, buckets and counters are not kept.
 
@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Now;
 
-use super::breaker::{Cause, State};
+use super::breaker::{Breaker, Cause, Relapse, State};
 use super::credential::{CoolingCause, Credential, Status};
 use super::deployment::Deployment;
 use super::machine::ProviderMachine;
 use super::outcome::Mode;
 
 /// The version written. Readers of old ones are kept when it changes.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// A snapshot that can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +47,16 @@ struct DeploymentRecord {
     shut: Option<ShutRecord>,
     first_content_us: u64,
     total_us: u64,
+    /// Zero unless passing.
+    probation: u32,
+    /// `None` unless passing.
+    relapse: Option<RelapseRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RelapseRecord {
+    left_ms: u64,
+    cooldown_ms: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,6 +64,23 @@ struct ShutRecord {
     left_ms: u64,
     cooldown_ms: u64,
     cause: Cause,
+}
+
+/// As version 1 wrote it: without what a recovery leaves behind.
+#[derive(Deserialize)]
+struct RecordV1 {
+    taken_at_ms: u64,
+    mode: Mode,
+    deployments: Vec<DeploymentRecordV1>,
+    credentials: Vec<CredentialRecord>,
+}
+
+#[derive(Deserialize)]
+struct DeploymentRecordV1 {
+    name: String,
+    shut: Option<ShutRecord>,
+    first_content_us: u64,
+    total_us: u64,
 }
 
 /// A credential that is not simply usable.
@@ -97,13 +124,7 @@ impl ProviderMachine {
     /// are still configured. The time that has passed since counts as cooling. On an error nothing is
     /// changed.
     pub fn restore(&mut self, snapshot: &[u8], now: Now) -> Result<(), RestoreError> {
-        let record: Record = match snapshot.split_first() {
-            Some((&VERSION, rest)) => {
-                postcard::from_bytes(rest).map_err(|_| RestoreError::Damaged)?
-            }
-            Some((&0, _)) | None => return Err(RestoreError::Damaged),
-            Some((&version, _)) => return Err(RestoreError::Version(version)),
-        };
+        let record = Record::read(snapshot)?;
         let away = Duration::from_millis(now.wall_ms.saturating_sub(record.taken_at_ms));
         let left = |left_ms| Duration::from_millis(left_ms).saturating_sub(away);
         for known in record.deployments {
@@ -115,6 +136,12 @@ impl ProviderMachine {
             if let Some(ShutRecord { left_ms, cooldown_ms, cause }) = known.shut {
                 let cooldown = Duration::from_millis(cooldown_ms);
                 deployment.breaker.restore_shut(now.mono, left(left_ms), cooldown, cause);
+            } else {
+                let relapse = known.relapse.map(|known| Relapse {
+                    until: now.mono.saturating_add(left(known.left_ms)),
+                    cooldown: Duration::from_millis(known.cooldown_ms),
+                });
+                deployment.breaker.restore_passing(known.probation, relapse);
             }
         }
         for known in record.credentials {
@@ -136,6 +163,32 @@ impl ProviderMachine {
     }
 }
 
+impl Record {
+    fn read(snapshot: &[u8]) -> Result<Self, RestoreError> {
+        let damaged = |_| RestoreError::Damaged;
+        match snapshot.split_first() {
+            Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(damaged),
+            Some((&1, rest)) => {
+                postcard::from_bytes::<RecordV1>(rest).map(Self::from).map_err(damaged)
+            }
+            Some((&0, _)) | None => Err(RestoreError::Damaged),
+            Some((&version, _)) => Err(RestoreError::Version(version)),
+        }
+    }
+}
+
+impl From<RecordV1> for Record {
+    fn from(record: RecordV1) -> Self {
+        let RecordV1 { taken_at_ms, mode, deployments, credentials } = record;
+        let deployment = |known: DeploymentRecordV1| {
+            let DeploymentRecordV1 { name, shut, first_content_us, total_us } = known;
+            DeploymentRecord { name, shut, first_content_us, total_us, probation: 0, relapse: None }
+        };
+        let deployments = deployments.into_iter().map(deployment).collect();
+        Self { taken_at_ms, mode, deployments, credentials }
+    }
+}
+
 fn deployment_record(deployment: &Deployment, now: Duration) -> DeploymentRecord {
     let shut = match deployment.breaker.state() {
         State::Passing { .. } => None,
@@ -149,12 +202,25 @@ fn deployment_record(deployment: &Deployment, now: Duration) -> DeploymentRecord
             Some(ShutRecord { left_ms: 0, cooldown_ms: millis(*cooldown), cause: Cause::ProbeLost })
         }
     };
+    let (probation, relapse) = standing(&deployment.breaker, now);
     DeploymentRecord {
         name: deployment.settings.name.to_string(),
         shut,
         first_content_us: deployment.first_content.micros(),
         total_us: deployment.total.micros(),
+        probation,
+        relapse,
     }
+}
+
+/// What a recovery has left behind.
+fn standing(breaker: &Breaker, now: Duration) -> (u32, Option<RelapseRecord>) {
+    let State::Passing { probation, .. } = *breaker.state() else { return (0, None) };
+    let relapse = breaker.relapse(now).map(|Relapse { until, cooldown }| RelapseRecord {
+        left_ms: millis(until.saturating_sub(now)),
+        cooldown_ms: millis(cooldown),
+    });
+    (probation, relapse)
 }
 
 fn credential_record(credential: &Credential, now: Duration) -> Option<CredentialRecord> {

@@ -23,6 +23,8 @@ pub(super) struct Active {
     /// Tokens taken for it.
     pub(super) tokens: u64,
     pub(super) since: Duration,
+    /// Nobody's request: it decides about the breaker and about nothing else.
+    pub(super) health_probe: bool,
 }
 
 /// A table whose places are used again: once it has grown, nothing is allocated.

@@ -115,11 +115,13 @@ pub struct BreakerView {
     pub window_successes: u32,
     /// While passing: failures in the window.
     pub window_failures: u32,
+    /// While passing: successes still to come before a single failure does not shut it.
+    pub probation: u32,
     /// Why it is shut.
     pub cause: Option<Cause>,
     /// When it next lets a probe through; zero if it would now.
     pub probe_in_ms: Option<u64>,
-    /// The cool-down it is in or went through.
+    /// The cool-down it is in or went through; while passing, the one of a recent recovery.
     pub cooldown_ms: Option<u64>,
     /// The last failures, oldest first.
     pub reasons: Vec<ReasonView>,
@@ -162,6 +164,8 @@ pub struct CountersView {
     pub credit_exhausted: u64,
     /// Requests that were wrong, in the provider's judgement.
     pub client_faults: u64,
+    /// Health probes, which count as nothing else.
+    pub health_probes: u64,
     /// Requests cancelled because another attempt answered first.
     pub outrun: u64,
     /// Requests that ended without a verdict.
@@ -195,6 +199,7 @@ impl ProviderMachine {
                 credential_rejected: self.counters.credential_rejected,
                 credit_exhausted: self.counters.credit_exhausted,
                 client_faults: self.counters.client_faults,
+                health_probes: self.counters.health_probes,
                 outrun: self.counters.outrun,
                 lost: self.counters.lost,
                 strays: self.counters.strays,
@@ -287,13 +292,16 @@ fn breaker(breaker: &Breaker, now: Duration) -> BreakerView {
         failures_in_a_row: 0,
         window_successes: 0,
         window_failures: 0,
+        probation: 0,
         cause: None,
         probe_in_ms: None,
         cooldown_ms: None,
         reasons: reasons.collect(),
     };
     match breaker.state() {
-        State::Passing { failures, window } => {
+        State::Passing { failures, window, probation } => {
+            view.probation = *probation;
+            view.cooldown_ms = breaker.relapse(now).map(|relapse| millis(relapse.cooldown));
             let counts = window.counts(now);
             view.failures_in_a_row = *failures;
             view.window_successes = counts.successes;

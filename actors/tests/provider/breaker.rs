@@ -16,6 +16,7 @@ fn settings() -> BreakerSettings {
         window: ms(10_000),
         cooldown: ms(1_000),
         cooldown_max: ms(6_000),
+        relapse_window: ms(20_000),
         probe_timeout: ms(5_000),
     }
 }
@@ -143,9 +144,49 @@ fn a_probe_that_succeeds_lets_everybody_in_again() {
         1000 in P => probing
         1001 in Q => refused, probing
         1500 P ok => passing
-        1501 fail => passing
-        1502 fail => passing
-        1503 fail => shut until 2503
+        1501 ok   => passing
+    ",
+    );
+}
+
+#[test]
+fn on_probation_one_failure_is_enough() {
+    let recovered = "
+        0    fail => passing
+        0    fail => passing
+        0    fail => shut until 1000
+        1000 ok   => passing
+    ";
+    for passed in 0..3 {
+        let successes = "1001 ok => passing\n".repeat(passed);
+        check(&format!("{recovered}{successes}1002 fail => shut until 3002"));
+    }
+    let off_probation = "1001 ok => passing\n1001 lost => passing\n".repeat(3);
+    check(&format!(
+        "{recovered}{off_probation}
+        1002 fail => passing
+        1003 fail => passing
+        1004 fail => shut until 3004
+    "
+    ));
+}
+
+#[test]
+fn a_relapse_doubles_the_cool_down_and_a_later_failure_begins_anew() {
+    check(
+        "
+        0     fail => passing
+        0     fail => passing
+        0     fail => shut until 1000
+        1000  ok   => passing
+        1000  fail => shut until 3000
+        3000  ok   => passing
+        22999 fail => shut until 26999
+        26999 ok   => passing
+        26999 fail => shut until 32999
+        32999 fail => shut until 38999
+        38999 ok   => passing
+        58999 fail => shut until 59999
     ",
     );
 }
@@ -248,13 +289,17 @@ fn states() -> Vec<(&'static str, Breaker, Permit, Duration)> {
     shut.on_failure(ms(0), permit, FaultKind::Cut, None);
     let mut probing = shut.clone();
     let probe = probing.enter(ms(1_000)).unwrap();
+    let mut recovered = probing.clone();
+    recovered.on_success(ms(1_500), probe);
+    let renewed = recovered.renew();
     vec![
         ("passing", passing, permit, ms(0)),
         ("shut", shut.clone(), permit, ms(500)),
         ("cooled", shut, permit, ms(1_000)),
         ("probing", probing.clone(), probe, ms(1_500)),
         ("silent", probing.clone(), probe, ms(6_000)),
-        ("probing, old", probing, permit, ms(1_500)),
+        ("probing, old", probing.clone(), permit, ms(1_500)),
+        ("probation", recovered, renewed, ms(2_000)),
     ]
 }
 
@@ -305,6 +350,10 @@ probing, old in   refused -> probing
 probing, old ok   stayed -> probing
 probing, old fail stayed -> probing
 probing, old lost stayed -> probing
+probation    in   let in -> passing
+probation    ok   stayed -> passing
+probation    fail tripped, Relapsed -> shut until 4000
+probation    lost stayed -> passing
 ";
     assert_eq!(table, expected);
 }
@@ -370,6 +419,44 @@ proptest! {
                 Turn::Recovered => prop_assert!(permit.probe && outcome == "ok"),
                 Turn::Stayed => {}
             }
+        }
+    }
+
+    #[test]
+    fn cool_downs_grow_while_it_flaps_and_probation_ends_with_successes_in_a_row(
+        rounds in prop::collection::vec((0_u32..6, 0_u64..19_000), 1..20),
+    ) {
+        let mut breaker = Breaker::new(settings());
+        let mut now = ms(0);
+        let mut before = Duration::ZERO;
+        let fail = |breaker: &mut Breaker, now| {
+            let permit = breaker.enter(now).unwrap();
+            breaker.on_failure(now, permit, FaultKind::Cut, None)
+        };
+        for (successes, pause_ms) in rounds {
+            for _ in 0..successes {
+                let permit = breaker.enter(now).unwrap();
+                breaker.on_success(now, permit);
+            }
+            // Sooner after the recovery than the relapse window is long.
+            now += ms(pause_ms);
+            let is_trusted = before.is_zero() || successes >= 3;
+            let mut failures = 1;
+            let until = loop {
+                match fail(&mut breaker, now) {
+                    Turn::Tripped { until, .. } => break until,
+                    Turn::Stayed => failures += 1,
+                    Turn::Recovered => panic!("a failure is no recovery"),
+                }
+            };
+            prop_assert_eq!(failures, if is_trusted { 3 } else { 1 });
+            let cooldown = until.saturating_sub(now);
+            let grown = (before * 2).clamp(ms(1_000), ms(6_000));
+            prop_assert_eq!(cooldown, grown);
+            before = cooldown;
+            now = until;
+            let probe = breaker.enter(now).unwrap();
+            prop_assert_eq!(breaker.on_success(now, probe), Turn::Recovered);
         }
     }
 }

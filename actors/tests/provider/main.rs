@@ -7,6 +7,10 @@ mod breaker;
 #[cfg(test)]
 mod credential;
 #[cfg(test)]
+mod figures;
+#[cfg(test)]
+mod health_probe;
+#[cfg(test)]
 mod machine;
 #[cfg(test)]
 mod simulation;

@@ -28,15 +28,16 @@ impl Chance {
         Duration::from_millis(self.below(bound))
     }
 
-    fn outcome(&mut self) -> Outcome {
+    /// In bad times half of what else would be an answer is a fault.
+    fn outcome(&mut self, times_are_bad: bool) -> Outcome {
         match self.below(16) {
-            0..6 => Outcome::Answered {
+            0..11 if !times_are_bad || self.below(2) == 0 => Outcome::Answered {
                 first_content: self.up_to_ms(500),
                 total: self.up_to_ms(5_000),
                 tokens: self.below(3_000),
                 output_tokens: self.below(1_000),
             },
-            6..11 => Outcome::Fault {
+            0..11 => Outcome::Fault {
                 kind: [FaultKind::ConnectFailed, FaultKind::ServerError(502), FaultKind::Cut]
                     [usize::try_from(self.below(3)).unwrap()],
                 retry_after: (self.below(4) == 0).then(|| self.up_to_ms(20_000)),
@@ -123,7 +124,8 @@ impl World {
                     self.machine.enable_credential(view.fingerprint.parse().unwrap());
                 }
             }
-            14..500 => self.acquire(),
+            14..20 => self.probe(),
+            20..500 => self.acquire(),
             500..550 => self.content(),
             _ => self.report(),
         }
@@ -151,6 +153,18 @@ impl World {
         self.opened += 1;
     }
 
+    /// A health probe that is answered, or not, at once.
+    fn probe(&mut self) {
+        let index = DeploymentIndex(u16::try_from(self.chance.below(4)).unwrap());
+        let foretold = self.machine.health().state(index, self.now);
+        let grant = self.machine.acquire_health_probe(self.now, index);
+        assert_eq!(grant.is_some(), foretold == DeploymentState::ProbeDue, "{foretold:?}");
+        if let Some(grant) = grant {
+            let outcome = self.chance.outcome(true);
+            self.machine.report(self.now, grant.ticket, outcome);
+        }
+    }
+
     fn any_running(&mut self) -> Option<u64> {
         let place = usize::try_from(self.chance.below(self.running.len().max(1) as u64)).unwrap();
         self.running.keys().nth(place).copied()
@@ -167,7 +181,7 @@ impl World {
     fn report(&mut self) {
         if let Some(number) = self.any_running() {
             let (ticket, _) = self.running.remove(&number).unwrap();
-            let outcome = self.chance.outcome();
+            let outcome = self.chance.outcome((self.ended / 100).is_multiple_of(3));
             self.machine.report(self.now, ticket, outcome);
             self.ended += 1;
             if self.chance.below(10) == 0 {

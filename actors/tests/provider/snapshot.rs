@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use infergate_actors::clock::Now;
+use infergate_actors::provider::breaker::Cause;
 use infergate_actors::provider::{
     DeploymentIndex, DeploymentSettings, DeploymentState, FaultKind, Mode, Outcome,
     ProviderMachine, ProviderSettings, RestoreError, Secret,
@@ -108,9 +109,9 @@ fn other_versions_and_damage_are_told_apart() {
     let snapshot = worn().snapshot(at(0, 100_000));
     let mut machine = ProviderMachine::new(settings(), &[], ms(0));
     let mut later = snapshot.clone();
-    later[0] = 2;
+    later[0] = 3;
     for (bytes, error) in [
-        (&later[..], RestoreError::Version(2)),
+        (&later[..], RestoreError::Version(3)),
         (&[], RestoreError::Damaged),
         (&[0], RestoreError::Damaged),
         (&snapshot[..snapshot.len() - 1], RestoreError::Damaged),
@@ -136,7 +137,47 @@ fn version_one_is_read_for_ever() {
     machine.restore(&bytes, at(120, 0)).unwrap();
     let view = machine.view(ms(0));
     assert_eq!((view.mode, view.deployments[0].breaker.probe_in_ms), (Mode::Closed, Some(40)));
-    assert_eq!(machine.snapshot(at(100, 0))[..3], [1, 100, 1]);
+    assert_eq!(machine.snapshot(at(100, 0))[..3], [2, 100, 1]);
+}
+
+#[test]
+fn version_two_is_read_for_ever() {
+    let mut settings = ProviderSettings::new("acme");
+    settings.deployments = vec![DeploymentSettings::new("m"), DeploymentSettings::new("n")];
+    let mut machine = ProviderMachine::new(settings, &[], ms(0));
+    let bytes = [
+        2,   // version
+        100, // taken at 100 ms
+        0,   // open
+        2, 1, b'm', 0, 7, 9, 3, 1, 60,
+        120, // m: passing; 3 to go, 60 ms left; 120 ms the last time
+        1, b'n', 1, 60, 120, 4, 7, 9, 0, 0, // n: shut by a relapse
+        0, // no credential in trouble
+    ];
+    machine.restore(&bytes, at(120, 0)).unwrap();
+    let view = machine.view(ms(39));
+    let breaker = &view.deployments[0].breaker;
+    assert_eq!((breaker.state, breaker.probation, breaker.cooldown_ms), ("passing", 3, Some(120)));
+    assert_eq!(machine.view(ms(40)).deployments[0].breaker.cooldown_ms, None);
+    assert_eq!(view.deployments[1].breaker.cause, Some(Cause::Relapsed));
+    let mut written = bytes;
+    (written[1], written[11], written[16]) = (100, 40, 40);
+    assert_eq!(machine.snapshot(at(100, 0)), written);
+}
+
+#[test]
+fn probation_and_what_a_relapse_costs_survive() {
+    let mut machine = worn();
+    machine.set_mode(Mode::Open);
+    let fault = Outcome::Fault { kind: FaultKind::Cut, retry_after: None };
+    run(&mut machine, 102_000, fault);
+    run(&mut machine, 106_000, Outcome::ClientFault { status: 400 });
+    let snapshot = machine.snapshot(at(1_000_000, 106_000));
+    let mut machine = restored(&snapshot, at(1_050_000, 10));
+    assert_eq!(machine.view(ms(10)).deployments[0].breaker.probation, 5);
+    run(&mut machine, 10, fault);
+    let until = ms(10 + 8_000);
+    assert_eq!(machine.health().state(LARGE, ms(10)), DeploymentState::Shut { until });
 }
 
 proptest! {
@@ -149,8 +190,10 @@ proptest! {
         let now = at(now, now);
         let mut machine = ProviderMachine::new(settings(), &[], now.mono);
         let _error = machine.restore(&bytes, now);
-        bytes.insert(0, 1);
-        let _error = machine.restore(&bytes, now);
+        for version in [1, 2] {
+            bytes.insert(0, version);
+            let _error = machine.restore(&bytes, now);
+        }
         let mut flipped = worn().snapshot(at(5, 100_000));
         let place = usize::from(cut) % flipped.len();
         flipped[place] ^= bytes[bytes.len() - 1];

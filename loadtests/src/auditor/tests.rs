@@ -72,6 +72,7 @@ fn seen(id: u128, ending: Ending, answer: &str) -> Seen {
         request_id: Some(format!("req_{id:032x}")),
         reading,
         streamed: true,
+        label: 0,
     }
 }
 
@@ -80,8 +81,13 @@ fn winners(prompt: u64, completion: u64) -> HashMap<String, Entry> {
         sequence: 0,
         model: "m".into(),
         request_id: None,
+        streamed: true,
+        arrived_ms: 0,
+        ended_ms: 0,
+        status: Some(200),
         prompt,
         cached: 0,
+        prefilled: 0,
         completion,
         outcome: Outcome::Completed,
     };

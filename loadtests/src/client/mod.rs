@@ -53,6 +53,8 @@ pub struct Ask {
     pub leave_after: Option<u32>,
     /// How long to wait for the end.
     pub deadline: Duration,
+    /// A number of the asker's own, which comes back in [`Seen`].
+    pub label: u32,
 }
 
 /// How an exchange ended, in the client's eyes.
@@ -93,6 +95,8 @@ pub struct Seen {
     pub reading: Reading,
     /// Whether a stream was asked for.
     pub streamed: bool,
+    /// The number that the ask was given.
+    pub label: u32,
 }
 
 /// A connection that is opened when it is needed, and again after it broke.
@@ -140,6 +144,7 @@ impl Ask {
             streamed,
             leave_after: None,
             deadline: Duration::from_mins(1),
+            label: 0,
         }
     }
 
@@ -163,7 +168,7 @@ impl Seen {
         self.reading.contents == 0 && !partly
     }
 
-    fn nothing(intended: Instant, streamed: bool) -> Self {
+    fn nothing(intended: Instant, ask: &Ask) -> Self {
         Self {
             intended,
             first_content: None,
@@ -172,7 +177,8 @@ impl Seen {
             ending: Ending::NoHead,
             request_id: None,
             reading: Reading::default(),
-            streamed,
+            streamed: ask.streamed,
+            label: ask.label,
         }
     }
 }
@@ -194,7 +200,7 @@ impl Connection {
 
     /// Asks, and reads the answer to its end, or until the ask says to break off.
     pub async fn ask(&mut self, ask: &Ask, intended: Instant) -> Seen {
-        let mut seen = Seen::nothing(intended, ask.streamed);
+        let mut seen = Seen::nothing(intended, ask);
         let ending = tokio::time::timeout(ask.deadline, self.exchange(ask, &mut seen)).await;
         seen.ending = ending.unwrap_or(Ending::TimedOut);
         if !matches!(seen.ending, Ending::Complete | Ending::Refused | Ending::ErrorEvent) {

@@ -1,7 +1,11 @@
 //! Reads an answer as far as a judge needs it: whole or not, how much content, which usage. Pure.
 
+use std::borrow::Cow;
+
 use memchr::memmem;
 use serde::Deserialize;
+
+use crate::words::Words;
 
 /// Bytes of an unstreamed answer, or of one line of a stream, at most.
 const BYTES_MAX: usize = 16 << 20;
@@ -22,6 +26,8 @@ pub struct Usage {
 pub struct Reading {
     /// Events with content; for an unstreamed answer 1 when it is whole.
     pub contents: u32,
+    /// The words of its text, as far as they were read.
+    pub words: Words,
     /// Bytes of the body.
     pub bytes: u64,
     /// `[DONE]` was read, or the body of an unstreamed answer ended where it should.
@@ -52,13 +58,27 @@ pub struct WireError {
 }
 
 #[derive(Deserialize)]
-struct Envelope {
+struct Envelope<'a> {
     #[serde(default)]
     id: Option<String>,
     #[serde(default)]
     usage: Option<Usage>,
     #[serde(default)]
     error: Option<WireError>,
+    #[serde(borrow, default)]
+    choices: Vec<Choice<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    #[serde(borrow, default)]
+    message: Option<Message<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow, default)]
+    content: Option<Cow<'a, str>>,
 }
 
 impl Reading {
@@ -113,11 +133,13 @@ impl Reading {
             self.whole = self.error.is_none();
             return;
         }
-        let content = memmem::find(data, br#""content":""#)
+        let text = memmem::find(data, br#""content":""#)
             .and_then(|at| data.get(at + 11..))
-            .is_some_and(|text| text.first() != Some(&b'"'));
-        if content {
+            .and_then(|text| text.get(..memchr::memchr(b'"', text)?));
+        let content = text.is_some_and(|text| !text.is_empty());
+        if let Some(text) = text.filter(|_| content) {
             self.contents += 1;
+            self.words.read(text);
         }
         // Only events that may say something new are parsed: the first, and those that are no token.
         if (!content || self.answer_id.is_none())
@@ -128,13 +150,16 @@ impl Reading {
     }
 
     fn envelope(&mut self, json: &[u8]) -> Option<WireError> {
-        let Ok(envelope) = serde_json::from_slice::<Envelope>(json) else {
+        let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(json) else {
             self.garbled += 1;
             return None;
         };
         self.usage = envelope.usage.or(self.usage);
         if self.answer_id.is_none() {
             self.answer_id = envelope.id;
+        }
+        for message in envelope.choices.into_iter().filter_map(|choice| choice.message) {
+            self.words.read(message.content.unwrap_or_default().as_bytes());
         }
         envelope.error
     }
@@ -147,8 +172,8 @@ mod tests {
     const STREAM: &str = concat!(
         "data: {\"id\":\"x-1\",\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\r\n\r\n",
         ": ping\n\n",
-        "data: {\"id\":\"x-1\",\"choices\":[{\"delta\":{\"content\":\"word\"}}]}\n\n",
-        "data: {\"id\":\"x-1\",\"choices\":[{\"delta\":{\"content\":\"word\"}}]}\n\n",
+        "data: {\"id\":\"x-1\",\"choices\":[{\"delta\":{\"content\":\" w0\"}}]}\n\n",
+        "data: {\"id\":\"x-1\",\"choices\":[{\"delta\":{\"content\":\" w1\"}}]}\n\n",
         "data: {\"id\":\"x-1\",\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n\n",
         "data: [DONE]\n\n",
     );
@@ -158,6 +183,7 @@ mod tests {
         let mut whole = Reading::default();
         whole.stream(STREAM.as_bytes());
         assert_eq!((whole.contents, whole.whole, whole.garbled), (2, true, 0));
+        assert!(whole.words.are_exactly(2));
         assert_eq!(whole.usage, Some(Usage { prompt_tokens: 5, completion_tokens: 2 }));
         assert_eq!(whole.answer_id.as_deref(), Some("x-1"));
         for cut in 0..STREAM.len() {
@@ -168,6 +194,14 @@ mod tests {
             parts.stream(second);
             assert_eq!(parts, whole, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn the_words_of_a_body_are_read() {
+        let mut reading = Reading::default();
+        reading.body(br#"{"id":"x","choices":[{"message":{"content":" w0 w1 w2"}}]}"#);
+        reading.body_ended();
+        assert!(reading.whole && reading.words.are_exactly(3));
     }
 
     #[test]

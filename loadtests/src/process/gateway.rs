@@ -27,12 +27,22 @@ pub struct Setup {
     pub durability: Durability,
     /// Patience with providers.
     pub timeouts: Timeouts,
+    /// Leave times, attempts and breakers to what the gateway does by default.
+    pub by_default: bool,
+    /// Further providers and models, as the configuration writes them.
+    pub more: String,
     /// Lines to add to every provider, such as `breaker = { … }`.
     pub provider_lines: String,
     /// How long an account stays in memory without a request, in seconds.
     pub account_idle_s: u64,
     /// The only processor that the gateway may run on.
     pub cpu: Option<u32>,
+    /// Until an answer that is not streamed is there, in milliseconds; else the product's default.
+    pub unstreamed_ms: Option<u64>,
+    /// The order within a tier, as the configuration names it; else as [`Model::shared`] says.
+    pub strategy: Option<String>,
+    /// What a provider bills us, by its name.
+    pub costs: Vec<(String, Price)>,
 }
 
 /// A model and its route.
@@ -74,6 +84,7 @@ pub struct Timeouts {
 pub struct Gateway {
     data: SocketAddr,
     admin: Admin,
+    configuration: String,
     plan: Plan,
     child: Child,
     started_in: Duration,
@@ -103,15 +114,29 @@ impl Setup {
             models: vec![Model { name: model.to_owned(), price, shared: true }],
             durability: Durability::Process,
             timeouts: Timeouts::default(),
+            by_default: false,
+            more: String::new(),
             provider_lines: String::new(),
             account_idle_s: 3_600,
             cpu: None,
+            unstreamed_ms: None,
+            strategy: None,
+            costs: Vec::new(),
         }
+    }
+
+    /// One model at several providers, by their names.
+    pub fn several(model: &str, price: Price, providers: &[(String, SocketAddr)]) -> Self {
+        let nowhere = SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0));
+        Self { providers: providers.to_vec(), ..Self::single(model, price, nowhere) }
     }
 
     /// The configuration file.
     fn toml(&self, data: SocketAddr, admin: SocketAddr, store: &Path) -> String {
         let Timeouts { connect_ms, head_ms, first_content_ms, idle_ms } = self.timeouts;
+        let unstreamed = self.unstreamed_ms.map_or_else(String::new, |milliseconds| {
+            format!("unstreamed = \"{milliseconds}ms\"\n")
+        });
         let mut text = format!(
             "[server]
 listen = \"{data}\"
@@ -124,24 +149,30 @@ listen = \"{admin}\"
 path = {:?}
 durability = \"{}\"
 account_idle = \"{}s\"
-
+",
+            store.display().to_string(),
+            self.durability.word(),
+            self.account_idle_s,
+        );
+        if !self.by_default {
+            // Writing to a string cannot fail.
+            let _ = write!(
+                text,
+                "
 [timeouts]
 connect = \"{connect_ms}ms\"
 head = \"{head_ms}ms\"
 first_content = \"{first_content_ms}ms\"
 idle = \"{idle_ms}ms\"
 total = \"900s\"
-
+{unstreamed}
 [routing]
 attempts_max = 4
 deadline = \"900s\"
 ",
-            store.display().to_string(),
-            self.durability.word(),
-            self.account_idle_s,
-        );
+            );
+        }
         for (name, address) in &self.providers {
-            // Writing to a string cannot fail.
             let _ = write!(
                 text,
                 "
@@ -151,8 +182,9 @@ kind = \"openai\"
 base_url = \"http://{address}/v1\"
 credentials = [\"simulated-credential-{name}\"]
 in_flight_max = 60000
-{}
+{}{}
 ",
+                self.deployments(name),
                 self.provider_lines
             );
         }
@@ -172,7 +204,20 @@ route = {}
                 self.route(model)
             );
         }
+        text.push_str(&self.more);
         text
+    }
+
+    /// What the provider's models cost us, where that is to be known.
+    fn deployments(&self, provider: &str) -> String {
+        let Some((_, cost)) = self.costs.iter().find(|(name, _)| name == provider) else {
+            return String::new();
+        };
+        let models = self
+            .models
+            .iter()
+            .map(|model| format!("{{ model = \"{}\", cost = {} }}", model.name, cost.toml()));
+        format!("deployments = [{}]\n", models.collect::<Vec<_>>().join(", "))
     }
 
     fn route(&self, model: &Model) -> String {
@@ -183,10 +228,10 @@ route = {}
                 format!("{{ provider = \"{name}\", model = \"{}\", weight = 1 }}", model.name)
             })
             .collect();
-        let (strategy, tiers) = if model.shared {
-            ("weighted", targets.join(", "))
-        } else {
-            ("priority", targets.join("], ["))
+        let (strategy, tiers) = match &self.strategy {
+            Some(strategy) => (strategy.as_str(), targets.join(", ")),
+            None if model.shared => ("weighted", targets.join(", ")),
+            None => ("priority", targets.join("], [")),
         };
         format!("{{ strategy = \"{strategy}\", tiers = [[{tiers}]] }}")
     }
@@ -202,7 +247,8 @@ impl Gateway {
         let (data, admin) = (free_address()?, free_address()?);
         let file: PathBuf = directory.join("infergate.toml");
         let store = directory.join("data");
-        fs::write(&file, setup.toml(data, admin, &store))
+        let configuration = setup.toml(data, admin, &store);
+        fs::write(&file, &configuration)
             .map_err(|source| Error::Prepare { what: file.display().to_string(), source })?;
         let mut words = programs.gateway.clone();
         words.extend([OsString::from("serve"), "--config".into(), file.into()]);
@@ -215,7 +261,7 @@ impl Gateway {
         let mut child = Child::start(plan.clone())?;
         let started_in = child.ready(data, "/readyz", PATIENCE).await?;
         let rest = Rest { address: admin, token: Some(ADMIN_TOKEN.to_owned()) };
-        Ok(Self { data, admin: Admin::new(rest), plan, child, started_in })
+        Ok(Self { data, admin: Admin::new(rest), configuration, plan, child, started_in })
     }
 
     /// Where it takes requests.
@@ -226,6 +272,11 @@ impl Gateway {
     /// Its admin API.
     pub fn admin(&self) -> &Admin {
         &self.admin
+    }
+
+    /// Its configuration file.
+    pub fn configuration(&self) -> &str {
+        &self.configuration
     }
 
     /// The process.
@@ -260,5 +311,19 @@ mod tests {
         let tiers = |route: String| route.matches("], [").count() + 1;
         assert_eq!(tiers(setup.route(&model(true))), 1);
         assert_eq!(tiers(setup.route(&model(false))), 2);
+        setup.strategy = Some("fastest".to_owned());
+        assert!(setup.route(&model(false)).starts_with("{ strategy = \"fastest\", tiers = [[{"));
+        assert_eq!(tiers(setup.route(&model(false))), 1);
+    }
+
+    #[test]
+    fn a_cost_is_written_for_the_provider_that_has_one() {
+        let mut setup = Setup::single("m", Price::default(), "127.0.0.1:1".parse().unwrap());
+        setup.costs.push(("alpha".to_owned(), Price { input: 1, ..Price::default() }));
+        let written = setup.deployments("alpha");
+        assert!(
+            written.starts_with("deployments = [{ model = \"m\", cost = { input = \"0.000000001\"")
+        );
+        assert_eq!(setup.deployments("beta"), "");
     }
 }

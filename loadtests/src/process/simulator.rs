@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Method;
 use serde_json::Value;
 
 use super::{Child, Error, Plan, Programs, free_address};
+use crate::clock;
 use crate::rest::{self, Rest};
 use crate::simulator::behaviour::Behaviour;
 use crate::simulator::stats::{Counts, Entry, LogPage};
@@ -29,7 +30,7 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Starts one; `log_capacity` 0 keeps no log.
+    /// Starts one on a free port; `log_capacity` 0 keeps no log.
     pub async fn start(
         programs: &Programs,
         directory: &Path,
@@ -37,7 +38,20 @@ impl Simulator {
         log_capacity: usize,
         cpu: Option<u32>,
     ) -> Result<Self, Error> {
-        let (data, control) = (free_address()?, free_address()?);
+        let data = free_address()?;
+        Self::start_at(data, programs, directory, name, log_capacity, cpu).await
+    }
+
+    /// Starts one that takes requests at `data`.
+    pub async fn start_at(
+        data: SocketAddr,
+        programs: &Programs,
+        directory: &Path,
+        name: &str,
+        log_capacity: usize,
+        cpu: Option<u32>,
+    ) -> Result<Self, Error> {
+        let control = free_address()?;
         let mut words = vec![programs.loadtests.clone().into_os_string()];
         let arguments = [
             "simulator".to_owned(),
@@ -88,6 +102,11 @@ impl Simulator {
         self.control.call::<Value>(Method::PUT, &path, Some(body)).await.map(drop)
     }
 
+    /// Makes every model behave well; what was silent goes on.
+    pub async fn reset(&self) -> Result<(), rest::Error> {
+        self.control.call::<Value>(Method::DELETE, "/control/models", None).await.map(drop)
+    }
+
     /// Opens or closes the data port.
     pub async fn listen(&self, open: bool) -> Result<(), rest::Error> {
         let body = format!(r#"{{"listening":{open}}}"#);
@@ -101,21 +120,31 @@ impl Simulator {
 
     /// Its whole log, by answer `id` as clients see it.
     pub async fn log(&self) -> Result<HashMap<String, Entry>, rest::Error> {
-        let mut entries = HashMap::new();
-        let mut after = 0;
+        let (entries, _) = self.entries().await?;
+        Ok(entries.into_iter().map(|entry| (self.answer_id(&entry), entry)).collect())
+    }
+
+    /// Its whole log, in the order in which answers ended, and when its clock began.
+    pub async fn entries(&self) -> Result<(Vec<Entry>, Instant), rest::Error> {
+        let mut entries = Vec::new();
+        let (mut after, mut began) = (0, clock::now());
         for _ in 0..PAGES_MAX {
             let path = format!("/control/log?after={after}");
             let page: LogPage = self.control.call(Method::GET, &path, None).await?;
-            for entry in page.entries {
-                let series = series(&self.name, self.starts);
-                entries.insert(format!("chatcmpl-{series}-{}", entry.sequence), entry);
-            }
+            let now = clock::now();
+            began = now.checked_sub(Duration::from_millis(page.clock_ms)).unwrap_or(now);
+            entries.extend(page.entries);
             match page.next {
                 Some(next) => after = next,
                 None => break,
             }
         }
-        Ok(entries)
+        Ok((entries, began))
+    }
+
+    /// The `id` of an answer in its log, as clients see it.
+    pub fn answer_id(&self, entry: &Entry) -> String {
+        format!("chatcmpl-{}-{}", series(&self.name, self.starts), entry.sequence)
     }
 }
 

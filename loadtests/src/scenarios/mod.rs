@@ -2,13 +2,20 @@
 
 pub mod crash;
 pub mod failover;
+pub mod faults;
 pub mod idle_accounts;
+pub mod outage;
 pub mod overspend;
+pub mod recorder;
+pub mod routing;
 pub mod streams;
 pub mod throughput;
+pub mod timeline;
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -20,8 +27,9 @@ use crate::client::Seen;
 use crate::price::Price;
 use crate::process::gateway::{Gateway, Setup};
 use crate::process::simulator::Simulator;
-use crate::process::{self, Programs};
+use crate::process::{self, Programs, free_address};
 use crate::rest;
+use crate::results::Configuration;
 use crate::simulator::stats::Entry;
 use crate::table::Report;
 
@@ -41,8 +49,10 @@ const POLLS_MAX: u32 = 800;
 pub enum Scenario {
     /// Many concurrent requests of one account that can pay for few: no more than those are served.
     Overspend(overspend::Options),
-    /// One of two providers fails in every way under steady load: no client notices.
+    /// The sixteen public failover scenarios, against this gateway or any other: a scorecard.
     Failover(failover::Options),
+    /// One of two providers fails in every way under steady load: no client notices.
+    Faults(faults::Options),
     /// The gateway is killed again and again under load: no settled charge is lost or doubled.
     Crash(crash::Options),
     /// Cost of a request and of a streamed event: direct, through nginx, through the gateway.
@@ -51,6 +61,11 @@ pub enum Scenario {
     Streams(streams::Options),
     /// Memory of an account, idle and active.
     IdleAccounts(idle_accounts::Options),
+    /// Three providers go down in turn under steady load, and one flaps: clients see no error before
+    /// content, wait no longer than a time limit takes, and soon not at all.
+    Outage(outage::Options),
+    /// Every strategy with providers that are unequal, drift, and fail: errors, latency, cost, shares.
+    Routing(routing::Options),
 }
 
 /// What all scenarios share.
@@ -65,7 +80,20 @@ pub struct Common {
     /// Keep the configuration, data and logs, in this folder.
     #[arg(long, global = true)]
     pub keep: Option<PathBuf>,
+    /// Write the result to this file, for `report`.
+    #[arg(long, global = true)]
+    pub json: Option<PathBuf>,
+    /// What the tested gateway is called in results.
+    #[arg(long, global = true)]
+    pub subject: Option<String>,
+    /// The configurations of the gateways that were started.
+    #[arg(skip)]
+    pub configurations: Configurations,
 }
+
+/// The configurations of the gateways that were started so far.
+#[derive(Clone, Debug, Default)]
+pub struct Configurations(Arc<Mutex<Vec<Configuration>>>);
 
 /// Why a scenario could not be played to its end.
 #[derive(Debug, thiserror::Error)]
@@ -76,9 +104,15 @@ pub enum Error {
     /// A control port or the admin API did not do as it should.
     #[error(transparent)]
     Rest(#[from] rest::Error),
+    /// The gateway's address or a header is not one.
+    #[error(transparent)]
+    Door(#[from] failover::door::Error),
     /// A folder for the files could not be had.
     #[error("cannot make a folder for the scenario's files")]
     Folder(#[source] std::io::Error),
+    /// Options that make no sense.
+    #[error("{0}")]
+    Usage(String),
     /// Too few descriptors.
     #[error(
         "{needed} open files are needed and {allowed} are allowed: run `ulimit -n {needed}` first"
@@ -97,6 +131,7 @@ pub struct Stage {
     /// The executables.
     pub programs: Programs,
     folder: PathBuf,
+    configurations: Configurations,
     _temporary: Option<TempDir>,
 }
 
@@ -104,13 +139,15 @@ impl Stage {
     /// An empty stage.
     pub fn new(common: &Common) -> Result<Self, Error> {
         let programs = Programs::new(common.gateway_command.as_deref())?;
+        let configurations = common.configurations.clone();
         if let Some(folder) = &common.keep {
             std::fs::create_dir_all(folder).map_err(Error::Folder)?;
-            return Ok(Self { programs, folder: folder.clone(), _temporary: None });
+            let folder = folder.clone();
+            return Ok(Self { programs, folder, configurations, _temporary: None });
         }
         let temporary = TempDir::with_prefix("infergate-loadtests-").map_err(Error::Folder)?;
         let folder = temporary.path().to_owned();
-        Ok(Self { programs, folder, _temporary: Some(temporary) })
+        Ok(Self { programs, folder, configurations, _temporary: Some(temporary) })
     }
 
     /// A folder of this name on the stage.
@@ -122,14 +159,39 @@ impl Stage {
 
     /// A simulated provider that keeps a log.
     pub async fn simulator(&self, name: &str) -> Result<Simulator, Error> {
+        self.simulator_at(name, None).await
+    }
+
+    /// The same at a given port.
+    pub async fn simulator_at(
+        &self,
+        name: &str,
+        data: Option<SocketAddr>,
+    ) -> Result<Simulator, Error> {
         let folder = self.folder("simulators")?;
-        Ok(Simulator::start(&self.programs, &folder, name, 1_000_000, None).await?)
+        let data = data.map_or_else(free_address, Ok)?;
+        Ok(Simulator::start_at(data, &self.programs, &folder, name, 1_000_000, None).await?)
     }
 
     /// A gateway on data of its own.
     pub async fn gateway(&self, name: &str, setup: &Setup) -> Result<Gateway, Error> {
         let folder = self.folder(name)?;
-        Ok(Gateway::start(&self.programs, Path::new(&folder), setup).await?)
+        let gateway = Gateway::start(&self.programs, Path::new(&folder), setup).await?;
+        self.configurations.add(name, gateway.configuration());
+        Ok(gateway)
+    }
+}
+
+impl Configurations {
+    /// One more.
+    pub fn add(&self, name: &str, text: &str) {
+        let configuration = Configuration { name: name.to_owned(), text: text.to_owned() };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(configuration);
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<Configuration> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -138,10 +200,13 @@ pub async fn run(scenario: Scenario, common: &Common) -> Result<Report, Error> {
     match scenario {
         Scenario::Overspend(options) => Box::pin(overspend::run(&options, common)).await,
         Scenario::Failover(options) => Box::pin(failover::run(&options, common)).await,
+        Scenario::Faults(options) => Box::pin(faults::run(&options, common)).await,
         Scenario::Crash(options) => Box::pin(crash::run(&options, common)).await,
         Scenario::Throughput(options) => Box::pin(throughput::run(&options, common)).await,
         Scenario::Streams(options) => Box::pin(streams::run(&options, common)).await,
         Scenario::IdleAccounts(options) => Box::pin(idle_accounts::run(&options, common)).await,
+        Scenario::Outage(options) => Box::pin(outage::run(&options, common)).await,
+        Scenario::Routing(options) => Box::pin(routing::run(&options, common)).await,
     }
 }
 

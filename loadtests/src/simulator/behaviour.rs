@@ -1,5 +1,6 @@
 //! What a simulated model does, as scripts write it, and what that means for one request. Pure.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -19,18 +20,29 @@ pub struct Behaviour {
     pub head_ms: Span,
     /// From there to the first content, in milliseconds: a number, or `[from, to]`.
     pub first_token_ms: Span,
+    /// Send the event with the role together with the first content, and not right after the head.
+    pub late_role: bool,
     /// Content events a second after the first; 0: as fast as they are taken.
     pub tokens_per_second: u32,
     /// Every time above, in percent of itself: 1,000 is ten times slower.
     pub slow_percent: u32,
-    /// Tokens of an answer, at most what the request allows. Absent: all that it allows, or 16.
+    /// Tokens of an answer, those of a prefill among them, and at most what the request allows.
+    /// Absent: all that it allows, or 16.
     pub tokens: Option<u32>,
     /// Exactly as many tokens as the request allows, whatever `tokens` says.
     pub tokens_max_exact: bool,
-    /// Prompt tokens to report. Absent: a quarter of the body's bytes, rounded up.
+    /// Prompt tokens to report, besides those of a prefill. Absent: a quarter of the body's bytes,
+    /// rounded up.
     pub prompt_tokens: Option<u64>,
     /// How many of them to report as cached.
     pub cached_tokens: u64,
+    /// The longest prompt that it takes; a longer one is answered 400. Absent: any.
+    pub context_tokens: Option<u64>,
+    /// Answer 400 to a request whose last message is the assistant's own. Without it the answer goes
+    /// on from there.
+    pub rejects_prefill: bool,
+    /// Headers of every answer, whatever its status.
+    pub headers: BTreeMap<String, String>,
     /// When a usage is reported.
     pub usage: UsageMode,
     /// What goes wrong.
@@ -58,12 +70,19 @@ pub struct Faults {
     pub cut_after: Option<u32>,
     /// Break connections by a TCP reset and not by an orderly close.
     pub cut_by_reset: bool,
-    /// Go silent after so many tokens, until the behaviour is changed.
+    /// Go silent after so many tokens (in the middle of an unstreamed body), until the behaviour is
+    /// changed.
     pub stall_after: Option<u32>,
+    /// With `stall_after`: break the connection after so many milliseconds of silence.
+    pub stall_ms: Option<u64>,
     /// Send half of an unstreamed body, then break the connection.
     pub truncate_body: bool,
+    /// Send an unstreamed body that is not JSON.
+    pub garbled_body: bool,
     /// End a stream without `[DONE]`.
     pub missing_done: bool,
+    /// With `missing_done`: leave the stream open, until the behaviour is changed.
+    pub left_open: bool,
     /// Before this token (from 0), send an event that is not JSON.
     pub invalid_event_at: Option<u32>,
     /// Before this token (from 0), send an error event and end the stream.
@@ -129,18 +148,51 @@ pub struct Plan {
     pub head: Duration,
     /// From there to the first content.
     pub first_token: Duration,
+    /// Whether the event with the role waits for it too.
+    pub late_role: bool,
     /// Between two tokens.
     pub interval: Duration,
     /// Tokens of the answer.
     pub tokens: u32,
+    /// Whether it would have been longer, had the request allowed it.
+    pub cut_short: bool,
+    /// Tokens that the request has already and the answer goes on from.
+    pub prefilled: u64,
     /// Prompt tokens reported.
     pub prompt_tokens: u64,
     /// Cached ones among them.
     pub cached_tokens: u64,
+    /// Headers of the answer.
+    pub headers: BTreeMap<String, String>,
+    /// Why it will not answer although nothing is wrong with it.
+    pub refusal: Option<Refusal>,
     /// When a usage is reported.
     pub usage: UsageMode,
     /// What goes wrong this time; an `error` is here only if it happens.
     pub faults: Faults,
+}
+
+/// What a request wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// The length of its body.
+    pub body_bytes: usize,
+    /// The tokens it allows.
+    pub tokens_max: Option<u32>,
+    /// The tokens of its prefill, where it has one.
+    pub prefilled: Option<u64>,
+}
+
+/// Why a sound model refuses a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It does not take a prefill.
+    Prefill,
+    /// The prompt is longer than it can take.
+    TooLong {
+        /// How long it may be.
+        context_tokens: u64,
+    },
 }
 
 fn certain() -> u32 {
@@ -152,12 +204,16 @@ impl Default for Behaviour {
         Self {
             head_ms: Span::default(),
             first_token_ms: Span::default(),
+            late_role: false,
             tokens_per_second: 0,
             slow_percent: 100,
             tokens: None,
             tokens_max_exact: false,
             prompt_tokens: None,
             cached_tokens: 0,
+            context_tokens: None,
+            rejects_prefill: false,
+            headers: BTreeMap::new(),
             usage: UsageMode::default(),
             faults: Faults::default(),
             faults_first: None,
@@ -195,42 +251,65 @@ impl Faults {
         Self { hang: Some(hang), ..Self::default() }
     }
 
+    /// This error for every request.
+    pub fn error(status: u16, body: &str) -> Self {
+        let rule = ErrorRule {
+            status,
+            per_million: certain(),
+            body: Some(body.to_owned()),
+            retry_after: None,
+        };
+        Self { error: Some(rule), ..Self::default() }
+    }
+
     /// Whether a request that went silent under an earlier behaviour stays silent under this one.
     pub fn keeps_silent(&self) -> bool {
-        self.hang.is_some() || self.stall_after.is_some()
+        self.hang.is_some() || self.stall_after.is_some() || self.left_open
     }
 }
 
 impl Behaviour {
-    /// What the `index`-th request (from 0) since the behaviour was set meets, when its body has
-    /// `body_bytes` and allows `tokens_max` tokens.
-    pub fn plan(
-        &self,
-        index: u64,
-        body_bytes: usize,
-        tokens_max: Option<u32>,
-        random: &mut Random,
-    ) -> Plan {
+    /// What the `index`-th request (from 0) since the behaviour was set meets.
+    pub fn plan(&self, index: u64, wanted: Wanted, random: &mut Random) -> Plan {
         let is_met = self.faults_first.is_none_or(|first| index < u64::from(first));
         let mut faults = if is_met { self.faults.clone() } else { Faults::default() };
         faults.error = faults.error.filter(|rule| random.happens(rule.per_million));
-        let bytes = u64::try_from(body_bytes).unwrap_or(u64::MAX);
+        let bytes = u64::try_from(wanted.body_bytes).unwrap_or(u64::MAX);
+        let prefilled = wanted.prefilled.unwrap_or(0);
+        let prompt = self.prompt_tokens.map(|tokens| tokens.saturating_add(prefilled));
+        let prompt_tokens = prompt.unwrap_or_else(|| bytes.div_ceil(4));
+        let rest = self.rest(prefilled);
+        let tokens = tokens(rest, wanted.tokens_max);
         Plan {
             head: self.head_ms.draw(random, self.slow_percent),
             first_token: self.first_token_ms.draw(random, self.slow_percent),
+            late_role: self.late_role,
             interval: self.interval(),
-            tokens: self.tokens(tokens_max),
-            prompt_tokens: self.prompt_tokens.unwrap_or_else(|| bytes.div_ceil(4)),
+            tokens,
+            cut_short: rest.is_some_and(|rest| rest > tokens),
+            prefilled,
+            prompt_tokens,
             cached_tokens: self.cached_tokens,
+            headers: self.headers.clone(),
+            refusal: self.refusal(wanted.prefilled.is_some(), prompt_tokens),
             usage: self.usage,
             faults,
         }
     }
 
-    fn tokens(&self, tokens_max: Option<u32>) -> u32 {
-        let allowed = tokens_max.unwrap_or(TOKENS_MAX);
+    /// What an answer that has so many tokens already lacks, where the behaviour says how long it is.
+    fn rest(&self, prefilled: u64) -> Option<u32> {
         let wished = if self.tokens_max_exact { None } else { self.tokens };
-        wished.or(tokens_max).unwrap_or(TOKENS_DEFAULT).min(allowed).min(TOKENS_MAX)
+        let prefilled = u32::try_from(prefilled).unwrap_or(u32::MAX);
+        wished.map(|tokens| tokens.saturating_sub(prefilled))
+    }
+
+    fn refusal(&self, is_prefill: bool, prompt_tokens: u64) -> Option<Refusal> {
+        if is_prefill && self.rejects_prefill {
+            return Some(Refusal::Prefill);
+        }
+        let context_tokens = self.context_tokens.filter(|&context| prompt_tokens > context)?;
+        Some(Refusal::TooLong { context_tokens })
     }
 
     fn interval(&self) -> Duration {
@@ -239,6 +318,11 @@ impl Behaviour {
             .checked_div(u64::from(self.tokens_per_second))
             .map_or(Duration::ZERO, Duration::from_nanos)
     }
+}
+
+fn tokens(rest: Option<u32>, tokens_max: Option<u32>) -> u32 {
+    let allowed = tokens_max.unwrap_or(TOKENS_MAX);
+    rest.or(tokens_max).unwrap_or(TOKENS_DEFAULT).min(allowed).min(TOKENS_MAX)
 }
 
 #[cfg(test)]
@@ -250,7 +334,11 @@ mod tests {
     }
 
     fn plan(json: &str, index: u64, tokens_max: Option<u32>) -> Plan {
-        read(json).plan(index, 101, tokens_max, &mut Random::new(3))
+        wanting(json, index, Wanted { body_bytes: 101, tokens_max, prefilled: None })
+    }
+
+    fn wanting(json: &str, index: u64, wanted: Wanted) -> Plan {
+        read(json).plan(index, wanted, &mut Random::new(3))
     }
 
     #[test]
@@ -263,8 +351,35 @@ mod tests {
             (r#"{"tokens":40}"#, Some(50), 40),
             (r#"{"tokens":40,"tokens_max_exact":true}"#, Some(50), 50),
         ] {
-            assert_eq!(plan(json, 0, asked).tokens, tokens, "{json} {asked:?}");
+            let plan = plan(json, 0, asked);
+            assert_eq!(plan.tokens, tokens, "{json} {asked:?}");
+            let wished = read(json).tokens.filter(|_| !json.contains("exact"));
+            assert_eq!(plan.cut_short, wished.is_some_and(|wished| wished > tokens), "{json}");
         }
+    }
+
+    #[test]
+    fn a_prefill_is_part_of_the_prompt_and_the_answer_is_the_rest() {
+        let prefill = |json: &str, tokens_max| {
+            let plan = wanting(json, 0, Wanted { body_bytes: 0, tokens_max, prefilled: Some(40) });
+            (plan.tokens, plan.prompt_tokens, plan.refusal)
+        };
+        let json = r#"{"tokens":60,"prompt_tokens":31}"#;
+        for tokens_max in [None, Some(60), Some(20)] {
+            assert_eq!(prefill(json, tokens_max), (20, 71, None));
+        }
+        assert_eq!(prefill("{}", Some(20)).0, 20);
+        let json = r#"{"rejects_prefill":true}"#;
+        assert_eq!(prefill(json, None).2, Some(Refusal::Prefill));
+        assert_eq!(plan(json, 0, None).refusal, None);
+    }
+
+    #[test]
+    fn a_prompt_that_is_too_long_is_refused() {
+        let refusal = |json| plan(json, 0, None).refusal;
+        assert_eq!(refusal(r#"{"context_tokens":26}"#), None);
+        let too_long = Some(Refusal::TooLong { context_tokens: 25 });
+        assert_eq!(refusal(r#"{"context_tokens":25}"#), too_long);
     }
 
     #[test]

@@ -2,19 +2,23 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
 use tokio::time::sleep;
 
-use super::behaviour::{ErrorRule, Hang, Plan};
+use super::behaviour::{ErrorRule, Hang, Plan, Refusal, Wanted};
 use super::state::{Model, State};
 use super::stats::{Outcome, Running};
-use super::stream::{AnswerBody, Cut, Script, Stream, Whole};
-use super::wire::{self, Asked, Events, Reported};
+use super::stream::{AnswerBody, Cut, Released, Script, Stream, Whole};
+use super::wire::{self, Answer, Asked, Events, Reported};
+use crate::words;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Where a gateway may write its own id of a request.
+const REQUEST_IDS: [HeaderName; 2] =
+    [HeaderName::from_static("x-request-id"), HeaderName::from_static("x-client-request-id")];
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 
@@ -32,25 +36,23 @@ impl Exchange<'_> {
             return Ok(response(400, JSON, Whole::plain(wire::error_body(400))));
         };
         let model = self.state.model(&asked.model);
-        let plan = self.state.plan(&model, body.len(), asked.tokens_max());
+        let wanted = Wanted {
+            body_bytes: body.len(),
+            tokens_max: asked.tokens_max(),
+            prefilled: asked.prefill().map(|text| words::next_after(&text)),
+        };
+        let plan = self.state.plan(&model, wanted);
         let mut running = self.state.stats.begin(&model.name);
-        running.request_id = self
-            .headers
-            .get(REQUEST_ID)
-            .and_then(|value| value.to_str().ok())
-            .map(|id| id.chars().take(80).collect::<String>().into_boxed_str());
+        running.request_id = self.request_id();
+        running.streamed = asked.stream == Some(true);
         (running.prompt, running.cached) = (plan.prompt_tokens, plan.cached_tokens);
+        running.prefilled = plan.prefilled;
 
         if plan.faults.hang == Some(Hang::BeforeHead) {
             model.released().await;
         }
-        let streamed = asked.stream == Some(true);
-        let generating = if streamed {
-            std::time::Duration::ZERO
-        } else {
-            plan.first_token + plan.interval * plan.tokens.saturating_sub(1)
-        };
-        let before_head = plan.head + generating;
+        let refused = self.refused(&plan);
+        let before_head = plan.head + generating(&plan, running.streamed || refused.is_some());
         if !before_head.is_zero() {
             sleep(before_head).await;
         }
@@ -59,15 +61,40 @@ impl Exchange<'_> {
             running.ends_as(Outcome::Cut);
             return Err(Cut);
         }
-        if let Some(rule) = self.error(&plan) {
-            return Ok(self.refuse(&rule, running));
+        let status = refused.as_ref().map_or(200, |refused| refused.status);
+        self.state.stats.count_status(status);
+        running.status = Some(status);
+        let mut answer = match refused {
+            Some(refused) => refused.answer(running),
+            None if running.streamed => {
+                response(200, EVENTS, self.stream(&plan, &asked, &model, running))
+            }
+            None => response(200, JSON, self.whole(&plan, &model, running)),
+        };
+        add(&plan, answer.headers_mut());
+        Ok(answer)
+    }
+
+    fn request_id(&self) -> Option<Box<str>> {
+        let value = REQUEST_IDS.iter().find_map(|name| self.headers.get(name))?;
+        let id = value.to_str().ok()?;
+        Some(id.chars().take(80).collect::<String>().into_boxed_str())
+    }
+
+    /// The error that the request is answered with, if it is: by script, or because the model does
+    /// not take such a request.
+    fn refused(&self, plan: &Plan) -> Option<Refused> {
+        if let Some(rule) = self.error(plan) {
+            let body = rule.body.map_or_else(|| wire::error_body(rule.status), Bytes::from);
+            return Some(Refused { status: rule.status, body, retry_after: rule.retry_after });
         }
-        self.state.stats.count_status(200);
-        if streamed {
-            Ok(response(200, EVENTS, self.stream(&plan, &asked, &model, running)))
-        } else {
-            Ok(response(200, JSON, self.whole(&plan, &model, running)))
-        }
+        let body = match plan.refusal? {
+            Refusal::Prefill => wire::prefill_refused(),
+            Refusal::TooLong { context_tokens } => {
+                wire::context_exceeded(context_tokens, plan.prompt_tokens)
+            }
+        };
+        Some(Refused { status: 400, body, retry_after: None })
     }
 
     fn error(&self, plan: &Plan) -> Option<ErrorRule> {
@@ -88,30 +115,35 @@ impl Exchange<'_> {
         plan.faults.error.clone()
     }
 
-    fn refuse(&self, rule: &ErrorRule, running: Running) -> Response<AnswerBody> {
-        self.state.stats.count_status(rule.status);
-        let body = rule.body.clone().map_or_else(|| wire::error_body(rule.status), Bytes::from);
-        let mut answer =
-            response(rule.status, JSON, Whole::answer(body, Outcome::Refused, running));
-        let retry_after = rule.retry_after.as_deref().map(HeaderValue::from_str);
-        if let Some(Ok(value)) = retry_after {
-            answer.headers_mut().insert(RETRY_AFTER, value);
-        }
-        answer
-    }
-
     fn whole(&self, plan: &Plan, model: &Arc<Model>, mut running: Running) -> AnswerBody {
-        let usage = reported(plan);
         let with_usage = plan.usage != super::behaviour::UsageMode::Off;
-        let sequence = running.sequence;
-        let bytes = wire::whole(&self.state.name, sequence, &model.name, usage, with_usage);
-        if plan.faults.truncate_body || plan.faults.cut_after.is_some() {
+        let bytes = {
+            let answer = self.identity(plan, model, &running);
+            wire::whole(&answer, reported(plan), with_usage)
+        };
+        let faults = &plan.faults;
+        if faults.truncate_body || faults.cut_after.is_some() {
             return Whole::answer(bytes, Outcome::Cut, running);
         }
         running.tokens = u64::from(plan.tokens);
-        let silent = plan.faults.hang == Some(Hang::AfterHead) || plan.faults.stall_after.is_some();
-        let silence = silent.then(|| model.released());
-        Whole::after(silence, bytes, running)
+        if faults.garbled_body {
+            return Whole::answer(wire::garbled_body(&bytes), Outcome::Failed, running);
+        }
+        if faults.stall_after.is_some() {
+            return Whole::stalled(bytes, stall(plan, model), faults.stall_ms.is_some(), running);
+        }
+        let silent = faults.hang == Some(Hang::AfterHead);
+        Whole::after(silent.then(|| model.released()), bytes, running)
+    }
+
+    fn identity<'a>(&'a self, plan: &Plan, model: &'a Model, running: &Running) -> Answer<'a> {
+        Answer {
+            name: &self.state.name,
+            sequence: running.sequence,
+            model: &model.name,
+            first: plan.prefilled,
+            finish: if plan.cut_short { "length" } else { "stop" },
+        }
     }
 
     fn stream(
@@ -123,14 +155,61 @@ impl Exchange<'_> {
     ) -> AnswerBody {
         let script = Script {
             plan,
-            events: Events::new(&self.state.name, running.sequence, &model.name),
+            events: Events::new(&self.identity(plan, model, &running)),
             usage: reported(plan),
             asked_usage: asked.wants_usage(),
             silence: (plan.faults.hang == Some(Hang::AfterHead)).then(|| model.released()),
-            stall: plan.faults.stall_after.map(|_| model.released()),
+            stall: plan.faults.stall_after.map(|_| stall(plan, model)),
+            left_open: plan.faults.left_open.then(|| model.released()),
             reset: Arc::clone(self.reset),
         };
         Stream::answer(script, running)
+    }
+}
+
+/// An error answer, decided.
+struct Refused {
+    status: u16,
+    body: Bytes,
+    retry_after: Option<String>,
+}
+
+impl Refused {
+    fn answer(self, running: Running) -> Response<AnswerBody> {
+        let body = Whole::answer(self.body, Outcome::Refused, running);
+        let mut answer = response(self.status, JSON, body);
+        let retry_after = self.retry_after.as_deref().map(HeaderValue::from_str);
+        if let Some(Ok(value)) = retry_after {
+            answer.headers_mut().insert(RETRY_AFTER, value);
+        }
+        answer
+    }
+}
+
+/// How long the model takes before the head of an answer: all of it, where it is not streamed.
+fn generating(plan: &Plan, at_once: bool) -> Duration {
+    if at_once {
+        return Duration::ZERO;
+    }
+    plan.first_token + plan.interval * plan.tokens.saturating_sub(1)
+}
+
+/// The silence in the middle of an answer.
+fn stall(plan: &Plan, model: &Model) -> Released {
+    match plan.faults.stall_ms {
+        Some(millis) => Box::pin(sleep(Duration::from_millis(millis))),
+        None => model.released(),
+    }
+}
+
+/// The headers of the script; one that cannot be a header is left out.
+fn add(plan: &Plan, headers: &mut HeaderMap) {
+    for (name, value) in &plan.headers {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::try_from(name.as_str()), HeaderValue::from_str(value))
+        {
+            headers.insert(name, value);
+        }
     }
 }
 

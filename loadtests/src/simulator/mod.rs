@@ -31,7 +31,6 @@ use tokio::sync::watch;
 
 pub use control::Listening;
 pub use stream::{AnswerBody, Cut};
-pub use wire::WORD;
 
 use self::exchange::{Exchange, response};
 use self::socket::Socket;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::watch;
 
-use super::behaviour::{Behaviour, Plan};
+use super::behaviour::{Behaviour, Plan, Wanted};
 use super::stats::Stats;
 use super::stream::Released;
 use crate::random::Random;
@@ -97,11 +97,11 @@ impl State {
     }
 
     /// What the next request for `model` meets.
-    pub(super) fn plan(&self, model: &Model, body_bytes: usize, tokens_max: Option<u32>) -> Plan {
+    pub(super) fn plan(&self, model: &Model, wanted: Wanted) -> Plan {
         let script = Arc::clone(&model.script.borrow());
         let index = script.met.fetch_add(1, Ordering::Relaxed);
         let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
-        script.behaviour.plan(index, body_bytes, tokens_max, &mut random)
+        script.behaviour.plan(index, wanted, &mut random)
     }
 }
 

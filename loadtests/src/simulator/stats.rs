@@ -4,8 +4,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
+
+use crate::clock;
 
 /// How an answer ended, in the simulator's eyes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,12 +33,22 @@ pub struct Entry {
     pub sequence: u64,
     /// The model asked for.
     pub model: Arc<str>,
-    /// The request's `x-request-id`, where it had one.
+    /// The request's `x-request-id` or `x-client-request-id`, where it had one.
     pub request_id: Option<Box<str>>,
+    /// Whether a stream was asked for.
+    pub streamed: bool,
+    /// When the request had arrived, in milliseconds since the simulator's start.
+    pub arrived_ms: u64,
+    /// When its answer had ended, on the same clock.
+    pub ended_ms: u64,
+    /// The status of the answer, where it had a head.
+    pub status: Option<u16>,
     /// Prompt tokens the answer reports.
     pub prompt: u64,
     /// Cached ones among them.
     pub cached: u64,
+    /// Those among them that are the beginning of the answer, which the request had already.
+    pub prefilled: u64,
     /// Completion tokens: reported when completed, produced so far when not.
     pub completion: u64,
     /// How it ended.
@@ -74,6 +87,7 @@ pub(super) struct Stats {
     ok_heads: AtomicU64,
     books: Mutex<Books>,
     log_capacity: usize,
+    started: Instant,
 }
 
 #[derive(Debug, Default)]
@@ -90,8 +104,12 @@ pub(super) struct Running {
     pub(super) sequence: u64,
     pub(super) model: Arc<str>,
     pub(super) request_id: Option<Box<str>>,
+    pub(super) streamed: bool,
+    arrived_ms: u64,
+    pub(super) status: Option<u16>,
     pub(super) prompt: u64,
     pub(super) cached: u64,
+    pub(super) prefilled: u64,
     pub(super) tokens: u64,
     outcome: Outcome,
 }
@@ -105,6 +123,8 @@ pub struct LogPage {
     pub next: Option<u64>,
     /// Entries that were dropped because the log is bounded.
     pub dropped: u64,
+    /// The time now, in milliseconds since the simulator's start.
+    pub clock_ms: u64,
 }
 
 impl Stats {
@@ -116,6 +136,7 @@ impl Stats {
             ok_heads: AtomicU64::new(0),
             books: Mutex::default(),
             log_capacity,
+            started: clock::now(),
         }
     }
 
@@ -127,11 +148,19 @@ impl Stats {
             sequence: self.sequence.fetch_add(1, Ordering::Relaxed),
             model: Arc::clone(model),
             request_id: None,
+            streamed: false,
+            arrived_ms: self.clock_ms(),
+            status: None,
             prompt: 0,
             cached: 0,
+            prefilled: 0,
             tokens: 0,
             outcome: Outcome::Cancelled,
         }
+    }
+
+    fn clock_ms(&self) -> u64 {
+        u64::try_from(clock::since(self.started).as_millis()).unwrap_or(u64::MAX)
     }
 
     pub(super) fn count_status(&self, status: u16) {
@@ -167,7 +196,12 @@ impl Stats {
         let taken = u64::try_from(entries.len()).unwrap_or(u64::MAX);
         let end = after.max(books.dropped).saturating_add(taken);
         let more = skip.saturating_add(entries.len()) < books.log.len();
-        LogPage { entries, next: more.then_some(end), dropped: books.dropped }
+        LogPage {
+            entries,
+            next: more.then_some(end),
+            dropped: books.dropped,
+            clock_ms: self.clock_ms(),
+        }
     }
 
     fn end(&self, running: &mut Running) {
@@ -192,8 +226,13 @@ impl Stats {
                 sequence: running.sequence,
                 model: Arc::clone(&running.model),
                 request_id: running.request_id.take(),
+                streamed: running.streamed,
+                arrived_ms: running.arrived_ms,
+                ended_ms: self.clock_ms(),
+                status: running.status,
                 prompt: running.prompt,
                 cached: running.cached,
+                prefilled: running.prefilled,
                 completion: running.tokens,
                 outcome: running.outcome,
             });

@@ -29,15 +29,19 @@ pub(super) type Released = Pin<Box<dyn Future<Output = ()> + Send>>;
 #[derive(Debug)]
 pub enum AnswerBody {
     /// All of it at once; with [`Cut`] after it when only a part of the announced length is there.
-    Whole(Whole),
+    Whole(Box<Whole>),
     /// Event by event.
     Stream(Box<Stream>),
 }
 
 /// An unstreamed body.
 pub struct Whole {
+    /// Nothing is sent until it resolves.
     silence: Option<Released>,
     bytes: Option<Bytes>,
+    /// Between the two parts.
+    pause: Option<Released>,
+    rest: Option<Bytes>,
     announced: u64,
     cut: bool,
     flushed: bool,
@@ -53,10 +57,13 @@ pub struct Stream {
     asked_usage: bool,
     faults: Faults,
     pace: Option<Pace>,
+    late_role: bool,
     /// Nothing is sent until it resolves.
     silence: Option<Released>,
     /// Becomes the silence at the token where the script says so.
     stall: Option<Released>,
+    /// Becomes the silence after the last event.
+    left_open: Option<Released>,
     reset: Arc<AtomicBool>,
     running: Option<Running>,
 }
@@ -69,6 +76,7 @@ pub(super) struct Script<'a> {
     pub(super) asked_usage: bool,
     pub(super) silence: Option<Released>,
     pub(super) stall: Option<Released>,
+    pub(super) left_open: Option<Released>,
     /// Set when the connection is to be reset rather than closed.
     pub(super) reset: Arc<AtomicBool>,
 }
@@ -106,35 +114,58 @@ impl std::fmt::Debug for Stream {
 impl Whole {
     /// A body without an answer behind it.
     pub(super) fn plain(bytes: Bytes) -> AnswerBody {
-        Self::of(None, bytes, false, None)
+        AnswerBody::Whole(Box::new(Self::of(bytes, None)))
     }
 
     /// An answer's body, which ends as `outcome`; half of it and then [`Cut`] when it is cut.
     pub(super) fn answer(bytes: Bytes, outcome: Outcome, running: Running) -> AnswerBody {
-        Self::of(None, bytes, outcome == Outcome::Cut, Some((running, outcome)))
+        let mut whole = Self::of(bytes, Some((running, outcome)));
+        if outcome == Outcome::Cut {
+            whole.keep_half();
+            whole.cut = true;
+        }
+        AnswerBody::Whole(Box::new(whole))
     }
 
     /// An answer's body, all of it, after a silence.
     pub(super) fn after(silence: Option<Released>, bytes: Bytes, running: Running) -> AnswerBody {
-        Self::of(silence, bytes, false, Some((running, Outcome::Completed)))
+        let whole = Self::of(bytes, Some((running, Outcome::Completed)));
+        AnswerBody::Whole(Box::new(Self { silence, ..whole }))
     }
 
-    fn of(
-        silence: Option<Released>,
+    /// Half of an answer's body, a silence, and then the rest, or [`Cut`] when it is cut.
+    pub(super) fn stalled(
         bytes: Bytes,
+        pause: Released,
         cut: bool,
-        running: Option<(Running, Outcome)>,
+        running: Running,
     ) -> AnswerBody {
-        let announced = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        let sent = if cut { bytes.slice(..bytes.len() / 2) } else { bytes };
-        AnswerBody::Whole(Self {
-            silence,
-            bytes: Some(sent),
-            announced,
-            cut,
+        let outcome = if cut { Outcome::Cut } else { Outcome::Completed };
+        let mut whole = Self::of(bytes, Some((running, outcome)));
+        let rest = whole.keep_half();
+        whole.pause = Some(pause);
+        whole.rest = rest.filter(|_| !cut);
+        whole.cut = cut;
+        AnswerBody::Whole(Box::new(whole))
+    }
+
+    fn of(bytes: Bytes, running: Option<(Running, Outcome)>) -> Self {
+        Self {
+            silence: None,
+            announced: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            bytes: Some(bytes),
+            pause: None,
+            rest: None,
+            cut: false,
             flushed: false,
             running,
-        })
+        }
+    }
+
+    /// Keeps the first half to be sent; the other one.
+    fn keep_half(&mut self) -> Option<Bytes> {
+        let bytes = self.bytes.as_mut()?;
+        Some(bytes.split_off(bytes.len() / 2))
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
@@ -142,10 +173,19 @@ impl Whole {
             ready!(silence.as_mut().poll(cx));
             self.silence = None;
         }
+        if self.pause.is_some()
+            && let Some(bytes) = self.bytes.take()
+        {
+            return Poll::Ready(Some(Ok(bytes)));
+        }
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(cx));
+            self.pause = None;
+        }
         if let Some((mut running, outcome)) = self.running.take() {
             running.ends_as(outcome);
         }
-        match self.bytes.take() {
+        match self.bytes.take().or_else(|| self.rest.take()) {
             Some(bytes) => Poll::Ready(Some(Ok(bytes))),
             None if self.cut && !std::mem::replace(&mut self.flushed, true) => flush_first(cx),
             None => Poll::Ready(self.cut.then_some(Err(Cut))),
@@ -169,8 +209,10 @@ impl Stream {
             asked_usage: script.asked_usage,
             faults: plan.faults.clone(),
             pace,
+            late_role: plan.late_role,
             silence: script.silence,
             stall: script.stall,
+            left_open: script.left_open,
             reset: script.reset,
             running: Some(running),
         }))
@@ -182,13 +224,22 @@ impl Stream {
             self.silence = None;
         }
         match self.step {
-            Step::Role => self.send(Step::Token(0), self.events.role.clone()),
+            Step::Role => {
+                if let Some(pace) = self.pace.as_mut().filter(|_| self.late_role) {
+                    ready!(pace.sleep.as_mut().poll(cx));
+                }
+                self.send(Step::Token(0), self.events.role.clone())
+            }
             Step::Token(index) => self.poll_token(index, cx),
             Step::AfterGarbled(index) => self.poll_sound_token(index, cx),
             Step::Usage => self.send(Step::Done, self.events.usage(self.usage)),
             Step::Done => {
                 self.end(Outcome::Completed);
-                Poll::Ready((!self.faults.missing_done).then(|| Ok(wire::done())))
+                if !self.faults.missing_done {
+                    return Poll::Ready(Some(Ok(wire::done())));
+                }
+                self.silence = self.left_open.take();
+                flush_first(cx)
             }
             Step::Cut => {
                 self.reset.store(self.faults.cut_by_reset, Ordering::Relaxed);
@@ -215,7 +266,8 @@ impl Stream {
             self.end(Outcome::Failed);
             return Poll::Ready(Some(Ok(wire::error_event())));
         }
-        if self.faults.cut_after == Some(index) {
+        let stalled = self.faults.stall_after == Some(index) && self.faults.stall_ms.is_some();
+        if self.faults.cut_after == Some(index) || stalled {
             self.end(Outcome::Cut);
             self.step = Step::Cut;
             return flush_first(cx);
@@ -243,7 +295,10 @@ impl Stream {
         if let Some(running) = &mut self.running {
             running.tokens += 1;
         }
-        self.send(Step::Token(index + 1), self.events.token.clone())
+        let next = Step::Token(index + 1);
+        let index = u64::from(index);
+        let token = self.events.token(index, self.usage.completion - index);
+        self.send(next, token)
     }
 
     fn send(&mut self, next: Step, bytes: Bytes) -> Poll<Option<Result<Bytes, Cut>>> {
@@ -302,7 +357,7 @@ impl Body for AnswerBody {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Whole(whole) => whole.bytes.is_none() && !whole.cut,
+            Self::Whole(whole) => whole.bytes.is_none() && whole.rest.is_none() && !whole.cut,
             Self::Stream(_) => false,
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use infergate_loadtests::client::{Ask, Ending, Protocol, Usage};
 use infergate_loadtests::clock;
 use infergate_loadtests::generator::Load;
+use infergate_loadtests::scenarios::failover::door::{Door, Transport};
 use infergate_loadtests::simulator::stats::Outcome;
 
 use crate::stage::{MODEL, Provider, connection, eventually};
@@ -25,6 +26,7 @@ async fn a_script_decides_what_a_client_sees() {
     for (script, stream_ending, tokens, whole_ending) in [
         (r"{}", Complete, 6, Complete),
         (r#"{"tokens":2}"#, Complete, 2, Complete),
+        (r#"{"first_token_ms":5,"late_role":true}"#, Complete, 6, Complete),
         (r#"{"faults":{"error":{"status":503}}}"#, Refused, 0, Refused),
         (r#"{"faults":{"limited_credential":"k"}}"#, Refused, 0, Refused),
         (r#"{"faults":{"limited_credential":"other"}}"#, Complete, 6, Complete),
@@ -35,6 +37,10 @@ async fn a_script_decides_what_a_client_sees() {
         (r#"{"faults":{"truncate_body":true}}"#, Complete, 6, Cut),
         (r#"{"faults":{"missing_done":true}}"#, Cut, 6, Complete),
         (r#"{"faults":{"invalid_event_at":3}}"#, Complete, 6, Complete),
+        (r#"{"faults":{"garbled_body":true}}"#, Complete, 6, Cut),
+        (r#"{"faults":{"stall_after":4,"stall_ms":1}}"#, Cut, 4, Cut),
+        (r#"{"context_tokens":4}"#, Refused, 0, Refused),
+        (r#"{"rejects_prefill":true}"#, Complete, 6, Complete),
         (r#"{"faults":{"error_event_at":0}}"#, ErrorEvent, 0, Complete),
         (r#"{"faults":{"error_event_at":3}}"#, ErrorEvent, 3, Complete),
         (r#"{"faults":{"empty_stream":true}}"#, Cut, 0, Complete),
@@ -42,8 +48,26 @@ async fn a_script_decides_what_a_client_sees() {
         provider.behave(script).await;
         let seen = provider.ask(&streamed()).await;
         assert_eq!((seen.ending, seen.reading.contents), (stream_ending, tokens), "{script}");
+        assert!(seen.reading.words.are_exactly(u64::from(tokens)), "{script}");
         let seen = provider.ask(&whole()).await;
         assert_eq!(seen.ending, whole_ending, "{script}, not streamed");
+        let all = if script.contains("tokens\":2") { 2 } else { 6 };
+        assert!(whole_ending != Complete || seen.reading.words.are_exactly(all), "{script}");
+    }
+}
+
+#[tokio::test]
+async fn a_script_adds_headers_to_answers_and_errors() {
+    let provider = Provider::start().await;
+    let url = format!("http://{}/v1", provider.simulator.address());
+    let door = Door::new(&url, "k", MODEL, &[]).unwrap();
+    for (rest, status) in [("", 200), (r#","faults":{"error":{"status":429}}"#, 429)] {
+        let headers = r#""headers":{"x-ratelimit-remaining-requests":"5"}"#;
+        provider.behave(&format!("{{{headers}{rest}}}")).await;
+        let body = format!(r#"{{"model":"{MODEL}"}}"#);
+        let call = door.call("", body, false, Duration::from_secs(20)).await;
+        assert_eq!((call.transport, call.status), (Transport::Ended, Some(status)));
+        assert_eq!(call.headers["x-ratelimit-remaining-requests"], "5");
     }
 }
 
@@ -100,6 +124,7 @@ async fn a_hanging_answer_goes_on_when_it_is_told_to() {
         (r#"{"faults":{"hang":"after_head"}}"#, streamed()),
         (r#"{"faults":{"hang":"after_head"}}"#, whole()),
         (r#"{"faults":{"stall_after":2}}"#, streamed()),
+        (r#"{"faults":{"stall_after":2}}"#, whole()),
     ] {
         let provider = Provider::start().await;
         provider.behave(fault).await;
@@ -111,6 +136,44 @@ async fn a_hanging_answer_goes_on_when_it_is_told_to() {
         provider.behave("{}").await;
         assert_eq!(asking.await.unwrap().ending, Ending::Complete, "{fault}");
     }
+}
+
+#[tokio::test]
+async fn a_stream_without_its_end_may_stay_open() {
+    let provider = Provider::start().await;
+    provider.behave(r#"{"faults":{"missing_done":true,"left_open":true}}"#).await;
+    let mut client = provider.connection("k", Protocol::Http1);
+    let asking = tokio::spawn(async move { client.ask(&streamed(), clock::now()).await });
+    let ended = async || provider.simulator.counts().await.unwrap().completed == 1;
+    eventually("the answer ends", ended).await;
+    assert!(!asking.is_finished());
+    provider.behave("{}").await;
+    let seen = asking.await.unwrap();
+    assert_eq!((seen.ending, seen.reading.contents), (Ending::Cut, 6));
+}
+
+#[tokio::test]
+async fn an_answer_goes_on_from_what_the_request_has_already() {
+    let provider = Provider::start().await;
+    let mut ask = streamed();
+    let body = String::from_utf8(ask.body.to_vec()).unwrap();
+    let prefill = r#"},{"role":"assistant","content":" w0 w1 w2 w3"}]}"#;
+    ask.body = body.replace("}]}", prefill).into();
+    provider.behave(r#"{"tokens":6,"prompt_tokens":70}"#).await;
+    let seen = provider.ask(&ask).await;
+    assert_eq!(seen.ending, Ending::Complete);
+    assert_eq!((seen.reading.contents, seen.reading.words.misplaced()), (2, 2));
+    assert_eq!(seen.reading.usage, Some(Usage { prompt_tokens: 74, completion_tokens: 2 }));
+    let log = provider.simulator.log().await.unwrap();
+    let entry = &log[seen.reading.answer_id.as_ref().unwrap()];
+    assert_eq!((entry.prompt, entry.prefilled, entry.completion), (74, 4, 2));
+    assert_eq!((entry.status, entry.streamed), (Some(200), true));
+    assert!(entry.arrived_ms <= entry.ended_ms);
+
+    provider.behave(r#"{"rejects_prefill":true}"#).await;
+    let seen = provider.ask(&ask).await;
+    assert_eq!((seen.ending, seen.status), (Ending::Refused, Some(400)));
+    assert!(seen.reading.error.unwrap().message.unwrap().contains("user message"));
 }
 
 #[tokio::test]

@@ -157,6 +157,7 @@ timeouts = { total = "10s", head = "11s", ide = "1s" }
 breaker = { cooldown = "1m", cooldown_max = "30s", failure_ratio_percent = 101 }
 in_flight_max = 0
 deployments = [{ model = "a", tokens_per_minute = 0 }, { model = "a" }, { cost = { input = "-1", output = "x" } }]
+health_probe = { path = "models", timeout = "2m", intervall = "1s" }
 "#,
         r#"
 1: providers[0].base_url: missing: add `base_url = "https://…/v1"`
@@ -186,6 +187,9 @@ deployments = [{ model = "a", tokens_per_minute = 0 }, { model = "a" }, { cost =
 24: providers[3].deployments[2].cost.input: "-1" is less than nothing: zero or more
 24: providers[3].deployments[2].cost.output: "x" is no amount: not a decimal number of dollars such as "12.50"
 24: providers[3].deployments[2].model: missing: add `model = "gpt-…"`
+25: providers[3].health_probe.intervall: unknown key: did you mean `interval`?
+25: providers[3].health_probe.path: "models" is no path: write it like "/models"
+25: providers[3].health_probe.timeout: "2m" is out of range: from 1ms to 1m
 "#,
     );
 }
@@ -202,7 +206,7 @@ tiers = [[{ provider = "sin" }, { provider = "elsewhere", model = "x" }], [], [{
   [{ provider = "sim" }, { provider = "sim", model = "m", wight = 2, weight = 0 }]]
 "#,
         r#"
-10: models[0].route.strategy: "random" is not known here: one of "priority", "weighted"
+10: models[0].route.strategy: "random" is not known here: one of "priority", "weighted", "fastest", "least_busy", "cheapest", "headroom", "sticky"
 11: models[0].route.deadline: "0s" is out of range: from 1ms to 1d
 12: models[0].route.timeouts.head: longer than the total, 10m: at most that
 13: models[0].route.tiers[0][0].provider: no provider is called "sin": did you mean "sim"?
@@ -222,6 +226,82 @@ tiers = [[{ provider = "sin" }, { provider = "elsewhere", model = "x" }], [], [{
     let many = vec!["{ provider = \"sim\", model = \"x\" }"; 66].join(", ");
     let faults = parse(&format!("{SIM}{MODEL}free = true\nroute.tiers = [[{many}]]")).unwrap_err();
     assert!(faults.to_string().contains("the same target twice"));
+}
+
+#[test]
+fn what_a_route_does_beside_its_order_is_checked() {
+    check_model(
+        r#"free = true
+[models.route]
+strategy = "fast"
+sticky = { by = "user", prefix_bytes = "2MiB", prefix = 1 }
+retry = { percent = 1001, floor_per_second = -1, window = "2m" }
+hedge = { after = "p99", percent = 0, after_min = "2s", after_max = "1s", befor = 1 }
+after_content = "continues"
+timeouts = { unstreamed_tokens_per_second = 0 }
+tiers = [[{ provider = "sim", timeouts = { idle = "11m" } }]]
+"#,
+        r#"
+10: models[0].route.strategy: "fast" is not known here: one of "priority", "weighted", "fastest", "least_busy", "cheapest", "headroom", "sticky"
+11: models[0].route.sticky.by: "user" is not known here: one of "session", "prefix"
+11: models[0].route.sticky.prefix: unknown key: known here are by, prefix_bytes
+11: models[0].route.sticky.prefix_bytes: "2MiB" is out of range: from 1B to 1MiB
+12: models[0].route.retry.floor_per_second: -1 is out of range: from 0 to 1000000
+12: models[0].route.retry.percent: 1001 is out of range: from 0 to 1000
+12: models[0].route.retry.window: "2m" is out of range: from 1s to 1m
+13: models[0].route.hedge.after: "p99" is no time to wait: "p95", or from "1ms" to "1m"
+13: models[0].route.hedge.after_max: shorter than after_min, 2s: at least that
+13: models[0].route.hedge.befor: unknown key: known here are after, percent, after_min, after_max
+13: models[0].route.hedge.percent: 0 is out of range: from 1 to 100
+14: models[0].route.after_content: "continues" is not known here: did you mean "continue"?
+15: models[0].route.timeouts.unstreamed_tokens_per_second: 0 is out of range: from 1 to 1000000
+16: models[0].route.tiers[0][0].timeouts.idle: longer than the total, 10m: at most that
+"#,
+    );
+    check(
+        "[server]\nclient_stall = \"0s\"",
+        "2: server.client_stall: \"0s\" is out of range: from 1ms to 1d",
+    );
+}
+
+#[test]
+fn conditions_and_abilities_are_checked() {
+    check_model(
+        r#"free = true
+[models.route]
+tiers = [[
+{ provider = "sim", when = { models = ["a*b", "gpt-*"], tags = ["a,b"], accounts = ["acct_1"], keys = ["2"] } },
+{ provider = "sim", model = "2", when = { tags = [], model = "x", needs = ["sight", "tools"] } },
+{ provider = "sim", model = "3", when = { input_tokens_over = 10, input_tokens_max = 10 } },
+{ provider = "sim", model = "4", when = {} },
+{ provider = "sim", model = "5", abilities = ["tool", "vision", "vision"], context_tokens = 0, output_tokens_max = "1" },
+]]
+"#,
+        r#"
+11: models[0].route.tiers[0][0].when.accounts[0]: "acct_1" is no id: write one such as "acct_0000000000000001"
+11: models[0].route.tiers[0][0].when.keys[0]: "2" is no id: write one such as "key_2"
+11: models[0].route.tiers[0][0].when.models[0]: "a*b" has a `*` that is not its end: it stands for any ending
+11: models[0].route.tiers[0][0].when.tags[0]: "a,b" is no name: 1 to 64 of ASCII's visible characters but `,`
+12: models[0].route.tiers[0][1].when.model: unknown key: did you mean `models`?
+12: models[0].route.tiers[0][1].when.needs[0]: "sight" is not known here: one of "vision", "audio", "tools", "json_schema", "reasoning", "prefill"
+12: models[0].route.tiers[0][1].when.tags: an empty list: name one or remove it
+13: models[0].route.tiers[0][2].when.input_tokens_max: never met: not more than input_tokens_over, 10
+14: models[0].route.tiers[0][3].when: no condition: name one or remove it
+15: models[0].route.tiers[0][4].abilities[0]: "tool" is not known here: did you mean "tools"?
+15: models[0].route.tiers[0][4].abilities[2]: named before: remove one
+15: models[0].route.tiers[0][4].context_tokens: 0 is out of range: from 1 to 1000000000
+15: models[0].route.tiers[0][4].output_tokens_max: "1" is no whole number: write one without quotes
+"#,
+    );
+    check(
+        &format!(
+            "{SIM}data_collection = \"never\"\ndeployments = [{{ model = \"m\", abilities = 1 }}]"
+        ),
+        r#"
+4: providers[0].data_collection: "never" is not known here: one of "allow", "deny"
+5: providers[0].deployments[0].abilities: a whole number where a list in `[ ]` belongs
+"#,
+    );
 }
 
 #[test]

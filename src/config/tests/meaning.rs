@@ -111,17 +111,17 @@ route = { tiers = [[{ provider = "off" }], [{ provider = "on", model = "up" }]] 
 #[test]
 fn timeouts_are_the_routes_over_the_providers_over_the_defaults() {
     let config = config(&format!(
-        "[timeouts]\nconnect = \"1s\"\n{SIM}timeouts = {{ total = \"20s\", idle = \"7s\" }}\n\
+        "[timeouts]\nconnect = \"1s\"\n{SIM}timeouts = {{ total = \"20s\", idle = \"7s\", unstreamed_tokens_per_second = 5 }}\n\
          {MODEL}free = true\nroute = {{ timeouts = {{ idle = \"6s\" }}, \
          tiers = [[{{ provider = \"sim\" }}]] }}"
     ));
     let seconds = Duration::from_secs;
     let provider = Timeouts {
-        unstreamed_tokens_per_second: 20,
         connect: seconds(1),
-        head: seconds(20),
-        first_content: seconds(20),
+        head: seconds(10),
+        first_content: seconds(10),
         unstreamed: seconds(20),
+        unstreamed_tokens_per_second: 5,
         idle: seconds(7),
         total: seconds(20),
     };
@@ -152,6 +152,73 @@ fn a_route_keeps_answers_if_it_says_so_and_each_part_has_a_default() {
     let small = config("[cache]\nbytes_max = \"1MiB\"").cache;
     assert_eq!(small, Cache { bytes_max: 1 << 20, entry_bytes_max: 512 << 10 });
     assert_eq!(config("").cache, Cache::default());
+}
+
+#[test]
+fn what_a_deployment_can_do_is_its_targets_unless_they_say_otherwise() {
+    let config = config(&format!(
+        "{SIM}data_collection = \"deny\"\n\
+         deployments = [{{ model = \"a\", context_tokens = 500, output_tokens_max = 50, \
+         abilities = [\"tools\", \"prefill\"], cost = {{ input = \"1\", output = \"2\" }} }}]\n\
+         {MODEL}free = true\nroute = {{ tiers = [[{{ provider = \"sim\", model = \"a\" }}, \
+         {{ provider = \"sim\", model = \"b\", abilities = [], output_tokens_max = 9, \
+         timeouts = {{ idle = \"3s\" }} }}]] }}"
+    ));
+    let [one, other] = &*config.models[0].route.tiers[0] else { panic!("two targets") };
+    assert_eq!((one.context_tokens, one.output_tokens_max), (Some(500), Some(50)));
+    assert_eq!(one.abilities, Some(Abilities::TOOLS.with(Abilities::PREFILL)));
+    assert_eq!(one.cost.as_ref().unwrap().base.output, 2_000_000_000);
+    assert_eq!((other.context_tokens, other.output_tokens_max), (None, Some(9)));
+    assert_eq!((other.abilities, &other.cost), (Some(Abilities::default()), &None));
+    assert_eq!(other.timeouts.idle, Duration::from_secs(3));
+    assert_eq!(other.data_collection, DataCollection::Deny);
+    assert_ne!(one.identity, other.identity);
+}
+
+#[test]
+fn a_route_says_what_it_keeps_together_and_how_it_tries_again() {
+    let route = |text: &str| {
+        let tiers = "tiers = [[{ provider = \"sim\" }]]";
+        let text = format!("{SIM}{MODEL}free = true\n[models.route]\n{tiers}\n{text}");
+        config(&text).models[0].route.clone()
+    };
+    let plain = route("");
+    assert_eq!(plain.sticky, Sticky { by: StickyBy::Session, prefix_bytes: 4096 });
+    let window = Duration::from_secs(10);
+    assert_eq!(plain.retry, Retry { percent: 20, floor_per_second: 10, window });
+    assert_eq!((plain.hedge, plain.after_content), (None, AfterContent::Continue));
+    assert_eq!(route("hedge = {}").hedge.unwrap().after, HedgeAfter::P95);
+    let all = route(
+        "strategy = \"sticky\"\nsticky = { by = \"prefix\", prefix_bytes = \"1KiB\" }\n\
+         retry = { percent = 0, floor_per_second = 0, window = \"1s\" }\n\
+         hedge = { after = \"2s\", percent = 10, after_min = \"1s\", after_max = \"9s\" }\n\
+         after_content = \"error\"",
+    );
+    assert_eq!(all.strategy, Strategy::Sticky);
+    assert_eq!(all.sticky, Sticky { by: StickyBy::Prefix, prefix_bytes: 1024 });
+    let window = Duration::from_secs(1);
+    assert_eq!(all.retry, Retry { percent: 0, floor_per_second: 0, window });
+    let seconds = Duration::from_secs;
+    let hedge = Hedge {
+        after: HedgeAfter::Time(seconds(2)),
+        percent: 10,
+        after_min: seconds(1),
+        after_max: seconds(9),
+    };
+    assert_eq!((all.hedge, all.after_content), (Some(hedge), AfterContent::Error));
+}
+
+#[test]
+fn an_answer_that_is_not_streamed_may_take_as_long_as_its_tokens_do() {
+    let timeouts =
+        config(&format!("{SIM}{MODEL}free = true\nroute.tiers = [[{{ provider = \"sim\" }}]]"))
+            .models[0]
+            .route
+            .tiers[0][0]
+            .timeouts;
+    for (tokens, seconds) in [(0, 10), (1, 11), (100, 15), (5_800, 300), (u64::MAX, 300)] {
+        assert_eq!(timeouts.unstreamed_for(tokens), Duration::from_secs(seconds), "{tokens}");
+    }
 }
 
 #[test]

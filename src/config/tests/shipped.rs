@@ -57,12 +57,20 @@ timeouts.zzzzzz = 1
 breaker.zzzzzz = 1
 [[providers]]
 zzzzzz = 1
+health_probe = { zzzzzz = 1 }
 [[providers.deployments]]
 zzzzzz = 1
 [[models]]
 zzzzzz = 1
 price = { zzzzzz = 1, tiers = [{ zzzzzz = 1 }] }
-route = { zzzzzz = 1, cache = { zzzzzz = 1 }, tiers = [[{ zzzzzz = 1 }]] }
+[models.route]
+zzzzzz = 1
+timeouts.zzzzzz = 1
+sticky.zzzzzz = 1
+retry.zzzzzz = 1
+hedge.zzzzzz = 1
+cache.zzzzzz = 1
+tiers = [[{ zzzzzz = 1, when = { zzzzzz = 1 } }]]
 ";
     let faults = parse(stranger).unwrap_err();
     let known: Vec<_> =

@@ -247,6 +247,56 @@ fn a_part_that_can_be_read_two_ways_is_counted_as_text() {
     }
 }
 
+#[test]
+fn what_a_request_needs_is_read_off_it() {
+    let vision = r#""messages":[{"content":[{"type":"image_url","image_url":{"url":"u"}}]}]"#;
+    let audio = r#""messages":[{"content":[{"type":"input_audio","input_audio":{}}]}]"#;
+    let schema = r#""response_format":{"type":"json_schema","json_schema":{"type":"text"}}"#;
+    for (members, needs) in [
+        (r#""messages":[1]"#, ""),
+        (vision, "vision"),
+        (audio, "audio"),
+        (r#""messages":[1],"modalities":["text","audio"]"#, "audio"),
+        (r#""messages":[1],"tools":[{"type":"function"}]"#, "tools"),
+        (r#""messages":[1],"functions":[{}],"tools":null"#, "tools"),
+        (r#""messages":[1],"tools":[]"#, ""),
+        (&format!(r#""messages":[1],{schema}"#), "json_schema"),
+        (r#""messages":[1],"response_format":{"type":"json_object"}"#, ""),
+        (r#""messages":[1],"reasoning_effort":"low""#, "reasoning"),
+        (r#""messages":[1],"reasoning_effort":"none""#, ""),
+        (&format!(r#"{vision},{schema},"tools":[1]"#), "vision, tools, json_schema"),
+    ] {
+        let body = Bytes::from(format!(r#"{{"model":"m",{members}}}"#));
+        let envelope = Envelope::parse(&body, &Limits::default()).unwrap();
+        assert_eq!(envelope.needs.to_string(), needs, "{members}");
+    }
+}
+
+#[test]
+fn requests_of_one_conversation_begin_alike() {
+    let system = r#"{"role":"system","content":"be brief"}"#;
+    let asked = r#"{"content":"hi","role":"us\u0065r"}"#;
+    let answered = r#"{"role":"assistant","content":"hello"}"#;
+    let more = r#"{"role":"user","content":"and?"}"#;
+    let conversation = |messages: &[&str]| {
+        let messages = messages.join(" , ");
+        Bytes::from(format!(r#"{{"messages":[{messages}],"model":"m","prompt_cache_key":"k"}}"#))
+    };
+    let (first, second) =
+        (conversation(&[system, asked]), conversation(&[system, asked, answered, more]));
+    let first = Envelope::parse(&first, &Limits::default()).unwrap();
+    let second = Envelope::parse(&second, &Limits::default()).unwrap();
+    assert_eq!(first.opening(10_000), second.opening(10_000));
+    assert_eq!(first.opening(10_000).len(), 1 + system.len() + 3 + asked.len());
+    assert_eq!(first.opening(5), br#"[{"ro"#);
+    assert_eq!((first.input_tokens_repeated(), first.prompt_cache_key.as_deref()), (0, Some("k")));
+    let repeated = 1 + system.len() + asked.len() + answered.len() + 6;
+    assert_eq!(second.input_tokens_repeated(), repeated.div_ceil(4) as u64);
+    let odd = Bytes::from_static(br#"{"messages":[1],"model":"m","prompt_cache_key":7}"#);
+    let odd = Envelope::parse(&odd, &Limits::default()).unwrap();
+    assert_eq!((odd.opening(10), odd.prompt_cache_key), (&b"[1]"[..], None));
+}
+
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..256)) {

@@ -7,14 +7,14 @@ use tokio::runtime::Handle;
 use super::super::relay::Relay;
 use super::flight::{Others, Tap};
 
-/// The client of a stream is gone, or has all of it. If others follow the stream, it is driven on for
-/// them and ends, and is charged, as if the client were still there: it is the same account's. If
-/// nobody does, it ends here.
-pub(crate) fn let_go(relay: Box<Relay>) {
+/// The client of a stream takes no more of it. If others follow the stream, it is driven on for them
+/// and ends, and is charged, as if the client were still there: it is the same account's. If nobody
+/// does, nobody will, and the stream is given back.
+pub(in crate::exchange) fn drive_on(relay: Box<Relay>) -> Option<Box<Relay>> {
     let others = relay.tap().and_then(Tap::others);
-    if let (Some(others), Ok(runtime)) = (others, Handle::try_current()) {
-        runtime.spawn(drive(relay, others));
-    }
+    let (Some(others), Ok(runtime)) = (others, Handle::try_current()) else { return Some(relay) };
+    runtime.spawn(drive(relay, others));
+    None
 }
 
 async fn drive(mut relay: Box<Relay>, mut others: Others) {

@@ -10,66 +10,59 @@ use smallvec::SmallVec;
 use super::super::admit::{Admitted, ask};
 use super::super::settle::OpenHold;
 use super::super::{answer_with, told};
-use super::share::{Share, rates};
+use super::share::rates;
 use super::store::Entry;
-use super::{Asking, Place, tell};
-use crate::config::RouteCache;
+use super::{Asking, Place, Seeking, tell};
 use crate::error::ApiError;
 use crate::front::AnswerBody;
 
-/// Gives `entry` once more. The charge is written before the first byte leaves.
-pub(super) async fn answer(
-    asking: &Asking<'_>,
-    settings: RouteCache,
-    entry: &Arc<Entry>,
-    place: Place,
-) -> Result<Response<AnswerBody>, ApiError> {
-    let (world, model) = (asking.world, asking.model);
-    let (hold, rate) = match place {
-        Place::Inside(admitted) => {
-            let Admitted { hold, permit, .. } = *admitted;
-            (hold, permit.rate)
+impl Seeking<'_> {
+    /// Gives `entry` once more. The charge is written before the first byte leaves.
+    pub(super) async fn hit(
+        &self,
+        entry: &Arc<Entry>,
+        place: Place,
+    ) -> Result<Response<AnswerBody>, ApiError> {
+        let Asking { world, caller, id, .. } = self.asking;
+        let (hold, rate) = match place {
+            Place::Inside(admitted) => {
+                let Admitted { hold, permit, .. } = *admitted;
+                (hold, permit.rate)
+            }
+            Place::Outside(admission) => {
+                let hold = OpenHold::new(world.accounts.clone(), caller.account, id, admission);
+                let question = self.question(entry);
+                let (hold, permit, _) = ask(&world.accounts, caller, hold, question).await?;
+                (hold, permit.rate)
+            }
+        };
+        let share = self.share(hold, Source::Cache, entry.streamed);
+        if !share.settle(world, entry.usage, entry.estimated, End::Completed).await {
+            return Err(ApiError::unavailable());
         }
-        Place::Outside(admission) => {
-            let caller = asking.caller;
-            let hold = OpenHold::new(world.accounts.clone(), caller.account, asking.id, admission);
-            let question = question(asking, settings, entry);
-            let (hold, permit, _) = ask(&world.accounts, caller, hold, question).await?;
-            (hold, permit.rate)
-        }
-    };
-    let share = Share::new(
-        hold,
-        (model, settings.price_percent),
-        (&world.clock, asking.started),
-        Source::Cache,
-        entry.streamed,
-    );
-    if !share.settle(world, entry.usage, entry.estimated, End::Completed).await {
-        return Err(ApiError::unavailable());
+        world.metrics.cache_hit();
+        let mut headers = HeaderMap::new();
+        told::kept(&mut headers, &self.model.settings.name);
+        tell(&mut headers, "hit");
+        headers.insert(header::AGE, HeaderValue::from(self.age(entry).as_secs()));
+        Ok(answer_with(AnswerBody::whole(entry.body.clone()), entry.streamed, rate, headers))
     }
-    world.metrics.cache_hit();
-    let mut headers = HeaderMap::new();
-    told::kept(&mut headers, &model.settings.name);
-    tell(&mut headers, "hit");
-    headers.insert(header::AGE, HeaderValue::from(asking.age(entry).as_secs()));
-    Ok(answer_with(AnswerBody::whole(entry.body.clone()), entry.streamed, rate, headers))
-}
 
-/// Holds for what the answer costs, neither more nor less: its usage is known.
-fn question(asking: &Asking<'_>, settings: RouteCache, entry: &Entry) -> Admit {
-    let share = rates(asking.model, &entry.usage, settings.price_percent);
-    let cost = share.cost(&entry.usage, Markup::default()).nano();
-    Admit {
-        hold: asking.id,
-        key: asking.caller.key,
-        model: asking.model.settings.name.clone(),
-        rates: Rates { request: u64::try_from(cost).unwrap_or(0), ..Rates::default() },
-        prompt_tokens_max: 0,
-        completion_tokens_max: 0,
-        completion_tokens_first: 0,
-        completion_tokens_min: 0,
-        tokens_estimate: entry.usage.total_tokens(),
-        fallbacks: SmallVec::new(),
+    /// Holds for what the answer costs, neither more nor less: its usage is known.
+    fn question(&self, entry: &Entry) -> Admit {
+        let share = rates(&self.model, &entry.usage, self.settings.price_percent);
+        let cost = share.cost(&entry.usage, Markup::default()).nano();
+        Admit {
+            hold: self.asking.id,
+            key: self.asking.caller.key,
+            model: self.model.settings.name.clone(),
+            rates: Rates { request: u64::try_from(cost).unwrap_or(0), ..Rates::default() },
+            prompt_tokens_max: 0,
+            completion_tokens_max: 0,
+            completion_tokens_first: 0,
+            completion_tokens_min: 0,
+            tokens_estimate: entry.usage.total_tokens(),
+            fallbacks: SmallVec::new(),
+        }
     }
 }

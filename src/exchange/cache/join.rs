@@ -18,11 +18,11 @@ use super::super::belief::Belief;
 use super::super::bill::Measured;
 use super::super::credit::Credit;
 use super::super::reader::Reader;
+use super::super::recall::end_of;
 use super::super::{answer_with, told};
 use super::flight::{Closing, Follower, News};
 use super::share::Share;
-use super::{Asking, tell};
-use crate::config::RouteCache;
+use super::{Asking, Seeking, tell};
 use crate::error::ApiError;
 use crate::front::AnswerBody;
 
@@ -36,115 +36,112 @@ pub(super) enum Joined {
     Apart(Box<Admitted>),
 }
 
-/// Waits for the beginning of an answer that is not streamed until its end: for as long as it may take
-/// the one who asks. The provider is at work on it, as it would be if it had been asked once more.
-pub(super) async fn follow(
-    asking: &Asking<'_>,
-    settings: RouteCache,
-    mut follower: Follower,
-    mut admitted: Box<Admitted>,
-) -> Result<Joined, ApiError> {
-    let world = asking.world;
-    let news = tokio::select! {
-        biased;
-        denial = admitted.permit.standing.ended() => {
-            void(world, *admitted, end_of(denial));
-            return Err(denial.into());
+impl Seeking<'_> {
+    /// Waits for the beginning of an answer that is not streamed until its end: for as long as it may take
+    /// the one who asks. The provider is at work on it, as it would be if it had been asked once more.
+    pub(super) async fn follow(
+        &self,
+        mut follower: Follower,
+        mut admitted: Box<Admitted>,
+    ) -> Result<Joined, ApiError> {
+        let Asking { world, envelope, .. } = self.asking;
+        let news = tokio::select! {
+            biased;
+            denial = admitted.permit.standing.ended() => {
+                void(world, *admitted, end_of(denial));
+                return Err(denial.into());
+            }
+            news = follower.news(0) => news,
+        };
+        // Nothing has been handed on here yet: what is broken already is asked for once more.
+        match news.closing {
+            None | Some(Closing::Whole(..) | Closing::Ended { end: End::Completed, .. }) => {}
+            Some(Closing::Failed | Closing::Broken | Closing::Ended { .. }) => {
+                return Ok(Joined::Failed(admitted));
+            }
+            Some(Closing::Apart | Closing::TooLong) => return Ok(Joined::Apart(admitted)),
+            Some(Closing::Refused(error, end)) => {
+                void(world, *admitted, end);
+                return Err(*error);
+            }
         }
-        news = follower.news(0) => news,
-    };
-    // Nothing has been handed on here yet: what is broken already is asked for once more.
-    match news.closing {
-        None | Some(Closing::Whole(..) | Closing::Ended { end: End::Completed, .. }) => {}
-        Some(Closing::Failed | Closing::Broken | Closing::Ended { .. }) => {
-            return Ok(Joined::Failed(admitted));
-        }
-        Some(Closing::Apart | Closing::TooLong) => return Ok(Joined::Apart(admitted)),
-        Some(Closing::Refused(error, end)) => {
-            void(world, *admitted, end);
-            return Err(*error);
-        }
-    }
-    // As for any other: the hold is written before anything is told.
-    if world.ledger.wait(admitted.ticket, world.durability).await.is_err() {
-        return Err(ApiError::unavailable());
-    }
-    world.metrics.cache_joined();
-    let Admitted { hold, permit, quote, .. } = *admitted;
-    let streamed = asking.envelope.stream;
-    let share = Share::new(
-        hold,
-        (asking.model, settings.price_percent),
-        (&world.clock, asking.started),
-        Source::Joined,
-        streamed,
-    );
-    let body = if let Some(Closing::Whole(body, Measured { usage, estimated, .. })) = news.closing {
-        if !share.settle(world, usage, estimated, End::Completed).await {
+        // As for any other: the hold is written before anything is told.
+        if world.ledger.wait(admitted.ticket, world.durability).await.is_err() {
             return Err(ApiError::unavailable());
         }
-        AnswerBody::whole(body)
-    } else {
-        let lowered = permit.completion_tokens_max < quote.completion_tokens_max;
-        let quote = Quote {
-            rates: quote.rates.percent(settings.price_percent),
-            // The provider was told the client's own ceiling, but not what this hold covers.
-            explicit: quote.explicit && !lowered,
-            ..quote
-        };
-        AnswerBody::following(Following::new(Joining {
-            world: Arc::clone(world),
-            share: Some(share),
-            follower,
-            at: 0,
-            credit: Credit::new(quote, permit.completion_tokens_held),
-            standing: permit.standing,
-            prompt_tokens_estimate: quote.prompt_tokens_estimate,
-            belief: Belief::new(&asking.model.settings, asking.envelope.choices),
-            choices: asking.envelope.choices,
-        }))
-    };
-    let mut headers = HeaderMap::new();
-    told::kept(&mut headers, &asking.model.settings.name);
-    tell(&mut headers, "joined");
-    Ok(Joined::Answered(answer_with(body, streamed, permit.rate, headers)))
-}
+        world.metrics.cache_joined();
+        let Admitted { hold, permit, quote, .. } = *admitted;
+        let streamed = envelope.stream;
+        let share = self.share(hold, Source::Joined, streamed);
+        let body =
+            if let Some(Closing::Whole(body, Measured { usage, estimated, .. })) = news.closing {
+                if !share.settle(world, usage, estimated, End::Completed).await {
+                    return Err(ApiError::unavailable());
+                }
+                AnswerBody::whole(body)
+            } else {
+                let lowered = permit.completion_tokens_max < quote.completion_tokens_max;
+                let quote = Quote {
+                    rates: quote.rates.percent(self.settings.price_percent),
+                    // The provider was told the client's own ceiling, but not what this hold covers.
+                    explicit: quote.explicit && !lowered,
+                    ..quote
+                };
+                AnswerBody::following(Following::new(Joining {
+                    world: Arc::clone(world),
+                    share: Some(share),
+                    follower,
+                    at: 0,
+                    credit: Credit::new(quote, permit.completion_tokens_held),
+                    standing: permit.standing,
+                    prompt_tokens_estimate: quote.prompt_tokens_estimate,
+                    belief: Belief::new(&self.model.settings, envelope.choices),
+                    choices: envelope.choices,
+                }))
+            };
+        let mut headers = HeaderMap::new();
+        told::kept(&mut headers, &self.model.settings.name);
+        tell(&mut headers, "joined");
+        Ok(Joined::Answered(answer_with(body, streamed, permit.rate, headers)))
+    }
 
-/// Makes a hold for a share one for the whole price: a request that had joined another is to ask for
-/// itself.
-pub(super) async fn raise(
-    asking: &Asking<'_>,
-    mut admitted: Admitted,
-) -> Result<Admitted, ApiError> {
-    let Quote { rates, prompt_tokens_max, completion_tokens_max, completion_tokens_first, .. } =
-        admitted.quote;
-    let Some(hold) = admitted.hold.hold() else { return Err(ApiError::unavailable()) };
-    let extend = Extend {
-        hold,
-        rates,
-        prompt_tokens_max,
-        completion_tokens_held: 0,
-        completion_tokens: completion_tokens_first,
-    };
-    let extended = asking.world.accounts.extend(asking.caller.account, extend).await;
-    let useful = USEFUL_TOKENS.saturating_mul(admitted.quote.choices).min(completion_tokens_max);
-    let (end, error) = match extended {
-        Ok(covered) if covered >= useful => {
-            let is_lowered = covered < completion_tokens_first;
-            let permit = &mut admitted.permit;
-            permit.completion_tokens_held = covered;
-            permit.completion_tokens_max = if is_lowered { covered } else { completion_tokens_max };
-            return Ok(admitted);
-        }
-        Ok(_) => (End::OutOfCredit, ApiError::cut_short(End::OutOfCredit)),
-        Err(Refusal::Denied(denial @ (Denial::Suspended | Denial::Closed))) => {
-            (End::Suspended, denial.into())
-        }
-        Err(Refusal::Denied(denial)) => (End::OutOfCredit, denial.into()),
-        Err(Refusal::Unavailable(_)) => return Err(ApiError::unavailable()),
-    };
-    void(asking.world, admitted, end);
-    Err(error)
+    /// Makes a hold for a share one for the whole price: a request that had joined another is to ask for
+    /// itself.
+    pub(super) async fn raise(&self, mut admitted: Admitted) -> Result<Admitted, ApiError> {
+        let Asking { world, caller, .. } = self.asking;
+        let Quote {
+            rates, prompt_tokens_max, completion_tokens_max, completion_tokens_first, ..
+        } = admitted.quote;
+        let Some(hold) = admitted.hold.hold() else { return Err(ApiError::unavailable()) };
+        let extend = Extend {
+            hold,
+            rates,
+            prompt_tokens_max,
+            completion_tokens_held: 0,
+            completion_tokens: completion_tokens_first,
+        };
+        let extended = world.accounts.extend(caller.account, extend).await;
+        let useful =
+            USEFUL_TOKENS.saturating_mul(admitted.quote.choices).min(completion_tokens_max);
+        let (end, error) = match extended {
+            Ok(covered) if covered >= useful => {
+                let is_lowered = covered < completion_tokens_first;
+                let permit = &mut admitted.permit;
+                permit.completion_tokens_held = covered;
+                permit.completion_tokens_max =
+                    if is_lowered { covered } else { completion_tokens_max };
+                return Ok(admitted);
+            }
+            Ok(_) => (End::OutOfCredit, ApiError::cut_short(End::OutOfCredit)),
+            Err(Refusal::Denied(denial @ (Denial::Suspended | Denial::Closed))) => {
+                (End::Suspended, denial.into())
+            }
+            Err(Refusal::Denied(denial)) => (End::OutOfCredit, denial.into()),
+            Err(Refusal::Unavailable(_)) => return Err(ApiError::unavailable()),
+        };
+        void(world, admitted, end);
+        Err(error)
+    }
 }
 
 fn void(world: &World, admitted: Admitted, end: End) {
@@ -288,12 +285,5 @@ impl Drop for Joining {
         }
         let Measured { usage, estimated, .. } = self.measured();
         share.settle_detached(&self.world, usage, estimated, end);
-    }
-}
-
-fn end_of(denial: Denial) -> End {
-    match denial {
-        Denial::RevokedKey => End::KeyRevoked,
-        _ => End::Suspended,
     }
 }

@@ -20,14 +20,17 @@ mod share;
 mod store;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use infergate_actors::account::Source;
 use infergate_actors::clock::Now;
 use infergate_actors::id::ExchangeId;
 
 use super::World;
-use super::admit::{Admitted, Caller, admit};
+use super::admit::{Admitted, Caller, Offers, admit};
 use super::gate::Admission;
+use super::settle::OpenHold;
 use crate::catalog::Model;
 use crate::config::{self, RouteCache};
 use crate::dialect::envelope::Envelope;
@@ -38,10 +41,11 @@ use crate::front::AnswerBody;
 use flight::{Flights, Part};
 use join::Joined;
 use key::{Key, Request};
+use share::Share;
 use store::{Entry, Store};
 
 pub(crate) use control::Control;
-pub(crate) use drive::let_go;
+pub(super) use drive::drive_on;
 pub(super) use flight::Tap;
 pub(crate) use join::Following;
 pub use store::CacheStats;
@@ -58,7 +62,8 @@ pub struct Cache {
     flights: Flights,
 }
 
-/// A request at a route with a cache.
+/// A request.
+#[derive(Clone, Copy)]
 pub(super) struct Asking<'a> {
     pub(super) world: &'a Arc<World>,
     pub(super) id: ExchangeId,
@@ -67,7 +72,15 @@ pub(super) struct Asking<'a> {
     pub(super) control: Control,
     pub(super) wish: &'a Wish,
     pub(super) envelope: &'a Envelope<'a>,
-    pub(super) model: &'a Arc<Model>,
+}
+
+/// A request at a route with a cache.
+struct Seeking<'a> {
+    asking: Asking<'a>,
+    /// The model asked for.
+    model: Arc<Model>,
+    offers: Offers,
+    settings: RouteCache,
 }
 
 /// What comes of a request.
@@ -117,73 +130,23 @@ impl Cache {
     }
 }
 
-/// Finds an answer that is there or coming, or says that a provider is to be asked.
-pub(super) async fn enter(asking: Asking<'_>, admission: Admission) -> Result<Entered, ApiError> {
-    let control = asking.control;
-    match asking.model.settings.route.cache {
-        // Most routes have none: they do not carry the room for it around.
-        Some(settings) if !control.no_store => Box::pin(find(asking, settings, admission)).await,
-        Some(_) | None if control.only_if_cached => Err(ApiError::not_cached()),
-        Some(_) | None => Ok(Entered::Asks(None, asking.admit(admission, 100).await?)),
-    }
-}
-
-async fn find(
+/// Finds an answer that is there or coming, or has the account asked whether a provider may be.
+pub(super) async fn enter(
     asking: Asking<'_>,
-    settings: RouteCache,
+    offers: Offers,
     admission: Admission,
 ) -> Result<Entered, ApiError> {
-    let (world, control) = (asking.world, asking.control);
-    let key = asking.key(settings);
-    let mut place = Place::Outside(admission);
-    let mut joins = 0;
-    loop {
-        if let Some(entry) = asking.kept(&key, settings) {
-            return hit::answer(&asking, settings, &entry, place).await.map(Entered::Answered);
+    let control = asking.control;
+    let cached = offers.first().and_then(|model| Some((model, model.settings.route.cache?)));
+    match cached {
+        Some((model, settings)) if !control.no_store => {
+            let model = Arc::clone(model);
+            let seeking = Seeking { asking, model, offers, settings };
+            // Most routes have none: they do not carry the room for it around.
+            Box::pin(seeking.run(admission)).await
         }
-        if control.only_if_cached {
-            return Err(ApiError::not_cached());
-        }
-        // Who wants a new answer can't be given one that was begun before, and has none to share.
-        let may_join = settings.coalesce && !control.no_cache && joins < JOINS_MAX;
-        let part = if may_join {
-            world.cache.flights.enter(world, asking.caller.account, key)
-        } else {
-            Part::Asks(Box::new(Tap::new(world, asking.caller.account, key)))
-        };
-        match part {
-            Part::Asks(mut tap) => {
-                // It may have been kept since it was looked for.
-                if asking.kept(&key, settings).is_some() {
-                    drop(tap);
-                    continue;
-                }
-                world.metrics.cache_missed();
-                let admitted = match place {
-                    Place::Outside(admission) => asking.admit(admission, 100).await?,
-                    Place::Inside(admitted) => join::raise(&asking, *admitted).await?,
-                };
-                tap.for_what(&admitted);
-                return Ok(Entered::Asks(Some(tap), admitted));
-            }
-            Part::Follows(follower) => {
-                let admitted = match place {
-                    Place::Outside(admission) => {
-                        Box::new(asking.admit(admission, settings.price_percent).await?)
-                    }
-                    Place::Inside(admitted) => admitted,
-                };
-                match join::follow(&asking, settings, follower, admitted).await? {
-                    Joined::Answered(response) => return Ok(Entered::Answered(response)),
-                    Joined::Failed(admitted) => place = Place::Inside(admitted),
-                    Joined::Apart(admitted) => {
-                        place = Place::Inside(admitted);
-                        joins = JOINS_MAX;
-                    }
-                }
-                joins += 1;
-            }
-        }
+        Some(_) | None if control.only_if_cached => Err(ApiError::not_cached()),
+        Some(_) | None => Ok(Entered::Asks(None, asking.admit(admission, offers, 100).await?)),
     }
 }
 
@@ -193,35 +156,114 @@ pub(super) fn tell(headers: &mut HeaderMap, what: &'static str) {
 }
 
 impl Asking<'_> {
-    fn key(&self, settings: RouteCache) -> Key {
+    /// A hold for so many hundredths of what it can cost.
+    async fn admit(
+        &self,
+        admission: Admission,
+        offers: Offers,
+        percent: u8,
+    ) -> Result<Admitted, ApiError> {
+        let Self { world, caller, id, envelope, .. } = *self;
+        admit(&world.accounts, caller, id, admission, envelope, offers, percent).await
+    }
+}
+
+impl Seeking<'_> {
+    async fn run(self, admission: Admission) -> Result<Entered, ApiError> {
+        let Self { asking, settings, .. } = self;
+        let Asking { world, control, caller, .. } = asking;
+        let key = self.key();
+        let mut place = Place::Outside(admission);
+        let mut joins = 0;
+        loop {
+            if let Some(entry) = self.kept(&key) {
+                return self.hit(&entry, place).await.map(Entered::Answered);
+            }
+            if control.only_if_cached {
+                return Err(ApiError::not_cached());
+            }
+            // Who wants a new answer can't be given one that was begun before, and has none to share.
+            let may_join = settings.coalesce && !control.no_cache && joins < JOINS_MAX;
+            let part = if may_join {
+                world.cache.flights.enter(world, caller.account, key)
+            } else {
+                Part::Asks(Box::new(Tap::new(world, caller.account, key)))
+            };
+            match part {
+                // It may have been kept since it was looked for.
+                Part::Asks(_) if self.kept(&key).is_some() => {}
+                Part::Asks(mut tap) => {
+                    world.metrics.cache_missed();
+                    let admitted = match place {
+                        Place::Outside(admission) => {
+                            asking.admit(admission, self.offers, 100).await?
+                        }
+                        Place::Inside(admitted) => self.raise(*admitted).await?,
+                    };
+                    tap.for_what(&admitted);
+                    return Ok(Entered::Asks(Some(tap), admitted));
+                }
+                Part::Follows(follower) => {
+                    let admitted = self.inside(place).await?;
+                    match self.follow(follower, admitted).await? {
+                        Joined::Answered(response) => return Ok(Entered::Answered(response)),
+                        Joined::Failed(admitted) => {
+                            place = Place::Inside(admitted);
+                            joins += 1;
+                        }
+                        Joined::Apart(admitted) => {
+                            place = Place::Inside(admitted);
+                            joins = JOINS_MAX;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn key(&self) -> Key {
+        let Asking { caller, wish, envelope, .. } = self.asking;
         Key::of(&Request {
-            scope: settings.scope,
-            account: self.caller.account,
-            key: self.caller.key,
+            scope: self.settings.scope,
+            account: caller.account,
+            key: caller.key,
             model: &self.model.settings.name,
-            wish: self.wish,
-            body: self.envelope.body(),
+            wish,
+            body: envelope.body(),
         })
     }
 
     /// The answer that is kept, if it will do.
-    fn kept(&self, key: &Key, settings: RouteCache) -> Option<Arc<Entry>> {
-        let store = &self.world.cache.store;
-        let entry = (!self.control.no_cache).then(|| store.get(key)).flatten()?;
+    fn kept(&self, key: &Key) -> Option<Arc<Entry>> {
+        let Asking { world, control, .. } = self.asking;
+        let store = &world.cache.store;
+        let entry = (!control.no_cache).then(|| store.get(key)).flatten()?;
         let age = self.age(&entry);
-        if age >= settings.ttl {
+        if age >= self.settings.ttl {
             store.forget(key, &entry);
         }
-        self.control.takes(age, settings.ttl).then_some(entry)
+        control.takes(age, self.settings.ttl).then_some(entry)
     }
 
-    fn age(&self, entry: &Entry) -> std::time::Duration {
-        self.world.clock.mono().saturating_sub(entry.given)
+    fn age(&self, entry: &Entry) -> Duration {
+        self.asking.world.clock.mono().saturating_sub(entry.given)
     }
 
-    /// A hold for so many hundredths of what it can cost.
-    async fn admit(&self, admission: Admission, percent: u8) -> Result<Admitted, ApiError> {
-        let Self { world, caller, id, envelope, model, .. } = self;
-        admit(&world.accounts, *caller, *id, admission, envelope, model, percent).await
+    /// Holds for the share of the price, unless that has been done.
+    async fn inside(&self, place: Place) -> Result<Box<Admitted>, ApiError> {
+        let admission = match place {
+            Place::Inside(admitted) => return Ok(admitted),
+            Place::Outside(admission) => admission,
+        };
+        let percent = self.settings.price_percent;
+        let admitted = self.asking.admit(admission, self.offers.clone(), percent).await;
+        admitted.map(Box::new)
+    }
+
+    /// The bill of an answer that begins now.
+    fn share(&self, hold: OpenHold, source: Source, streamed: bool) -> Share {
+        let Asking { world, started, .. } = self.asking;
+        let price = (&self.model, self.settings.price_percent);
+        Share::new(hold, price, (&world.clock, started), source, streamed)
     }
 }

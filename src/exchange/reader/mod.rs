@@ -109,8 +109,9 @@ impl Reader {
         if let Some(resume) = self.resume.as_ref().filter(|resume| resume.is_repeating()) {
             return Some(resume.broken().clone());
         }
-        let text = self.said.as_ref()?.text()?.to_owned();
-        Some(Broken { identity: self.identity.clone()?, text, metered: self.metered() })
+        let (text, events) = self.said.as_ref()?.text()?;
+        let (identity, text) = (self.identity.clone()?, text.to_owned());
+        Some(Broken { identity, text, events, metered: self.metered() })
     }
 
     /// Takes the next frame.

@@ -20,6 +20,8 @@ const SAID_BYTES_MAX: usize = 256 << 10;
 #[derive(Clone, Debug, Default)]
 pub(in crate::exchange) struct Said {
     text: String,
+    /// In how many events. A provider sends a token in each, or several: so many there were at least.
+    events: u64,
     /// Something came that no text can stand for: a tool call, a refusal, a picture; or too much.
     beyond_text: bool,
 }
@@ -38,8 +40,9 @@ pub(in crate::exchange) enum Way {
 pub(in crate::exchange) struct Broken {
     /// What all its chunks have in common.
     pub(super) identity: ChunkIdentity,
-    /// What was said.
+    /// What was said, and in how many events.
     pub(super) text: String,
+    pub(super) events: u64,
     /// What it came to, over all providers so far.
     pub(super) metered: Metered,
 }
@@ -70,6 +73,7 @@ impl Said {
         }
         // What is content and no text of the first choice has no piece, or one of another kind.
         self.beyond_text = facts.pieces.is_empty();
+        self.events += 1;
         for piece in &facts.pieces {
             match piece.kind {
                 PieceKind::Content if piece.choice == 0 => {
@@ -88,9 +92,9 @@ impl Said {
         }
     }
 
-    /// The text, if that is all that was said.
-    pub(super) fn text(&self) -> Option<&str> {
-        (!self.beyond_text).then_some(&*self.text)
+    /// The text, if that is all that was said, and in how many events.
+    pub(super) fn text(&self) -> Option<(&str, u64)> {
+        (!self.beyond_text).then_some((&*self.text, self.events))
     }
 }
 
@@ -100,9 +104,10 @@ impl Broken {
         &self.text
     }
 
-    /// About how many tokens of it there are.
+    /// How many tokens of it there are, rather too few than too many: neither is the client's ceiling
+    /// to be reached before it is, nor is anything to be charged as output that is none.
     pub(in crate::exchange) fn tokens(&self) -> u64 {
-        self.metered.usage.completion_tokens()
+        self.events.min(self.metered.usage.completion_tokens())
     }
 }
 
@@ -123,7 +128,8 @@ impl Resume {
             Way::Prefill => self.broken.text.clone(),
             Way::Rerun => String::new(),
         };
-        Said { text, beyond_text: false }
+        let events = if text.is_empty() { 0 } else { self.broken.events };
+        Said { text, events, beyond_text: false }
     }
 
     /// Whether what comes repeats what was said.
@@ -133,9 +139,10 @@ impl Resume {
 
     /// How many tokens have been delivered, where the present provider has sent `tokens`.
     pub(super) fn completion_tokens(&self, tokens: u64) -> u64 {
+        let before = self.broken.metered.usage.completion_tokens();
         match self.way {
-            Way::Prefill => self.broken.tokens().saturating_add(tokens),
-            Way::Rerun => self.broken.tokens().max(tokens),
+            Way::Prefill => before.saturating_add(tokens),
+            Way::Rerun => before.max(tokens),
         }
     }
 
@@ -157,7 +164,8 @@ impl Resume {
             }
             Way::Prefill => {
                 let mut usage = part.usage;
-                let moved = moved_from_prompt(&mut usage, before.usage.output);
+                let text = self.broken.tokens().min(before.usage.output);
+                let moved = moved_from_prompt(&mut usage, text);
                 usage.output = usage.output.saturating_add(moved);
                 usage.reasoning = usage.reasoning.saturating_add(before.usage.reasoning);
                 // Where the one ends and the other begins is our own count.
@@ -241,7 +249,8 @@ mod tests {
     fn broken(text: &str) -> Broken {
         let identity = ChunkIdentity::read(br#"{"id":"a","created":1,"model":"one"}"#).unwrap();
         let usage = Usage { input: 10, output: 4, ..Usage::default() };
-        Broken { identity, text: text.to_owned(), metered: Metered { usage, estimated: true } }
+        let metered = Metered { usage, estimated: true };
+        Broken { identity, text: text.to_owned(), events: 4, metered }
     }
 
     fn tell(resume: &mut Resume, chunk: &str) -> Result<Option<String>, Unreadable> {
@@ -301,7 +310,7 @@ mod tests {
                 let Chunk::Facts(facts) = Chunk::read(None, chunk.as_bytes()) else { panic!() };
                 said.observe(&facts);
             }
-            said.text().map(str::to_owned)
+            said.text().map(|(text, _)| text.to_owned())
         };
         let (one, two) = (chunk("o\\u006ee", "null"), chunk(" two", "null"));
         assert_eq!(said(&[&one, &two]).as_deref(), Some("one two"));

@@ -167,7 +167,7 @@ async fn an_answer_costs_its_share_of_the_price_in_force() {
     stage.gateway.reload(&config.replace(", cache = { price_percent = 50 }", "")).await;
     let off = stage.chat_saying("only-if-cached", ask(false)).await;
     assert_eq!((off.status, off.header(CACHE)), (504, ""));
-    assert_eq!(charged(&stage.ends().await), [COST, (10 * 1_000 + 3 * 12_000) / 2]);
+    assert_eq!(charged(&stage.ends().await), [COST, 5 * 1_000 + 3 * 6_000]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,7 +9,7 @@ use super::upstream::{Call, STREAM, Upstream, streamed};
 use crate::operate::fixture::Setup;
 
 /// A stream whose role and first word have reached the client.
-async fn begun(stage: &Stage, upstream: &mut Upstream) -> (Coming, Call) {
+pub(super) async fn begun(stage: &Stage, upstream: &mut Upstream) -> (Coming, Call) {
     let (mut coming, call) = tokio::join!(stage.open(ask(true)), async {
         let mut call = upstream.call().await;
         call.play(STREAM).await;
@@ -22,7 +22,7 @@ async fn begun(stage: &Stage, upstream: &mut Upstream) -> (Coming, Call) {
 }
 
 /// The error event that all of a stream's rest is.
-fn error_in(rest: &str) -> Value {
+pub(super) fn error_in(rest: &str) -> Value {
     let data = rest.strip_prefix("data: ").and_then(|rest| rest.strip_suffix("\n\n"));
     let data = data.unwrap_or_else(|| panic!("{rest}"));
     let error: Value = serde_json::from_str(data).unwrap_or_else(|_| panic!("{rest}"));
@@ -235,23 +235,6 @@ async fn credit_that_does_not_reach_lowers_the_ceiling_or_refuses() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_suspended_account_begins_nothing_and_its_stream_ends_when_it_asks_for_more() {
-    let mut upstream = Upstream::start().await;
-    let stage = Stage::before(&[upstream.address]).await;
-    let (coming, mut call) = begun(&stage, &mut upstream).await;
-    let suspend = format!("{}/suspend", stage.account);
-    stage.gateway.post(&suspend, &json!({ "reason": "test" }), 200).await;
-    let reply = stage.chat(ask(true)).await;
-    assert_eq!((reply.status, &reply.json()["error"]["code"]), (403, &json!("account_suspended")));
-    call.chunk(HELLO.replace("Hello", &"word ".repeat(5_000))).await;
-    let (rest, _) = coming.rest().await;
-    let last = rest.trim_end().rfind("data: ").unwrap();
-    assert_eq!(error_in(&rest[last..])["code"], "account_suspended");
-    call.gone().await;
-    assert_eq!(stage.end().await["end"], "suspended");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopping_gateway_lets_streams_end() {
     let mut upstream = Upstream::start().await;
     let config = config(&[upstream.address], "");
@@ -312,4 +295,30 @@ async fn the_provider_inside_the_process_ends_its_streams_after_a_reload() {
     let (rest, in_order) = coming.rest().await;
     assert!(in_order && rest.ends_with(DONE), "{rest}");
     assert_eq!(stage.end().await["end"], "completed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_takes_nothing_is_dropped_and_pays_for_what_it_was_sent() {
+    let mut upstream = Upstream::start().await;
+    let stage = Stage::before(&[upstream.address]).await;
+    let (_coming, mut call) = begun(&stage, &mut upstream).await;
+    let world = &stage.gateway.world;
+    let minute = Duration::from_mins(1);
+    let in_an_hour = world.clock.mono() + Duration::from_hours(1);
+    while stage.in_flight("p0").await != 1 {}
+    // It is the provider's turn: however long that takes, the client is not to blame.
+    assert_eq!(world.handouts.drop_stalled(in_an_hour, minute), 0);
+    let writing = tokio::spawn(async move {
+        let words = HELLO.repeat(1_000);
+        while call.is_open() {
+            call.chunk(&words).await;
+        }
+    });
+    while world.handouts.drop_stalled(in_an_hour, minute) == 0 {
+        tokio::task::yield_now().await;
+    }
+    writing.await.unwrap();
+    let bill = stage.end().await;
+    assert_eq!((&bill["end"], &bill["estimated"]), (&json!("client_stalled"), &json!(true)));
+    assert!(bill["charged"].as_i64().unwrap() > 0);
 }

@@ -134,7 +134,7 @@ async fn request(socket: &mut TcpStream) -> Option<(String, Bytes)> {
     loop {
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
             let head = String::from_utf8(bytes[..end].to_vec()).ok()?;
-            let length: usize = header(&head, "content-length")?.parse().ok()?;
+            let length: usize = header(&head, "content-length").unwrap_or("0").parse().ok()?;
             if bytes.len() >= end + 4 + length {
                 return Some((head, Bytes::copy_from_slice(&bytes[end + 4..])));
             }

@@ -1,4 +1,5 @@
 //! The front door over sockets: what is refused, how, and what is spoken.
 
+mod explain;
 mod refusals;
 mod wire;

@@ -156,7 +156,11 @@ async fn a_client_that_sends_too_much_gets_to_read_so() {
 async fn a_body_that_is_slow_broken_or_encoded_is_refused() {
     let setup = Setup {
         config: config(&[Upstream::dead().await], ""),
-        body: BodyLimits { bytes_max: 1_000, timeout: Duration::from_millis(50) },
+        body: BodyLimits {
+            bytes_max: 1_000,
+            timeout: Duration::from_millis(50),
+            stall: Duration::from_mins(1),
+        },
         ..Setup::default()
     };
     let stage = Stage::of(setup, "1").await;

@@ -7,6 +7,7 @@
 //! | `accounts`, `credit`, `keys` | one account: its state, journal, grants, keys |
 //! | `cache` | answers that are kept |
 //! | `providers`, `system` | providers; actors, snapshots, verification, health, metrics |
+//! | `explain` | where a request would go, and why |
 //! | `view` | all of it as JSON |
 //!
 //! What changes money or access is answered when it is on disk. Amounts are written twice, as dollars
@@ -17,6 +18,7 @@ mod accounts;
 mod cache;
 mod credit;
 mod door;
+mod explain;
 mod keys;
 mod problem;
 mod providers;
@@ -96,6 +98,7 @@ pub fn router(operator: Arc<Operator>) -> Router {
         .route("/metrics", get(system::metrics))
         .route("/admin/v1/actors", get(system::actors))
         .route("/admin/v1/snapshot", post(system::snapshot))
+        .route("/admin/v1/explain", post(explain::explained))
         .route("/admin/v1/ledger/verify", post(system::verify))
         .route("/admin/v1/cache", get(cache::show).delete(cache::purge))
         .route("/admin/v1/providers", get(providers::list))

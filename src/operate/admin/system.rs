@@ -14,7 +14,7 @@ use super::accounts::page_limit;
 use super::request::{Asked, id};
 use super::view::Actor;
 use super::{Operator, Problem};
-use crate::operate::metrics::{DeploymentReading, Readings};
+use crate::operate::metrics::{CredentialReading, DeploymentReading, Readings};
 use crate::operate::report;
 
 const ACTORS_MAX: usize = 10_000;
@@ -48,7 +48,7 @@ pub(super) async fn metrics(State(operator): State<Arc<Operator>>) -> impl IntoR
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     let disk = operator.world.accounts.read(|ledger| Ok(ledger.disk_bytes().1)).await;
     let readings = operator.readings(disk.unwrap_or(0));
-    (kind, operator.world.metrics.render(readings, &operator.deployments()))
+    (kind, operator.metrics(readings))
 }
 
 /// The root, the ledger and the providers, then the living accounts, page by page.
@@ -156,13 +156,15 @@ impl Operator {
         }
     }
 
-    fn deployments(&self) -> Vec<DeploymentReading> {
+    fn metrics(&self, readings: Readings) -> String {
         let now = self.world.clock.mono();
-        let mut readings = Vec::new();
+        let (mut deployments, mut credentials) = (Vec::new(), Vec::new());
         for provider in self.system.providers.all() {
-            readings.extend(DeploymentReading::all(provider.name(), &provider.health(), now));
+            let (name, health) = (provider.name(), provider.health());
+            deployments.extend(DeploymentReading::all(name, &health, now));
+            credentials.push(CredentialReading::of(name, &health, now));
         }
-        readings
+        self.world.metrics.render(readings, &deployments, &credentials)
     }
 }
 

@@ -2,4 +2,5 @@
 
 mod access;
 mod accounts;
+mod explain;
 mod whole;

@@ -1,0 +1,65 @@
+//! What would become of a request, with all that the operator may know.
+
+use std::sync::Arc;
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use infergate_actors::id::{AccountId, KeyId};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::request::{Json, id};
+use super::{Operator, Problem};
+use crate::dialect::wish::Wish;
+use crate::error::ApiError;
+use crate::exchange::{Caller, Question, explain};
+
+/// A request that nobody made.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Supposed {
+    model: String,
+    /// Nobody's account, if it is left out.
+    account: Option<String>,
+    /// No key, if it is left out.
+    key: Option<String>,
+    #[serde(default)]
+    headers: Map<String, Value>,
+    /// Of a chat completion; its `model` is the one above.
+    #[serde(default)]
+    body: Map<String, Value>,
+}
+
+pub(super) async fn explained(
+    State(operator): State<Arc<Operator>>,
+    Json(supposed): Json<Supposed>,
+) -> Result<impl IntoResponse, Problem> {
+    let account = supposed.account.as_deref().map(id).transpose()?.unwrap_or(AccountId(0));
+    let key = supposed.key.as_deref().map(id).transpose()?.unwrap_or(KeyId(0));
+    let headers = headers(&supposed.headers)?;
+    let told = |error: ApiError| Problem::new(error.status, error.message);
+    let wish = Wish::of_headers(&headers).map_err(|error| told(ApiError::envelope(&error)))?;
+    let mut body = supposed.body;
+    body.insert("model".to_owned(), Value::String(supposed.model));
+    body.entry("messages").or_insert_with(|| json!([{ "role": "user", "content": "" }]));
+    let body = Bytes::from(Value::Object(body).to_string());
+    let question =
+        Question { caller: Caller { account, key }, wish, body: &body, for_operator: true };
+    let models = explain(&operator.world, question, |_| true).map_err(told)?;
+    Ok(Answer(json!({ "models": models })))
+}
+
+fn headers(written: &Map<String, Value>) -> Result<HeaderMap, Problem> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in written {
+        let value = value.as_str().and_then(|value| HeaderValue::from_str(value).ok());
+        let (Ok(name), Some(value)) = (name.parse::<HeaderName>(), value) else {
+            return Err(Problem::invalid(format!("`headers`: `{name}` is no header with a text")));
+        };
+        headers.append(name, value);
+    }
+    Ok(headers)
+}

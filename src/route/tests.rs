@@ -1,1 +1,0 @@
-//! The laws of each strategy, and of conditions and wishes.
