@@ -58,6 +58,7 @@ use bill::{Bill, Measured};
 use cache::{Asking, Entered, Tap};
 use credit::Credit;
 use errand::{Errand, can_go_on};
+use handout::Stream;
 use recall::{Recall, unless_recalled};
 use rescue::Rescue;
 use settle::OpenHold;
@@ -65,8 +66,8 @@ use tally::{Lost, Tally};
 use tries::Search;
 
 pub(crate) use admit::Caller;
+pub(crate) use cache::Control;
 pub use cache::{Cache, CacheStats};
-pub(crate) use cache::{Control, Following};
 pub(crate) use explain::{Question, explain};
 pub use gate::{Admission, Gate};
 pub use handout::{Handout, Handouts};
@@ -235,7 +236,7 @@ pub(crate) async fn chat(
             let recall = Recall::new(permit.standing);
             let relay = Relay::new(world.clone(), *opened, bill, credit, recall, rescue);
             let relay = Box::new(relay).tapped(tap);
-            AnswerBody::stream(world.handouts.begin(relay, world.clock.clone()))
+            AnswerBody::stream(world.handouts.begin(Stream::Own(relay), world.clock.clone()))
         }
         Answer::Whole { body, measured } => {
             let body = charge_whole(world, *bill, body, measured).await?;

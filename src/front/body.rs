@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 
 use crate::accept::ActiveRequest;
 use crate::error::ApiError;
-use crate::exchange::{Following, Handout};
+use crate::exchange::Handout;
 
 /// Limits on bodies.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +84,6 @@ pub struct AnswerBody {
 enum Content {
     Whole(Option<Bytes>),
     Stream(Arc<Handout>),
-    Following(Following),
 }
 
 impl AnswerBody {
@@ -97,11 +96,6 @@ impl AnswerBody {
     /// A body that comes from a provider as it is sent.
     pub(crate) fn stream(handout: Arc<Handout>) -> Self {
         Self { content: Content::Stream(handout), active: None }
-    }
-
-    /// A body that comes from a provider to somebody else as well.
-    pub(crate) fn following(following: Following) -> Self {
-        Self { content: Content::Following(following), active: None }
     }
 
     /// Keeps the connection from being idle until the body is through.
@@ -124,9 +118,6 @@ impl Body for AnswerBody {
             Content::Stream(handout) => {
                 handout.poll_next(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
             }
-            Content::Following(following) => {
-                following.poll_next(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
-            }
         }
     }
 
@@ -139,7 +130,7 @@ impl Body for AnswerBody {
             Content::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Content::Stream(_) | Content::Following(_) => SizeHint::default(),
+            Content::Stream(_) => SizeHint::default(),
         }
     }
 }

@@ -3,20 +3,21 @@
 //! Whoever follows an answer has a hold and a bill of its own. What it got is known by how far into the
 //! recording it came, so nothing is metered for it as long as the answer ends as it should.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Response};
-use infergate_actors::account::{Denial, End, Extend, Refusal, Source, Standing};
+use infergate_actors::account::{Denial, End, Extend, Permit, Refusal, Source, Standing};
 
 use super::super::World;
 use super::super::admit::{Admitted, Quote, USEFUL_TOKENS};
 use super::super::belief::Belief;
 use super::super::bill::Measured;
 use super::super::credit::Credit;
+use super::super::handout::Stream;
 use super::super::reader::Reader;
 use super::super::recall::end_of;
 use super::super::{answer_with, told};
@@ -71,38 +72,55 @@ impl Seeking<'_> {
         }
         world.metrics.cache_joined();
         let Admitted { hold, permit, quote, .. } = *admitted;
+        let rate = permit.rate;
         let streamed = envelope.stream;
         let share = self.share(hold, Source::Joined, streamed);
-        let body =
-            if let Some(Closing::Whole(body, Measured { usage, estimated, .. })) = news.closing {
-                if !share.settle(world, usage, estimated, End::Completed).await {
-                    return Err(ApiError::unavailable());
-                }
-                AnswerBody::whole(body)
-            } else {
-                let lowered = permit.completion_tokens_max < quote.completion_tokens_max;
-                let quote = Quote {
-                    rates: quote.rates.percent(self.settings.price_percent),
-                    // The provider was told the client's own ceiling, but not what this hold covers.
-                    explicit: quote.explicit && !lowered,
-                    ..quote
-                };
-                AnswerBody::following(Following::new(Joining {
-                    world: Arc::clone(world),
-                    share: Some(share),
-                    follower,
-                    at: 0,
-                    credit: Credit::new(quote, permit.completion_tokens_held),
-                    standing: permit.standing,
-                    prompt_tokens_estimate: quote.prompt_tokens_estimate,
-                    belief: Belief::new(&self.model.settings, envelope.choices),
-                    choices: envelope.choices,
-                }))
-            };
+        let whole = match news.closing {
+            Some(Closing::Whole(body, measured)) => Some((body, measured)),
+            _ => None,
+        };
+        let body = if let Some((body, Measured { usage, estimated, .. })) = whole {
+            if !share.settle(world, usage, estimated, End::Completed).await {
+                return Err(ApiError::unavailable());
+            }
+            AnswerBody::whole(body)
+        } else {
+            let stream = Stream::Anothers(self.following(follower, share, permit, quote));
+            AnswerBody::stream(world.handouts.begin(stream, world.clock.clone()))
+        };
         let mut headers = HeaderMap::new();
         told::kept(&mut headers, &self.model.settings.name);
         tell(&mut headers, "joined");
-        Ok(Joined::Answered(answer_with(body, streamed, permit.rate, headers)))
+        Ok(Joined::Answered(answer_with(body, streamed, rate, headers)))
+    }
+
+    fn following(
+        &self,
+        follower: Follower,
+        share: Share,
+        permit: Permit,
+        quote: Quote,
+    ) -> Following {
+        let lowered = permit.completion_tokens_max < quote.completion_tokens_max;
+        let quote = Quote {
+            rates: quote.rates.percent(self.settings.price_percent),
+            // The provider was told the client's own ceiling, but not what this hold covers.
+            explicit: quote.explicit && !lowered,
+            ..quote
+        };
+        let Asking { world, envelope, .. } = self.asking;
+        Following::new(Joining {
+            world: Arc::clone(world),
+            share: Some(share),
+            follower,
+            at: 0,
+            credit: Credit::new(quote, permit.completion_tokens_held),
+            standing: permit.standing,
+            prompt_tokens_estimate: quote.prompt_tokens_estimate,
+            belief: Belief::new(&self.model.settings, envelope.choices),
+            choices: envelope.choices,
+            given_up: Arc::default(),
+        })
     }
 
     /// Makes a hold for a share one for the whole price: a request that had joined another is to ask for
@@ -150,7 +168,11 @@ fn void(world: &World, admitted: Admitted, end: End) {
 }
 
 /// A stream that follows another's.
-pub(crate) struct Following(Option<BoxFuture<'static, (Option<Bytes>, Box<Joining>)>>);
+pub(in crate::exchange) struct Following {
+    /// The next piece, and what it comes from; none at the end.
+    step: Option<BoxFuture<'static, (Option<Bytes>, Box<Joining>)>>,
+    given_up: Arc<OnceLock<End>>,
+}
 
 /// An exchange that has joined another's stream.
 struct Joining {
@@ -165,18 +187,27 @@ struct Joining {
     prompt_tokens_estimate: u64,
     belief: Belief,
     choices: u32,
+    /// How it ends when it is dropped, if somebody says.
+    given_up: Arc<OnceLock<End>>,
 }
 
 impl Following {
     fn new(joining: Joining) -> Self {
-        Self(Some(Box::new(joining).step().boxed()))
+        let given_up = Arc::clone(&joining.given_up);
+        Self { step: Some(Box::new(joining).step().boxed()), given_up }
+    }
+
+    /// Ends it from outside: what was handed on is charged.
+    pub(in crate::exchange) fn give_up(self, end: End) {
+        // It is read when the rest is dropped, which is now.
+        let _ = self.given_up.set(end);
     }
 
     /// The next bytes for the client.
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let Some(step) = &mut self.0 else { return Poll::Ready(None) };
+    pub(in crate::exchange) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let Some(step) = &mut self.step else { return Poll::Ready(None) };
         let (bytes, joining) = ready!(step.poll_unpin(cx));
-        self.0 = bytes.is_some().then(|| joining.step().boxed());
+        self.step = bytes.is_some().then(|| joining.step().boxed());
         Poll::Ready(bytes)
     }
 }
@@ -279,7 +310,8 @@ impl Joining {
 impl Drop for Joining {
     fn drop(&mut self) {
         let Some(share) = self.share.take() else { return };
-        let end = if self.world.is_cutting() { End::GatewayStopping } else { End::ClientGone };
+        let unasked = if self.world.is_cutting() { End::GatewayStopping } else { End::ClientGone };
+        let end = self.given_up.get().copied().unwrap_or(unasked);
         if self.at == 0 {
             return share.void(&self.world, end);
         }

@@ -47,7 +47,7 @@ use store::{Entry, Store};
 pub(crate) use control::Control;
 pub(super) use drive::drive_on;
 pub(super) use flight::Tap;
-pub(crate) use join::Following;
+pub(super) use join::Following;
 pub use store::CacheStats;
 
 /// Whether an answer was asked of a provider for this request.

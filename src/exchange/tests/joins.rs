@@ -1,5 +1,7 @@
 //! Requests that are the same and come at the same time: one is asked for all, and each pays its part.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -385,6 +387,36 @@ async fn who_comes_to_ask_after_another_can_hold_what_that_one_has_let_go() {
     assert_eq!((other.status, &other.headers[CACHE]), (200, &"miss".parse().unwrap()));
     other.rest().await;
     assert_eq!(stage.ends().await[1]["charged"], COST);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_takes_nothing_holds_up_nobody_who_follows_it() {
+    let mut upstream = Upstream::start().await;
+    let bounds = "[cache]\nbytes_max = \"1GiB\"\nentry_bytes_max = \"64MiB\"\n";
+    let config = format!("{bounds}{}", caching(&[upstream.address], ""));
+    let stage = Stage::with(&config, "1").await;
+    let (_first, mut call) = begun(&stage, &mut upstream).await;
+    let other = tokio::spawn(joined(&stage).await.rest());
+    let writing = tokio::spawn(async move {
+        let words = HELLO.repeat(1_000);
+        for _ in 0..100 {
+            call.chunk(&words).await;
+        }
+        finish(&mut call).await;
+    });
+    // Long enough that whoever reads at all is not taken for one that does not.
+    let world = &stage.gateway.world;
+    let stall = Duration::from_secs(2);
+    while world.handouts.drop_stalled(world.clock.mono(), stall) == 0 {
+        tokio::task::yield_now().await;
+    }
+    writing.await.unwrap();
+    let (rest, in_order) = other.await.unwrap();
+    assert!(in_order && rest.ends_with(DONE), "{}", rest.len());
+    assert_eq!(rest.matches("Hello").count(), 100_000);
+    let ends = stage.ends().await;
+    assert!(ends.iter().all(|end| end["end"] == "completed"), "{ends:?}");
+    assert_eq!(by_source(&ends, "provider")[0]["charged"], COST);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
