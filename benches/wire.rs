@@ -55,6 +55,7 @@ fn requests(criterion: &mut Criterion) {
         output_ceiling: Some(500),
         ceiling_field: CeilingField::MaxTokens,
         include_usage: true,
+        prefill: None,
     };
     for (name, bytes) in [("2KB", 2 << 10), ("100KB", 100 << 10)] {
         let body = request(bytes);

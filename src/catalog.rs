@@ -222,6 +222,17 @@ fn locked(budget: &Mutex<Budget>) -> MutexGuard<'_, Budget> {
 }
 
 impl Target {
+    /// In how long it may be asked again, where it is shut and that is known.
+    pub fn due_in(&self, now: Duration) -> Option<Duration> {
+        match self.provider.handle.health().state(self.deployment, now) {
+            DeploymentState::Shut { until }
+            | DeploymentState::NoCredential { until: Some(until) } => {
+                Some(until.saturating_sub(now))
+            }
+            _ => None,
+        }
+    }
+
     /// What its provider last published of it.
     pub fn facts(&self, now: Duration) -> Facts {
         let health = self.provider.handle.health();

@@ -29,7 +29,7 @@ const PURE: &[&str] = &[
     "src/dialect/mod.rs",
     "src/error.rs",
     "src/exchange/credit.rs",
-    "src/exchange/reader.rs",
+    "src/exchange/reader/mod.rs",
     "src/lots.rs",
     "src/route/mod.rs",
     "src/upstream/classify.rs",

@@ -186,11 +186,6 @@ pub struct Place {
 }
 
 impl Strategy {
-    /// Its name in the configuration.
-    pub fn name(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, one)| *one == self).map_or("", |(name, _)| name)
-    }
-
     /// Every strategy with its name in the configuration.
     pub const NAMES: [(&'static str, Self); 7] = [
         ("priority", Self::Priority),
@@ -201,6 +196,11 @@ impl Strategy {
         ("headroom", Self::Headroom),
         ("sticky", Self::Sticky),
     ];
+
+    /// Its name in the configuration.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, one)| *one == self).map_or("", |(name, _)| name)
+    }
 }
 
 impl Target {

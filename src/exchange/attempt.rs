@@ -53,7 +53,7 @@ pub(super) enum Answer {
     /// Being streamed.
     Stream(Box<Opened>),
     /// All there.
-    Whole { body: Bytes, measured: Measured },
+    Whole { body: Bytes, measured: Box<Measured> },
 }
 
 /// Why there is none.
@@ -243,7 +243,8 @@ async fn whole(
         }
         chat::Answer::Error | chat::Answer::Bad(_) => return Err(bad_answer()),
     }
-    Ok(Answer::Whole { body, measured: Measured::new(meter.usage(), disbelieved) })
+    let measured = Box::new(Measured::new(meter.usage(), disbelieved));
+    Ok(Answer::Whole { body, measured })
 }
 
 /// What an error status comes to.

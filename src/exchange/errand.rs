@@ -61,9 +61,8 @@ impl Errand {
         world: &Arc<World>,
         offers: Offers,
         envelope: &Envelope<'_>,
-        id: ExchangeId,
+        (id, started): (ExchangeId, Now),
         (caller, wish): (Caller, Wish),
-        started: Now,
         quote: Quote,
         permit: &Permit,
     ) -> Self {
@@ -150,8 +149,10 @@ impl Errand {
         };
         // Of several models the ceiling is the largest one's: none is asked for more than it can give.
         let model = self.model(spot)?;
+        let own = self.settings(spot).and_then(|target| target.output_tokens_max);
+        let own = own.unwrap_or(u64::MAX).min(model.settings.output_tokens_max);
         let ceiling = self.ceiling.map(|most| {
-            let most = most.min(model.settings.output_tokens_max);
+            let most = most.min(own);
             most.saturating_sub(prefilled.map_or(0, Broken::tokens)).max(1)
         });
         let body = splice::apply(

@@ -80,19 +80,18 @@ pub(crate) fn explain(
     let envelope = envelope.map_err(|error| ApiError::envelope(&error))?;
     let wish = envelope.wish.clone().over(wish);
     let catalog = world.catalog.load_full();
-    if catalog.model(&envelope.model).is_none() {
-        return Err(ApiError::unknown_model(&envelope.model));
-    }
     let names = std::iter::once(&*envelope.model).chain(wish.models.iter().map(String::as_str));
-    let explained = names.map(|name| match catalog.model(name) {
-        None => Explained::without_route(name, "unknown"),
-        Some(_) if !allows(name) => Explained::without_route(name, NOT_ALLOWED),
-        Some(model) => {
-            let asked = Asked::new(&envelope, &wish, &model.settings, caller.account, caller.key);
-            Explained::of(world, model, &asked, for_operator)
+    let mut explained = Vec::new();
+    for name in names {
+        let model = catalog.model(name).ok_or_else(|| ApiError::unknown_model(name))?;
+        if !allows(name) {
+            explained.push(Explained::not_allowed(name));
+            continue;
         }
-    });
-    Ok(explained.collect())
+        let asked = Asked::new(&envelope, &wish, &model.settings, caller.account, caller.key);
+        explained.push(Explained::of(world, model, &asked, for_operator));
+    }
+    Ok(explained)
 }
 
 impl Explained {
@@ -101,10 +100,10 @@ impl Explained {
         self.standing != NOT_ALLOWED
     }
 
-    fn without_route(name: &str, standing: &'static str) -> Self {
+    fn not_allowed(name: &str) -> Self {
         Self {
             model: name.to_owned(),
-            standing,
+            standing: NOT_ALLOWED,
             strategy: None,
             input_tokens_estimated: None,
             needs: Vec::new(),

@@ -203,7 +203,8 @@ pub(crate) async fn chat(
         Entered::Asks(tap, admitted) => (tap, admitted),
     };
     let Admitted { hold, permit, ticket, quote, offers } = admitted;
-    let errand = Errand::new(world, offers, &envelope, id, (caller, wish), started, quote, &permit);
+    let wishes = (caller, wish);
+    let errand = Errand::new(world, offers, &envelope, (id, started), wishes, quote, &permit);
     let mut tally = Tally::default();
     let deadline = started.mono.saturating_add(errand.deadline());
     let search = Search { errand: &errand, envelope: &envelope, broken: None, deadline };
@@ -239,11 +240,7 @@ pub(crate) async fn chat(
             AnswerBody::stream(world.handouts.begin(Stream::Own(relay), world.clock.clone()))
         }
         Answer::Whole { body, measured } => {
-            let body = charge_whole(world, *bill, body, measured).await?;
-            if let Some(tap) = tap {
-                tap.whole(&body, measured);
-            }
-            AnswerBody::whole(body)
+            AnswerBody::whole(charge_whole(world, *bill, body, *measured, tap).await?)
         }
     };
     Ok(answer_with(body, envelope.stream, permit.rate, headers))
@@ -284,11 +281,15 @@ async fn charge_whole(
     bill: Bill,
     body: Bytes,
     measured: Measured,
+    tap: Option<Box<Tap>>,
 ) -> Result<Bytes, ApiError> {
     let (hold, settle) = bill.close(measured, End::Completed);
     if let Some(settle) = settle {
         world.metrics.exchange_ended(End::Completed, &settle);
         hold.settle(settle).await.map_err(|_| ApiError::unavailable())?;
+    }
+    if let Some(tap) = tap {
+        tap.whole(&body, measured);
     }
     Ok(body)
 }

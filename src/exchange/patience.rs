@@ -48,23 +48,23 @@ mod tests {
         connect: SECOND,
         head: Duration::from_secs(10),
         first_content: Duration::from_secs(8),
-        unstreamed: Duration::from_secs(300),
+        unstreamed: Duration::from_mins(5),
         unstreamed_tokens_per_second: 20,
         idle: SECOND,
-        total: Duration::from_secs(600),
+        total: Duration::from_mins(10),
     };
 
     #[test]
     fn an_unstreamed_answer_is_given_the_time_to_be_written() {
         assert_eq!(Patience::new(&TIMEOUTS, 60, None).unstreamed, Duration::from_secs(11));
-        assert_eq!(Patience::new(&TIMEOUTS, 100_000, None).unstreamed, Duration::from_secs(300));
+        assert_eq!(Patience::new(&TIMEOUTS, 100_000, None).unstreamed, Duration::from_mins(5));
     }
 
     #[test]
     fn the_last_candidate_has_until_the_deadline() {
         let last = Patience::new(&TIMEOUTS, 60, Some(Duration::from_secs(40)));
         assert_eq!((last.head.as_secs(), last.first_content.as_secs()), (40, 40));
-        assert_eq!(last.unstreamed, Duration::from_secs(300));
+        assert_eq!(last.unstreamed, Duration::from_mins(5));
         let late = Patience::new(&TIMEOUTS, 60, Some(SECOND));
         assert_eq!((late.head.as_secs(), late.first_content.as_secs()), (10, 8));
     }

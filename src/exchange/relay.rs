@@ -323,7 +323,9 @@ impl Relay {
         let Opened { body, reader, startup, timeouts } = *opened;
         (self.body, self.reader, self.timeouts) = (Some(body), reader, timeouts);
         self.rescue = Some(rescue);
-        startup.into_iter().for_each(|bytes| self.hand_later(bytes));
+        for bytes in startup {
+            self.hand_later(bytes);
+        }
         self.last_bytes = self.world.clock.mono();
         self.set_timer(self.limit());
     }

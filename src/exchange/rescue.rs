@@ -73,7 +73,7 @@ impl Rescue {
     async fn run(mut self: Box<Self>, broken: Broken) -> Found {
         let Known { silent, broke, no_prefill } = std::mem::take(&mut self.known);
         let tried = broke.iter().copied().collect();
-        let mut tally = Tally { silent, broke, no_prefill, tried, ..Tally::default() };
+        let mut tally = Tally { tried, silent, broke, no_prefill, ..Tally::default() };
         let errand = Arc::clone(&self.errand);
         // It was read before: it can be read again.
         let way_on = match Envelope::parse(&errand.body, &Limits::default()) {

@@ -85,7 +85,11 @@ impl Search<'_> {
                     }
                 }
             }
-            let pause = tally.pause(round, self.errand.world.dice());
+            let mut pause = tally.pause(round, self.errand.world.dice());
+            if tally.attempts.len() + 1 == attempts_max {
+                // The last attempt is not spent on those that have failed while another is due soon.
+                pause = pause.max(self.soonest_due(tally).unwrap_or_default());
+            }
             if self.is_enough(tally, pause) {
                 break;
             }
@@ -241,7 +245,15 @@ impl Search<'_> {
             let order = route::order(&model.settings.route, &asked, facts, dice);
             queue.extend(order.into_iter().map(|place| Spot { offer, place }));
         }
+        let wish = &errand.wish;
+        if !wish.allows_fallbacks() && wish.order.is_empty() && !tally.tried.is_empty() {
+            // Other lots in another round would be a fallback too.
+            queue.retain(|spot| tally.tried.contains(spot));
+        }
         queue.retain(|spot| !tally.silent.contains(spot) && self.may_fit(*spot, tally));
+        if !tally.tried.is_empty() {
+            queue.make_contiguous().sort_by_key(|spot| tally.tried.contains(spot));
+        }
         if let Some(broken) = self.broken {
             let rank = |spot: &Spot| {
                 let able = self.way(broken, *spot, tally) == Way::Prefill;
@@ -250,6 +262,24 @@ impl Search<'_> {
             queue.make_contiguous().sort_by_key(rank);
         }
         queue
+    }
+
+    /// In how long the first of those that are shut and have not been asked may be, if that is in time.
+    fn soonest_due(&self, tally: &Tally) -> Option<Duration> {
+        let errand = self.errand;
+        let now = errand.world.clock.mono();
+        let left = self.time_left();
+        let spots = (0..=u8::MAX).zip(&errand.offers).flat_map(|(offer, model)| {
+            let asked = errand.asked(self.envelope, model);
+            let route = &model.settings.route;
+            let fit =
+                route.targets().filter(move |(_, target)| route::unfit(target, &asked).is_none());
+            fit.map(move |(place, _)| Spot { offer, place })
+        });
+        let due = spots
+            .filter(|spot| !tally.tried.contains(spot))
+            .filter_map(|spot| errand.target(spot)?.due_in(now));
+        due.min().filter(|due| *due < left)
     }
 
     /// Why no target of any model may be asked, where that is the request's own doing.

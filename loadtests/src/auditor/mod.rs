@@ -202,7 +202,10 @@ impl Book {
         let in_log = winner.map(|winner| (winner.prompt, winner.completion, winner.cached));
         let Some(reported) = in_log.or(in_answer) else { return };
         let billed = (usage.prompt_tokens, usage.completion_tokens, cached);
-        if reported != billed || estimated {
+        // Where one answer ends and another goes on with it no provider says: that is the gateway's
+        // own count, and to be marked as such.
+        let is_continued = winner.is_some_and(|winner| winner.prefilled > 0);
+        if reported != billed || estimated != is_continued {
             self.fault(format!(
                 "req_{id:032x} is billed for {billed:?} (estimated: {estimated}), its provider reported {reported:?}"
             ));

@@ -1,9 +1,10 @@
 //! Results as one page that needs nothing else: style and drawings are in it, and no script. Pure.
 
 use std::fmt::Write as _;
+use std::slice;
 
 use super::cell::{Figure, Verdict, is_numeric};
-use super::side_by_side::{Comparison, Joined, comparisons};
+use super::side_by_side::{Comparison, Joined, Row, comparisons};
 use super::{Error, draw, palette};
 use crate::chart::{Chart, Shape};
 use crate::results::{Provenance, ResultFile};
@@ -164,7 +165,9 @@ fn figure(chart: &Chart) -> Result<String, Error> {
         let _ =
             write!(html, "<span><i{class} style=\"background:var(--{colour})\"></i>{name}</span>");
     }
-    let _ = write!(html, "</div>\n{}</figure>\n", draw::svg(chart)?);
+    let named = format!("role=\"img\" aria-label=\"{}\"", escaped(&chart.title));
+    let svg = draw::svg(chart)?.replacen("role=\"img\"", &named, 1);
+    let _ = write!(html, "</div>\n{svg}</figure>\n");
     Ok(html)
 }
 
@@ -222,11 +225,11 @@ fn joined_table(joined: &Joined) -> String {
         let _ = write!(html, "<th>{}</th>", escaped(name));
     }
     put(&mut html, "</tr>\n");
-    let figures = joined.rows.iter().flat_map(|row| &row.cells).filter_map(|cell| Figure::of(cell));
-    let most = figures.map(|figure| figure.value).fold(0.0, f64::max);
     for row in &joined.rows {
         put(&mut html, "<tr>");
         let keys = row.keys.iter().map(|key| cell(key, false));
+        let same = if joined.is_mixed { slice::from_ref(row) } else { &joined.rows };
+        let most = most(same);
         let cells = row.cells.iter().map(|text| compared(text, most));
         html.extend(keys.chain(cells));
         put(&mut html, "</tr>\n");
@@ -237,6 +240,12 @@ fn joined_table(joined: &Joined) -> String {
         put(&mut html, "</tr>\n");
     }
     html + "</table></div>\n"
+}
+
+/// The largest figure of these rows.
+fn most(rows: &[Row]) -> f64 {
+    let figures = rows.iter().flat_map(|row| &row.cells).filter_map(|cell| Figure::of(cell));
+    figures.map(|figure| figure.value).fold(0.0, f64::max)
 }
 
 /// A cell among others of its kind: a verdict in short, or a figure with a bar as long as it is large.
@@ -309,7 +318,7 @@ mod tests {
             "Plays &amp; judges",
             "<td>killed &lt;9&gt;</td><td class=\"verdict pass\"><span title=\"pass\"><b>✓</b>pass</span></td>",
             "<td class=\"number\">21.5 ms</td>",
-            "<svg role=\"img\"",
+            "<svg role=\"img\" aria-label=\"Over time\"",
             "<summary>Configuration: gateway</summary><pre>[server]\n</pre>",
         ] {
             assert!(html.contains(part), "{part}");
@@ -322,10 +331,12 @@ mod tests {
 
     #[test]
     fn gateways_stand_side_by_side_with_bars_for_figures() {
-        let html = page("t", &[sample("faults", "InferGate"), sample("faults", "nginx")]).unwrap();
+        let mut other = sample("faults", "nginx");
+        other.report.tables[0].rows[1][2] = "0.75 s".into();
+        let html = page("t", &[sample("faults", "InferGate"), other]).unwrap();
         assert!(html.contains("InferGate, nginx, each played by the same scenario."));
         assert!(html.contains("<td class=\"measure\">1.50 s<i style=\"width:100.0%\"></i></td>"));
-        assert!(html.contains("<td class=\"measure\">21.5 ms<i style=\"width:1.4%\"></i></td>"));
+        assert!(html.contains("<td class=\"measure\">0.75 s<i style=\"width:50.0%\"></i></td>"));
     }
 
     #[test]

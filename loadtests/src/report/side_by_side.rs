@@ -12,7 +12,7 @@ pub(super) struct Comparison {
     pub(super) tables: Vec<Joined>,
 }
 
-/// One column of a table, of several gateways.
+/// One column of a table, or one of a single row, of several gateways.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Joined {
     pub(super) title: String,
@@ -20,6 +20,8 @@ pub(super) struct Joined {
     pub(super) keys: Vec<String>,
     pub(super) subjects: Vec<String>,
     pub(super) rows: Vec<Row>,
+    /// Whether rows count different things, so that only figures of one row compare.
+    pub(super) is_mixed: bool,
 }
 
 /// A row's keys, and each gateway's cell; a row that one lacks is empty there.
@@ -88,6 +90,7 @@ fn claims(results: &[&ResultFile], subjects: &[String]) -> Option<Joined> {
         keys: vec!["claim".to_owned()],
         subjects: subjects.to_vec(),
         rows,
+        is_mixed: false,
     })
 }
 
@@ -115,8 +118,22 @@ fn join(first: &Table, tables: &[Option<&Table>], subjects: &[String]) -> Vec<Jo
         keys: first.head.iter().take(begin).cloned().collect(),
         subjects: subjects.to_vec(),
         rows: first.rows.iter().filter_map(|one| row(one, column)).collect(),
+        is_mixed: false,
     });
-    joined.collect()
+    let joined = joined.filter(|joined| joined.sum().is_some() || joined.differs()).collect();
+    if first.rows.len() == 1 { turned(first, joined) } else { joined }
+}
+
+/// Of a table with a single row its columns become rows: a table for each would say little.
+fn turned(first: &Table, joined: Vec<Joined>) -> Vec<Joined> {
+    let Some(one) = joined.first().cloned() else { return joined };
+    let name = |title: &str| title.strip_prefix(&first.title).unwrap_or(title).to_owned();
+    let rows = joined.into_iter().flat_map(|column| {
+        let keys = vec![name(&column.title).trim_start_matches(": ").to_owned()];
+        column.rows.into_iter().map(move |row| Row { keys: keys.clone(), cells: row.cells })
+    });
+    let (title, keys) = (first.title.clone(), vec!["figure".to_owned()]);
+    vec![Joined { title, keys, rows: rows.collect(), is_mixed: true, ..one }]
 }
 
 /// The row of a table that begins with these keys.
@@ -131,6 +148,12 @@ impl Joined {
         let plain = |row: &Row| row.keys.iter().chain(&row.cells).cloned().collect();
         let rows = self.rows.iter().chain(&self.sum()).map(plain).collect();
         Table { title: self.title.clone(), head, rows }
+    }
+
+    /// Whether there is anything to compare: figures that are the same everywhere say nothing.
+    fn differs(&self) -> bool {
+        let differ = |row: &Row| row.cells.iter().any(|cell| Some(cell) != row.cells.first());
+        self.rows.iter().any(differ)
     }
 
     /// How many rows each gateway passed, where it is verdicts that are compared.
@@ -161,6 +184,21 @@ mod tests {
     fn one_gateway_is_compared_with_nobody() {
         let results = [sample("a", "InferGate"), sample("b", "nginx"), sample("a", "InferGate")];
         assert_eq!(comparisons(&results), []);
+    }
+
+    #[test]
+    fn a_single_row_is_turned_and_what_is_the_same_is_left_out() {
+        let result = |subject: &str, attempts: &str| {
+            let mut result = sample("a", subject);
+            let mut table = Table::new("Attempts", &["play", "requests", "attempts"]);
+            table.row(["Outage", "900", attempts].map(str::to_owned).to_vec());
+            result.report.tables = vec![table];
+            result
+        };
+        let comparisons = comparisons(&[result("InferGate", "907"), result("nginx", "903")]);
+        let [_, attempts] = comparisons[0].tables.as_slice() else { panic!("{comparisons:?}") };
+        assert_eq!((attempts.title.as_str(), attempts.is_mixed), ("Attempts", true));
+        assert_eq!(attempts.table().rows, [["attempts", "907", "903"]]);
     }
 
     #[test]

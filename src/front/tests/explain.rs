@@ -24,14 +24,13 @@ async fn a_client_is_told_who_would_answer_and_is_charged_nothing() {
     let more = "deployments = [{ model = \"up/0\", abilities = [], \
                 cost = { input = \"1\", output = \"1\" } }]";
     let stage = Stage::with(&config(&addresses, more), "1").await;
-    let asked = ask_with(",\"tools\":[{}],\"models\":[\"nobody's\"]");
+    let asked = ask_with(",\"tools\":[{}]");
     let reply = explain(&stage, &stage.key, asked).await;
     assert_eq!(reply.status, 200, "{:?}", reply.body);
     let told = reply.json();
-    let [model, other] = &told["models"].as_array().unwrap()[..] else { panic!("{told}") };
+    let [model] = &told["models"].as_array().unwrap()[..] else { panic!("{told}") };
     assert_eq!((&model["model"], &model["standing"]), (&json!("small"), &json!("candidate")));
     assert_eq!((&model["strategy"], &model["needs"]), (&json!("priority"), &json!(["tools"])));
-    assert_eq!((&other["model"], &other["standing"]), (&json!("nobody's"), &json!("unknown")));
     let shown = |target: &Value| {
         ["provider", "tier", "rank", "standing", "reason"].map(|name| target[name].clone())
     };
@@ -51,6 +50,25 @@ async fn a_client_is_told_who_would_answer_and_is_charged_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fallback_model_is_shown_where_the_key_may_use_it() {
+    let upstream = Upstream::dead().await;
+    let one = config(&[upstream], "");
+    let (_, model) = one.split_once("[[models]]").unwrap();
+    let model = |name: &str| format!("[[models]]{}", model.replace("\"small\"", name));
+    let config = format!("{one}{}{}", model("\"large\""), model("\"secret\""));
+    let stage = Stage::with(&config, "1").await;
+    let key = json!({ "name": "two", "models": ["small", "large"] });
+    let key = stage.gateway.post(&format!("{}/keys", stage.account), &key, 201).await;
+    let asked = ask_with(",\"models\":[\"secret\",\"large\"]");
+    let told = explain(&stage, &text(&key["secret"]), asked).await.json();
+    let shown = |model: &Value| (text(&model["model"]), text(&model["standing"]));
+    let models: Vec<_> = told["models"].as_array().unwrap().iter().map(shown).collect();
+    let expected =
+        [("small", "candidate"), ("secret", "model_not_allowed"), ("large", "candidate")];
+    assert_eq!(models, expected.map(|(model, standing)| (model.to_owned(), standing.to_owned())));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dry_run_is_refused_as_the_request_would_be() {
     let stage = Stage::before(&[Upstream::dead().await]).await;
     let other = json!({ "name": "other", "models": ["large"] });
@@ -59,6 +77,7 @@ async fn a_dry_run_is_refused_as_the_request_would_be() {
     for (key, body, status, code) in [
         ("ig-nobodys", ask(false), 401, "invalid_api_key"),
         (&*stage.key, ask(false).replace("small", "large"), 404, "model_not_found"),
+        (&*stage.key, ask_with(",\"models\":[\"large\"]"), 404, "model_not_found"),
         (&*stage.key, ask_with(",\"provider\":1"), 400, "invalid_type"),
         (&*other, ask(false), 403, "model_not_allowed"),
     ] {

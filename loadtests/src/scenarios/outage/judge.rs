@@ -3,7 +3,7 @@
 //! Steady state is the stretch before the first failure, when all providers are up: the median of its
 //! time to first content, and the highest p99 of any half second in it, because half seconds are what
 //! it is compared with. A half second is as before when its p50 and p99 are within 10 % of those, or
-//! within five milliseconds more, which is noise.
+//! within five milliseconds more, which is noise, and no client saw an error before content in it.
 
 use std::time::Duration;
 
@@ -71,9 +71,12 @@ pub(super) fn judge(timeline: &Timeline, failure: &Failure, steady: Latency) -> 
     let ended = |end: End| all.iter().filter(|point| point.end == end).count();
     let first = timeline.between(at, (at + FIRST).min(next));
     let added = |point: &Point| point.first_content.saturating_sub(steady.p50);
-    let is_back = |(from, to): &(Duration, Duration)| {
-        let is_used = !timeline.between(*from, *to).is_empty();
-        is_used && is_as_before(timeline.latency(*from, *to), steady)
+    let is_served = |from, to| {
+        let points = timeline.between(from, to);
+        !points.is_empty() && points.iter().all(|point| point.end != End::EarlyError)
+    };
+    let is_back = |&(from, to): &(Duration, Duration)| {
+        is_served(from, to) && is_as_before(timeline.latency(from, to), steady)
     };
     let back = windows(at, next).find(is_back).map(|(_, to)| to.saturating_sub(at));
     let later = timeline.latency(at + BACK_MAX, next);
@@ -84,7 +87,7 @@ pub(super) fn judge(timeline: &Timeline, failure: &Failure, steady: Latency) -> 
         added: Latency::of(first.iter().map(added).collect()),
         back_in: back,
         later,
-        stays: is_as_before(later, steady),
+        stays: is_served(at + BACK_MAX, next) && is_as_before(later, steady),
     }
 }
 
@@ -210,6 +213,12 @@ mod tests {
     fn an_outage_without_end_is_never_as_before() {
         let verdict = judged(6_000, End::LateError);
         assert_eq!((verdict.back_in, verdict.stays, verdict.late_errors), (None, false, 400));
+    }
+
+    #[test]
+    fn quick_errors_are_not_as_before() {
+        let verdict = judged(6_000, End::EarlyError);
+        assert_eq!((verdict.back_in, verdict.stays, verdict.early_errors), (None, false, 400));
     }
 
     #[test]

@@ -303,6 +303,8 @@ mod tests {
     struct Line {
         #[command(flatten)]
         options: Options,
+        #[command(flatten)]
+        _common: Common,
     }
 
     fn lengths(words: &[&str], small: bool) -> Lengths {

@@ -106,7 +106,7 @@ pub(super) fn tell(report: &mut Report, situation: Situation, measured: &[Measur
             NAMES[1],
             NAMES[2],
             "same as turn before",
-            "attempts/request",
+            "attempts per request",
             "cost USD/1000",
             "charged USD/1000",
         ],
