@@ -59,6 +59,7 @@ fn route(strategy: Strategy, targets: usize) -> Route {
         retry: Retry { percent: 20, floor_per_second: 10, window: second },
         hedge: None,
         after_content: AfterContent::Continue,
+        cache: None,
     }
 }
 

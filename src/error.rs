@@ -298,6 +298,21 @@ impl ApiError {
         Self::server(StatusCode::GATEWAY_TIMEOUT, "provider_timeout", message)
     }
 
+    /// 504: the client wants only an answer that was given before, and there is none.
+    pub fn not_cached() -> Self {
+        let message = "There is no kept answer to this request, and `cache-control: only-if-cached` \
+                       asks for no other.";
+        let error = Self::server(StatusCode::GATEWAY_TIMEOUT, "not_cached", message);
+        Self { final_answer: true, ..error }
+    }
+
+    /// Inside a stream that follows another's: it has become longer than what may be shared.
+    pub fn too_long_to_share() -> Self {
+        let message = "The answer was shared with another request and has become too long for that. \
+                       Ask again, with `cache-control: no-store`.";
+        Self::server(StatusCode::BAD_GATEWAY, "answer_too_long_to_share", message)
+    }
+
     /// 429: every provider that was tried limits our rate.
     pub fn provider_rate_limited(retry_after: Option<Duration>) -> Self {
         let message = "Every provider of this model is at its rate limit.";

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::HeaderName;
 use infergate_actors::money::{NanoUsd, Price};
 
-use super::{Abilities, BaseUrl, DataCollection, Route, Secret};
+use super::{Abilities, BaseUrl, Cache, DataCollection, Route, Secret};
 
 /// A whole configuration: every reference leads somewhere, every default is filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,8 @@ pub struct Config {
     pub store: Store,
     /// What the demo account gets.
     pub trial: Trial,
+    /// How much may be kept of answers.
+    pub cache: Cache,
     /// The providers that are on.
     pub providers: Vec<Provider>,
     /// The models that are on.

@@ -16,6 +16,7 @@ use toml::de::DeTable;
 
 mod ability;
 mod base_url;
+mod cache;
 mod environment;
 mod fault;
 mod meant;
@@ -37,6 +38,7 @@ pub mod watch;
 
 pub use ability::Abilities;
 pub use base_url::{BaseUrl, BaseUrlError};
+pub use cache::{Cache, CacheScope, RouteCache};
 pub use environment::Environment;
 pub use fault::{Fault, Faults};
 pub use meant::{
@@ -104,6 +106,7 @@ fn read(mut root: Section<'_>) -> Config {
     settings::ports_differ(log, &data_listen, &admin_listen);
     let store = settings::store(root.section("store"));
     let trial = settings::trial(root.section("trial"));
+    let cache = cache::bounds(root.section("cache"));
     let routing = settings::routing(root.section("routing"));
     let timeouts = settings::timeouts(root.section("timeouts")).over(&settings::TIMEOUTS, log);
     let defaults = provider::Defaults {
@@ -119,5 +122,5 @@ fn read(mut root: Section<'_>) -> Config {
     if models.on.is_empty() {
         notes.push("no model is on: add one to [[models]]".to_owned());
     }
-    Config { server, admin, store, trial, providers: providers.on, models: models.on, notes }
+    Config { server, admin, store, trial, cache, providers: providers.on, models: models.on, notes }
 }

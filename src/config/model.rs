@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use infergate_actors::money::Price;
 
+use super::cache;
 use super::meant::{Model, Timeouts};
 use super::price::price;
 use super::provider::{Providers, TOKENS_MAX, model_name};
@@ -133,6 +134,7 @@ fn route(
             retry: RETRY,
             hedge: None,
             after_content: AfterContent::Continue,
+            cache: None,
         };
     }
     let mut s = model.section("route");
@@ -144,6 +146,7 @@ fn route(
     let hedge = s.optional("hedge", hedge);
     let after = [("continue", AfterContent::Continue), ("error", AfterContent::Error)];
     let after_content = s.optional("after_content", |node| node.choice(&after));
+    let cache = s.optional("cache", cache::route);
     let around = Around { public_name, timeouts: &timeouts, timeouts_default };
     let example = "[[{ provider = \"…\", model = \"…\" }]]";
     let tiers = s.required("tiers", example, |node| tiers(node, providers, &around));
@@ -157,6 +160,7 @@ fn route(
         retry,
         hedge,
         after_content: after_content.unwrap_or(AfterContent::Continue),
+        cache,
     }
 }
 

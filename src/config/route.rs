@@ -7,7 +7,7 @@ use std::time::Duration;
 use infergate_actors::id::{AccountId, KeyId};
 use infergate_actors::money::Price;
 
-use super::{Abilities, Timeouts};
+use super::{Abilities, RouteCache, Timeouts};
 use crate::lots;
 
 /// Where a model's requests go.
@@ -30,6 +30,8 @@ pub struct Route {
     pub hedge: Option<Hedge>,
     /// What follows when a stream breaks after its first content.
     pub after_content: AfterContent,
+    /// How its answers are kept and shared; `None` for not at all.
+    pub cache: Option<RouteCache>,
 }
 
 /// The order within a tier.

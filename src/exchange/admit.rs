@@ -16,7 +16,7 @@ use crate::error::ApiError;
 
 /// Fewer tokens than this are no useful answer: a request that can't have them is refused instead of
 /// being cut so short.
-const USEFUL_TOKENS: u64 = 16;
+pub(super) const USEFUL_TOKENS: u64 = 16;
 /// A stream whose client set no ceiling is held for step by step, so that one request does not take
 /// a small account's whole credit for an answer that is mostly much shorter than the model allows.
 pub(super) const STREAM_STEP_TOKENS: u64 = 4_096;
@@ -102,7 +102,7 @@ fn rates_max(offers: &[Arc<Model>], prompt_tokens_max: u64) -> Rates {
     offers.iter().map(rates).reduce(Rates::max).unwrap_or_default()
 }
 
-/// Asks the account for a hold.
+/// Asks the account for a hold of so many hundredths of what it can cost.
 pub(super) async fn admit(
     accounts: &Accounts,
     caller: Caller,
@@ -110,12 +110,15 @@ pub(super) async fn admit(
     admission: Admission,
     envelope: &Envelope<'_>,
     mut offers: Offers,
+    percent: u8,
 ) -> Result<Admitted, ApiError> {
     let mut quote = Quote::new(envelope, &offers);
     let Some((model, others)) = offers.split_first() else {
         return Err(ApiError::unknown_model(&envelope.model));
     };
-    let rates = |model: &Arc<Model>| model.settings.price.rates_ceiling(quote.prompt_tokens_max);
+    let prompt_tokens_max = quote.prompt_tokens_max;
+    let rates =
+        |model: &Arc<Model>| model.settings.price.rates_ceiling(prompt_tokens_max).percent(percent);
     let fallback = |model: &Arc<Model>| Fallback {
         model: Arc::clone(&model.settings.name),
         rates: rates(model),
@@ -134,14 +137,24 @@ pub(super) async fn admit(
     };
     // Before the question, so that a client that leaves now leaves no hold behind.
     let hold = OpenHold::new(accounts.clone(), caller.account, id, admission);
+    let (hold, permit, ticket) = ask(accounts, caller, hold, question).await?;
+    // A fallback that the key may not use is not held for, and so must not answer.
+    let mut allowed = std::iter::once(&true).chain(&permit.fallbacks_allowed);
+    offers.retain(|_| allowed.next().copied().unwrap_or(false));
+    quote.rates = rates_max(&offers, quote.prompt_tokens_max);
+    Ok(Admitted { hold, permit, ticket, quote, offers })
+}
+
+/// Asks the account whether an exchange may begin.
+pub(super) async fn ask(
+    accounts: &Accounts,
+    caller: Caller,
+    hold: OpenHold,
+    question: Admit,
+) -> Result<(OpenHold, Permit, Ticket), ApiError> {
+    let id = question.hold;
     match accounts.admit(caller.account, question).await {
-        Ok((permit, ticket)) => {
-            // A fallback that the key may not use is not held for, and so must not answer.
-            let mut allowed = std::iter::once(&true).chain(&permit.fallbacks_allowed);
-            offers.retain(|_| allowed.next().copied().unwrap_or(false));
-            quote.rates = rates_max(&offers, quote.prompt_tokens_max);
-            Ok(Admitted { hold, permit, ticket, quote, offers })
-        }
+        Ok((permit, ticket)) => Ok((hold, permit, ticket)),
         Err(Refusal::Denied(denial)) => {
             // A known hold is another exchange's: not ours to end. The rest held nothing.
             hold.never_held();

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use infergate_actors::account::End;
 use infergate_actors::clock::Clock;
 
+use super::cache::{Following, drive_on};
 use super::relay::Relay;
 use crate::error::ApiError;
 
@@ -29,18 +30,26 @@ pub struct Handout {
     clock: Clock,
 }
 
+/// Where a stream comes from.
+pub(super) enum Stream {
+    /// From a provider.
+    Own(Box<Relay>),
+    /// From a provider that another exchange has asked.
+    Anothers(Following),
+}
+
 enum State {
-    Open(Box<Relay>),
+    Open(Stream),
     /// The client took too long; this is what it is told should it come back.
     Ended(Option<Bytes>),
 }
 
 impl Handouts {
     /// Begins to hand out a stream.
-    pub(crate) fn begin(&self, relay: Box<Relay>, clock: Clock) -> Arc<Handout> {
+    pub(super) fn begin(&self, stream: Stream, clock: Clock) -> Arc<Handout> {
         let handout = Arc::new(Handout {
             clients_turn: AtomicU64::new(turn(clock.mono())),
-            state: Mutex::new(State::Open(relay)),
+            state: Mutex::new(State::Open(stream)),
             clock,
         });
         locked(&self.0).push(Arc::downgrade(&handout));
@@ -66,7 +75,7 @@ impl Handout {
     /// The next bytes for the client.
     pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let polled = match &mut *locked(&self.state) {
-            State::Open(relay) => relay.poll_next(cx),
+            State::Open(stream) => stream.poll_next(cx),
             State::Ended(last) => Poll::Ready(last.take()),
         };
         let turn = if polled.is_ready() { turn(self.clock.mono()) } else { 0 };
@@ -84,15 +93,45 @@ impl Handout {
         let mut state = locked(&self.state);
         let told = ApiError::cut_short(end).event();
         match std::mem::replace(&mut *state, State::Ended(Some(told))) {
-            State::Open(relay) => {
+            State::Open(stream) => {
                 drop(state);
-                relay.give_up(end);
+                stream.give_up(end);
                 true
             }
             ended @ State::Ended(_) => {
                 *state = ended;
                 false
             }
+        }
+    }
+}
+
+impl Stream {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        match self {
+            Self::Own(relay) => relay.poll_next(cx),
+            Self::Anothers(following) => following.poll_next(cx),
+        }
+    }
+
+    fn give_up(self, end: End) {
+        match self {
+            Self::Own(relay) => {
+                if let Some(relay) = drive_on(relay) {
+                    relay.give_up(end);
+                }
+            }
+            Self::Anothers(following) => following.give_up(end),
+        }
+    }
+}
+
+/// The client has all of it, or is gone.
+impl Drop for Handout {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let State::Open(Stream::Own(relay)) = std::mem::replace(state, State::Ended(None)) {
+            drop(drive_on(relay));
         }
     }
 }

@@ -1,7 +1,8 @@
 //! One client request from its head to the settled bill.
 //!
 //! [`chat`] is the whole story; each stage is a file: `admit` (the most it can cost, and a hold for
-//! that), [`crate::route`] (who may answer, in which order), `attempt` (one try at one provider),
+//! that), `cache` (where the answer is there, or coming, already), [`crate::route`] (who may answer, in
+//! which order), `attempt` (one try at one provider),
 //! `relay` (the stream to the client, metered in passing), `bill` and `settle` (the charge, written
 //! exactly once whatever happens to the task).
 
@@ -9,7 +10,9 @@ mod admit;
 mod attempt;
 mod belief;
 mod bill;
+mod cache;
 mod credit;
+mod drain;
 mod errand;
 mod explain;
 mod gate;
@@ -41,6 +44,7 @@ use infergate_actors::id::{ExchangeId, ExchangeIds};
 use infergate_actors::ledger::{Durability, Ledger};
 
 use crate::catalog::Catalog;
+use crate::config;
 use crate::dialect::envelope::{Envelope, Limits};
 use crate::dialect::wish::Wish;
 use crate::error::ApiError;
@@ -48,17 +52,22 @@ use crate::front::AnswerBody;
 use crate::lots;
 use crate::operate::metrics::Metrics;
 
-use admit::{Admitted, Offers, admit};
+use admit::{Admitted, Offers};
 use attempt::Answer;
 use bill::{Bill, Measured};
+use cache::{Asking, Entered, Tap};
 use credit::Credit;
 use errand::{Errand, can_go_on};
+use handout::Stream;
 use recall::{Recall, unless_recalled};
 use rescue::Rescue;
-use tally::Tally;
+use settle::OpenHold;
+use tally::{Lost, Tally};
 use tries::Search;
 
 pub(crate) use admit::Caller;
+pub(crate) use cache::Control;
+pub use cache::{Cache, CacheStats};
 pub(crate) use explain::{Question, explain};
 pub use gate::{Admission, Gate};
 pub use handout::{Handout, Handouts};
@@ -85,6 +94,8 @@ pub struct World {
     pub durability: Durability,
     /// Streams on their way to clients.
     pub handouts: Handouts,
+    /// Answers that are kept, and those that can be joined.
+    pub cache: Cache,
     stopping: AtomicBool,
     cutting: AtomicBool,
     dice: AtomicU64,
@@ -98,6 +109,8 @@ pub(crate) struct Head {
     pub(crate) admission: Admission,
     /// How the headers narrow where the request may go.
     pub(crate) wish: Wish,
+    /// What they say of answers that were given before.
+    pub(crate) control: Control,
 }
 
 /// What a [`World`] is made of.
@@ -118,6 +131,8 @@ pub struct WorldParts {
     pub metrics: Metrics,
     /// See [`World::durability`].
     pub durability: Durability,
+    /// How much is kept of answers.
+    pub cache: config::Cache,
 }
 
 impl World {
@@ -134,6 +149,7 @@ impl World {
             metrics: parts.metrics,
             durability: parts.durability,
             handouts: Handouts::default(),
+            cache: Cache::new(parts.cache),
             stopping: AtomicBool::new(false),
             cutting: AtomicBool::new(false),
         }
@@ -175,13 +191,17 @@ pub(crate) async fn chat(
     head: Head,
     body: Bytes,
 ) -> Result<Response<AnswerBody>, ApiError> {
-    let Head { id, started, caller, admission, wish } = head;
+    let Head { id, started, caller, admission, wish, control } = head;
     let envelope = Envelope::parse(&body, &Limits::default());
     let envelope = envelope.map_err(|error| ApiError::envelope(&error))?;
     let wish = envelope.wish.clone().over(wish);
     let offers = offers(world, &envelope, &wish)?;
 
-    let admitted = admit(&world.accounts, caller, id, admission, &envelope, offers).await?;
+    let asking = Asking { world, id, started, caller, control, wish: &wish, envelope: &envelope };
+    let (tap, admitted) = match cache::enter(asking, offers, admission).await? {
+        Entered::Answered(response) => return Ok(response),
+        Entered::Asks(tap, admitted) => (tap, admitted),
+    };
     let Admitted { hold, permit, ticket, quote, offers } = admitted;
     let wishes = (caller, wish);
     let errand = Errand::new(world, offers, &envelope, (id, started), wishes, quote, &permit);
@@ -191,11 +211,7 @@ pub(crate) async fn chat(
     let running = unless_recalled(permit.standing.clone(), search.run(&mut tally));
     let (won, answer) = match running.await {
         Ok(found) => found,
-        Err(lost) => {
-            world.metrics.exchange_failed(lost.end);
-            hold.void(lost.end);
-            return Err(*lost.error);
-        }
+        Err(lost) => return Err(lose(world, hold, tap, lost).await),
     };
     // Money spent upstream must not be forgotten: the hold is written before anything is told.
     if world.ledger.wait(ticket, world.durability).await.is_err() {
@@ -209,6 +225,10 @@ pub(crate) async fn chat(
         let provider = target.provider.handle.name();
         told::answered(&mut headers, &bill.model.settings.name, provider, &bill.record.attempts);
     }
+    if tap.is_some() {
+        cache::tell(&mut headers, "miss");
+    }
+    let tap = tap.and_then(|tap| tap.of(bill.record.served_model.is_none()));
     let body = match answer {
         Answer::Stream(opened) => {
             let credit = Credit::new(errand.quote, permit.completion_tokens_held);
@@ -216,13 +236,27 @@ pub(crate) async fn chat(
             let rescue = goes_on.then(|| Box::new(Rescue::new(Arc::new(errand), tally)));
             let recall = Recall::new(permit.standing);
             let relay = Relay::new(world.clone(), *opened, bill, credit, recall, rescue);
-            AnswerBody::stream(world.handouts.begin(Box::new(relay), world.clock.clone()))
+            let relay = Box::new(relay).tapped(tap);
+            AnswerBody::stream(world.handouts.begin(Stream::Own(relay), world.clock.clone()))
         }
         Answer::Whole { body, measured } => {
-            AnswerBody::whole(charge_whole(world, *bill, body, *measured).await?)
+            AnswerBody::whole(charge_whole(world, *bill, body, *measured, tap).await?)
         }
     };
     Ok(answer_with(body, envelope.stream, permit.rate, headers))
+}
+
+/// Ends an exchange that nobody answers; what its client is told.
+async fn lose(world: &World, hold: OpenHold, tap: Option<Box<Tap>>, lost: Lost) -> ApiError {
+    world.metrics.exchange_failed(lost.end);
+    if let Some(tap) = tap {
+        // Others who asked for the same may now need the credit for themselves.
+        hold.voided(lost.end).await;
+        tap.lost(&lost);
+    } else {
+        hold.void(lost.end);
+    }
+    *lost.error
 }
 
 /// The models that may answer: the one asked for, and behind it those the client takes in its stead.
@@ -247,11 +281,15 @@ async fn charge_whole(
     bill: Bill,
     body: Bytes,
     measured: Measured,
+    tap: Option<Box<Tap>>,
 ) -> Result<Bytes, ApiError> {
     let (hold, settle) = bill.close(measured, End::Completed);
     if let Some(settle) = settle {
         world.metrics.exchange_ended(End::Completed, &settle);
         hold.settle(settle).await.map_err(|_| ApiError::unavailable())?;
+    }
+    if let Some(tap) = tap {
+        tap.whole(&body, measured);
     }
     Ok(body)
 }

@@ -47,7 +47,7 @@ pub(super) async fn unless_recalled<T>(
     }
 }
 
-fn end_of(denial: Denial) -> End {
+pub(super) fn end_of(denial: Denial) -> End {
     match denial {
         Denial::RevokedKey => End::KeyRevoked,
         _ => End::Suspended,

@@ -12,14 +12,15 @@ use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http_body::{Body, Frame};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use infergate_actors::account::{Denial, End, Refusal};
 use tokio::time::Sleep;
 
 use super::World;
-use super::bill::Bill;
+use super::bill::{Bill, Measured};
+use super::cache::Tap;
 use super::credit::Credit;
+use super::drain::read_to_end;
 use super::gather::Gather;
 use super::reader::{Piece, Reader};
 use super::recall::Recall;
@@ -31,10 +32,6 @@ use crate::error::ApiError;
 /// After the last finish reason, a stream that neither ends nor sends its usage is waited for no
 /// longer than this: some servers forget the terminator and keep the connection open.
 const FINISH_LINGER: Duration = Duration::from_secs(2);
-
-/// How long the end of an answer may come after its last event.
-const TRAILING_TIMEOUT: Duration = Duration::from_secs(1);
-const TRAILING_FRAMES_MAX: usize = 16;
 
 /// Events are gathered up to this size; a client that reads slowly holds the provider back.
 const GATHER_BYTES_MAX: usize = 16 << 10;
@@ -63,6 +60,10 @@ pub(crate) struct Relay {
     timer: Pin<Box<Sleep>>,
     /// What the timer is set to.
     timer_at: Duration,
+    /// Hears what is handed on, where the answer is to be kept or shared.
+    tap: Option<Box<Tap>>,
+    /// What it came to, as soon as that is being written.
+    ended: Option<(End, Measured)>,
 }
 
 enum Phase {
@@ -112,11 +113,35 @@ impl Relay {
             timeouts,
             timer: Box::pin(tokio::time::sleep(timeouts.idle)),
             timer_at: now.saturating_add(timeouts.idle),
+            tap: None,
+            ended: None,
         }
+    }
+
+    /// The same, heard by `tap`.
+    pub(super) fn tapped(mut self: Box<Self>, tap: Option<Box<Tap>>) -> Box<Self> {
+        self.tap = tap;
+        self
     }
 
     /// The next bytes for the client: all events that have come, in one piece.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let polled = self.poll_stream(cx);
+        if let (Some(tap), Poll::Ready(Some(bytes))) = (&mut self.tap, &polled) {
+            let ended = self.ended.filter(|_| matches!(self.phase, Phase::Ended));
+            if !tap.hear(bytes, self.reader.completion_tokens(), ended) {
+                self.tap = None;
+            }
+        }
+        polled
+    }
+
+    /// Who hears what is handed on, while there is more to hear.
+    pub(super) fn tap(&self) -> Option<&Tap> {
+        self.tap.as_deref()
+    }
+
+    fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             match &mut self.phase {
                 Phase::Ended => return Poll::Ready(self.gathered()),
@@ -126,6 +151,7 @@ impl Relay {
                     };
                     let last = std::mem::take(last);
                     self.phase = Phase::Ended;
+                    self.ended = self.ended.filter(|_| written);
                     self.hand_later(if written { last } else { ApiError::unavailable().event() });
                 }
                 Phase::Rescuing(search, end) => {
@@ -326,7 +352,9 @@ impl Relay {
             self.phase = Phase::Ended;
             return;
         };
-        let (hold, settle) = bill.close(self.reader.measured(), end);
+        let measured = self.reader.measured();
+        self.ended = Some((end, measured));
+        let (hold, settle) = bill.close(measured, end);
         self.phase = match settle {
             Some(settle) => {
                 self.world.metrics.exchange_ended(end, &settle);
@@ -429,21 +457,6 @@ impl Relay {
         self.timer.as_mut().reset(tokio::time::Instant::now() + left);
         self.timer_at = at;
     }
-}
-
-/// Lets the provider end its answer, so that the connection can be used again: dropped before that,
-/// it would be closed, and the next request pay for another one.
-async fn read_to_end(mut body: Incoming) {
-    let reading = async {
-        for _ in 0..TRAILING_FRAMES_MAX {
-            match body.frame().await {
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => break,
-            }
-        }
-    };
-    // One that does not end in time is closed after all.
-    let _ = tokio::time::timeout(TRAILING_TIMEOUT, reading).await;
 }
 
 impl Relay {

@@ -63,6 +63,14 @@ impl OpenHold {
         self.void_detached(end);
     }
 
+    /// The same, for one who waits until it is let go of.
+    pub(super) async fn voided(mut self, end: End) {
+        if let Some(open) = self.0.take() {
+            // Whether it could be is told in the log, and it goes on if nobody waits any more.
+            let _ = tokio::spawn(open.void(end)).await;
+        }
+    }
+
     fn void_detached(&mut self, end: End) {
         // Without a runtime the process is ending, and the next start voids what it finds open.
         if let (Some(open), Ok(runtime)) = (self.0.take(), Handle::try_current()) {

@@ -29,6 +29,13 @@ pub(super) fn answered(headers: &mut HeaderMap, model: &str, provider: &str, fai
     headers.insert(ATTEMPTS, HeaderValue::from(failed.len() + 1));
 }
 
+/// Tells of an answer that `model` gave before, or gives to another.
+pub(super) fn kept(headers: &mut HeaderMap, model: &str) {
+    if let Ok(value) = HeaderValue::from_str(model) {
+        headers.insert(MODEL, value);
+    }
+}
+
 /// The attempts of an exchange in order, such as `alpha server_error 503, beta cut`.
 pub(crate) fn trail(attempts: &[Attempt]) -> String {
     let mut trail = String::new();

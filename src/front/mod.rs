@@ -21,7 +21,7 @@ use crate::accept::{ActiveRequest, Service};
 use crate::auth;
 use crate::dialect::wish::Wish;
 use crate::error::{ApiError, Hints};
-use crate::exchange::{self, Caller, Head, World};
+use crate::exchange::{self, Caller, Control, Head, World};
 pub(crate) use sentry::Sentry;
 
 pub use body::{AnswerBody, BodyLimits};
@@ -152,7 +152,8 @@ impl Shared {
         let limits = **self.limits.load();
         let body = body::read(&parts.headers, body, limits).await?;
         active.body_was_read();
-        let head = Head { id, started, caller: Caller { account, key }, admission, wish };
+        let control = Control::of_headers(&parts.headers);
+        let head = Head { id, started, caller: Caller { account, key }, admission, wish, control };
         exchange::chat(world, head, body).await
     }
 

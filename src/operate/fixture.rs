@@ -73,6 +73,7 @@ pub(crate) struct Setup {
     pub(crate) timeouts: ConnectionTimeouts,
     pub(crate) grace: Duration,
     pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) clock: Clock,
 }
 
 pub(crate) struct Reply {
@@ -91,6 +92,7 @@ impl Default for Setup {
             timeouts: ConnectionTimeouts { head: seconds(10), idle: seconds(10) },
             grace: Duration::ZERO,
             tls: None,
+            clock: Clock::real(),
         }
     }
 }
@@ -98,7 +100,7 @@ impl Default for Setup {
 impl Setup {
     pub(crate) async fn start(self) -> Gateway {
         let directory = TempDir::new().unwrap();
-        let clock = Clock::real();
+        let clock = self.clock;
         let options = LedgerOptions::new(directory.path().join("data"));
         let (ledger, _) = Ledger::open(options, clock.clone()).unwrap();
         let accounts =
@@ -115,6 +117,7 @@ impl Setup {
             clock: clock.clone(),
             metrics: Metrics::new().unwrap(),
             durability: Durability::Process,
+            cache: config.cache,
         }));
         let (stop, stopped) = watch::channel(false);
         let (listener, admin) = listen().await;
@@ -161,6 +164,7 @@ impl Gateway {
     pub(crate) async fn reload(&self, config: &str) {
         let config = Config::parse("test.toml", config, &|_| None).unwrap();
         let catalog = Catalog::build(&config, &self.system.providers, &self.world.clock).await;
+        self.world.cache.resize(config.cache);
         self.world.catalog.store(Arc::new(catalog.unwrap()));
     }
 

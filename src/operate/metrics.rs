@@ -22,6 +22,11 @@ const FIRST_CONTENT: &str = "infergate_first_content_seconds";
 const TOTAL: &str = "infergate_exchange_seconds";
 const HEDGES: &str = "infergate_hedges_total";
 const RESCUES: &str = "infergate_rescues_total";
+const CACHE_HITS: &str = "infergate_cache_hits_total";
+const CACHE_MISSES: &str = "infergate_cache_misses_total";
+const CACHE_JOINS: &str = "infergate_cache_joins_total";
+const CACHE_ENTRIES: &str = "infergate_cache_entries";
+const CACHE_BYTES: &str = "infergate_cache_bytes";
 const REFUSED: &str = "infergate_refused_total";
 const ESTIMATED: &str = "infergate_estimated_settlements_total";
 const IN_FLIGHT: &str = "infergate_exchanges_in_flight";
@@ -80,6 +85,9 @@ struct Handles {
     hedges: Counter,
     rescued: Counter,
     not_rescued: Counter,
+    cache_hits: Counter,
+    cache_misses: Counter,
+    cache_joins: Counter,
     first_content: Histogram,
     total: Histogram,
     in_flight: Gauge,
@@ -89,6 +97,8 @@ struct Handles {
     ledger_backlog: Gauge,
     ledger_holds: Gauge,
     ledger_disk_bytes: Gauge,
+    cache_entries: Gauge,
+    cache_bytes: Gauge,
 }
 
 /// Figures that are read when somebody looks.
@@ -108,6 +118,10 @@ pub struct Readings {
     pub ledger_holds: usize,
     /// The size of the store.
     pub ledger_disk_bytes: u64,
+    /// Answers that are kept.
+    pub cache_entries: usize,
+    /// The bytes they take.
+    pub cache_bytes: u64,
 }
 
 /// One deployment, when somebody looks.
@@ -185,6 +199,21 @@ impl Metrics {
         counter.increment(1);
     }
 
+    /// A kept answer was given again.
+    pub(crate) fn cache_hit(&self) {
+        self.handles.cache_hits.increment(1);
+    }
+
+    /// A provider was asked because no answer was kept that would do.
+    pub(crate) fn cache_missed(&self) {
+        self.handles.cache_misses.increment(1);
+    }
+
+    /// An answer under way was joined.
+    pub(crate) fn cache_joined(&self) {
+        self.handles.cache_joins.increment(1);
+    }
+
     /// A request was refused with a status.
     pub(crate) fn refused(&self, status: u16) {
         if let Some((_, counter)) = self.handles.refused.iter().find(|(known, _)| *known == status)
@@ -231,6 +260,8 @@ impl Metrics {
         self.handles.ledger_backlog.set(float(readings.ledger_backlog as u64));
         self.handles.ledger_holds.set(float(readings.ledger_holds as u64));
         self.handles.ledger_disk_bytes.set(float(readings.ledger_disk_bytes));
+        self.handles.cache_entries.set(float(readings.cache_entries as u64));
+        self.handles.cache_bytes.set(float(readings.cache_bytes));
         self.set_deployments(deployments);
         self.set_credentials(credentials);
         self.handle.render()
@@ -331,6 +362,9 @@ impl Handles {
             hedges: counter!(HEDGES),
             rescued: counter!(RESCUES, "result" => "continued"),
             not_rescued: counter!(RESCUES, "result" => "given_up"),
+            cache_hits: counter!(CACHE_HITS),
+            cache_misses: counter!(CACHE_MISSES),
+            cache_joins: counter!(CACHE_JOINS),
             first_content: histogram!(FIRST_CONTENT),
             total: histogram!(TOTAL),
             in_flight: gauge!(IN_FLIGHT),
@@ -340,6 +374,8 @@ impl Handles {
             ledger_backlog: gauge!(LEDGER_BACKLOG),
             ledger_holds: gauge!(LEDGER_HOLDS),
             ledger_disk_bytes: gauge!(LEDGER_DISK),
+            cache_entries: gauge!(CACHE_ENTRIES),
+            cache_bytes: gauge!(CACHE_BYTES),
         }
     }
 }
@@ -353,6 +389,12 @@ fn describe() {
     describe_counter!(ATTEMPT_FAILURES, "Failed attempts, by provider and outcome");
     describe_counter!(HEDGES, "Second attempts made beside a slow first");
     describe_counter!(RESCUES, "Answers that broke off, by whether another provider went on");
+    describe_counter!(CACHE_HITS, "Kept answers that were given again");
+    describe_counter!(
+        CACHE_MISSES,
+        "Requests at routes with a cache that a provider was asked for"
+    );
+    describe_counter!(CACHE_JOINS, "Requests that shared another's answer while it came");
     describe_histogram!(FIRST_CONTENT, Unit::Seconds, "From a request's head to its first content");
     describe_histogram!(TOTAL, Unit::Seconds, "From a request's head to its end");
     describe_gauge!(IN_FLIGHT, "Exchanges in the works");
@@ -362,6 +404,8 @@ fn describe() {
     describe_gauge!(LEDGER_BACKLOG, "Batches the ledger has not written yet");
     describe_gauge!(LEDGER_HOLDS, "Holds without an end");
     describe_gauge!(LEDGER_DISK, Unit::Bytes, "The size of the store");
+    describe_gauge!(CACHE_ENTRIES, "Answers that are kept");
+    describe_gauge!(CACHE_BYTES, Unit::Bytes, "The memory that kept answers take");
     describe_gauge!(DEPLOYMENT_PASSING, "1 while the deployment takes requests, else 0");
     describe_gauge!(CREDENTIALS, "Our credentials at a provider, by whether they can be used");
     describe_gauge!(DEPLOYMENT_IN_FLIGHT, "Requests under way at the deployment");

@@ -132,6 +132,7 @@ impl Gateway {
             clock: clock.clone(),
             metrics: Metrics::new()?,
             durability: durability(&config),
+            cache: config.cache,
         }));
         let (admin_token, secrets) = first_run::prepare(&config, &world, environment).await?;
         let front = Front::new(Arc::clone(&world), body_limits(&config));

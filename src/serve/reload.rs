@@ -65,6 +65,7 @@ impl Reloader {
         let catalog = Catalog::build(&config, &self.system.providers, &self.world.clock).await?;
         self.world.catalog.store(Arc::new(catalog));
         self.world.gate.resize(config.server.requests_in_flight_max as usize);
+        self.world.cache.resize(config.cache);
         self.front.set_limits(body_limits(&config));
         self.config = config;
         Ok(changes.len())

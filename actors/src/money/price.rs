@@ -141,6 +141,33 @@ impl Rates {
         }
     }
 
+    /// So many hundredths of each rate, rounded up: a share above nothing of a rate above nothing is
+    /// above nothing.
+    #[must_use]
+    pub fn percent(self, percent: u8) -> Self {
+        if percent == 100 {
+            return self;
+        }
+        let part = |rate: u64| {
+            let part = (u128::from(rate) * u128::from(percent)).div_ceil(100);
+            u64::try_from(part).unwrap_or(u64::MAX)
+        };
+        Self {
+            input: part(self.input),
+            cached_input: part(self.cached_input),
+            cache_write_5m: part(self.cache_write_5m),
+            cache_write_1h: part(self.cache_write_1h),
+            audio_input: part(self.audio_input),
+            image_input: part(self.image_input),
+            output: part(self.output),
+            reasoning: part(self.reasoning),
+            audio_output: part(self.audio_output),
+            image_output: part(self.image_output),
+            request: part(self.request),
+            tool_call: part(self.tool_call),
+        }
+    }
+
     /// The most that `prompt_tokens` of any input class and `completion_tokens` of any output class
     /// can cost.
     pub fn cost_ceiling(
@@ -273,6 +300,22 @@ mod tests {
                 prop_assert!(dearest.cost(&usage, markup) >= rates.cost(&usage, markup));
                 prop_assert_eq!(dearest.max(rates), dearest);
             }
+        }
+
+        #[test]
+        fn a_share_of_rates_costs_that_share_and_never_less(
+            rates in any_rates(),
+            usage in any_usage(),
+            percent in 0..=100_u8,
+        ) {
+            let (whole, part) = (rates, rates.percent(percent));
+            prop_assert_eq!(rates.percent(100), rates);
+            prop_assert_eq!(rates.percent(0), Rates::default());
+            let cost = |rates: Rates| i128::from(rates.cost(&usage, Markup::default()).nano());
+            // The cost of the whole is itself rounded up, by less than one.
+            prop_assert!(cost(part) * 100 > (cost(whole) - 1) * i128::from(percent) - 100);
+            prop_assert!(cost(part) <= cost(whole));
+            prop_assert_eq!(part.input, (rates.input * u64::from(percent)).div_ceil(100));
         }
 
         #[test]

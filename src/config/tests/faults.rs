@@ -406,6 +406,36 @@ fn faults_beyond_a_hundred_are_counted() {
     assert!(faults.to_string().ends_with("and 50 more"));
 }
 
+#[test]
+fn what_is_said_of_kept_answers_is_checked() {
+    check(
+        r#"[cache]
+bytes_max = "100KiB"
+entry_bytes_max = "48MiB"
+entries = 7
+"#,
+        r#"
+2: cache.bytes_max: "100KiB" is out of range: from 1MiB to 1024GiB
+3: cache.entry_bytes_max: more than half of bytes_max: at most that, so that there is a choice
+4: cache.entries: unknown key: known here are bytes_max, entry_bytes_max
+"#,
+    );
+    check_model(
+        r#"free = true
+[models.route]
+tiers = [[{ provider = "sim" }]]
+cache = { ttl = "0s", scope = "acount", price_percent = 101, coalesce = "yes", max = 1 }
+"#,
+        r#"
+11: models[0].route.cache.coalesce: "yes" is neither true nor false
+11: models[0].route.cache.max: unknown key: known here are ttl, scope, price_percent, coalesce
+11: models[0].route.cache.price_percent: 101 is out of range: from 0 to 100
+11: models[0].route.cache.scope: "acount" is not known here: did you mean "account"?
+11: models[0].route.cache.ttl: "0s" is out of range: from 1s to 30d
+"#,
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 

@@ -131,6 +131,30 @@ fn timeouts_are_the_routes_over_the_providers_over_the_defaults() {
 }
 
 #[test]
+fn a_route_keeps_answers_if_it_says_so_and_each_part_has_a_default() {
+    let with = |cache: &str| {
+        let text = format!(
+            "{SIM}{MODEL}free = true\nroute = {{ {cache} tiers = [[{{ provider = \"sim\" }}]] }}"
+        );
+        config(&text).models[0].route.cache
+    };
+    let default = RouteCache {
+        ttl: Duration::from_mins(5),
+        scope: CacheScope::Account,
+        price_percent: 10,
+        coalesce: true,
+    };
+    assert_eq!((with(""), with("cache = {},")), (None, Some(default)));
+    let said = "cache = { scope = \"gateway\", price_percent = 0, coalesce = false },";
+    let meant =
+        RouteCache { scope: CacheScope::Gateway, price_percent: 0, coalesce: false, ..default };
+    assert_eq!(with(said), Some(meant));
+    let small = config("[cache]\nbytes_max = \"1MiB\"").cache;
+    assert_eq!(small, Cache { bytes_max: 1 << 20, entry_bytes_max: 512 << 10 });
+    assert_eq!(config("").cache, Cache::default());
+}
+
+#[test]
 fn what_a_deployment_can_do_is_its_targets_unless_they_say_otherwise() {
     let config = config(&format!(
         "{SIM}data_collection = \"deny\"\n\

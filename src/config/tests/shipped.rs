@@ -51,6 +51,7 @@ server = { zzzzzz = 1, tls = { zzzzzz = 1 } }
 admin.zzzzzz = 1
 store.zzzzzz = 1
 trial.zzzzzz = 1
+cache.zzzzzz = 1
 routing.zzzzzz = 1
 timeouts.zzzzzz = 1
 breaker.zzzzzz = 1
@@ -68,6 +69,7 @@ timeouts.zzzzzz = 1
 sticky.zzzzzz = 1
 retry.zzzzzz = 1
 hedge.zzzzzz = 1
+cache.zzzzzz = 1
 tiers = [[{ zzzzzz = 1, when = { zzzzzz = 1 } }]]
 ";
     let faults = parse(stranger).unwrap_err();

@@ -1,8 +1,10 @@
 //! Whole exchanges over sockets, before providers that do as they are told.
 
+mod cache;
 mod ends;
 mod failover;
 mod hedge;
+mod joins;
 mod narrowing;
 mod passage;
 mod recall;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::{Request, header};
+use http::{HeaderMap, Request, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -55,6 +55,12 @@ pub(crate) fn going_on(addresses: &[SocketAddr], more: &str) -> String {
         .replace("after_content = \"error\"", &format!("after_content = \"continue\"{more}"))
 }
 
+/// [`config`] with a route that keeps and shares answers; `more` is said of how.
+pub(crate) fn caching(addresses: &[SocketAddr], more: &str) -> String {
+    let cache = format!("after_content = \"error\", attempts_max = 1, cache = {{ {more} }}");
+    config(addresses, "").replace("after_content = \"error\"", &cache)
+}
+
 /// A gateway and a client with a key.
 pub(crate) struct Stage {
     pub(crate) gateway: Gateway,
@@ -65,6 +71,7 @@ pub(crate) struct Stage {
 /// An answer whose body is still coming.
 pub(crate) struct Coming {
     pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
     body: Incoming,
     connection: JoinHandle<()>,
     _sender: http1::SendRequest<Full<Bytes>>,
@@ -81,12 +88,32 @@ impl Stage {
 
     pub(crate) async fn of(setup: Setup, credit_usd: &str) -> Self {
         let gateway = setup.start().await;
-        let account = format!("/admin/v1/accounts/{}", gateway.account("one").await);
-        let grant = json!({ "amount_usd": credit_usd, "kind": "paid", "reference": "r" });
-        gateway.post(&format!("{account}/grants"), &grant, 201).await;
-        let key = gateway.post(&format!("{account}/keys"), &json!({ "name": "k" }), 201).await;
-        let key = text(&key["secret"]);
+        let (account, key) = client(&gateway, credit_usd).await;
         Self { gateway, account, key }
+    }
+
+    /// Another account with a key.
+    pub(crate) async fn other_account(&self, credit_usd: &str) -> (String, String) {
+        client(&self.gateway, credit_usd).await
+    }
+
+    /// Another key of the account.
+    pub(crate) async fn other_key(&self) -> String {
+        let new = json!({ "name": "other" });
+        text(&self.gateway.post(&format!("{}/keys", self.account), &new, 201).await["secret"])
+    }
+
+    /// The same client with another key.
+    pub(crate) fn request_by(&self, key: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+        let mut request = self.request(body);
+        let value = format!("Bearer {key}").parse().unwrap();
+        request.headers_mut().insert(header::AUTHORIZATION, value);
+        request
+    }
+
+    /// Returns when so many exchanges of the account are under way.
+    pub(crate) async fn holding(&self, count: usize) {
+        while self.gateway.get(&self.account).await["holds"].as_array().unwrap().len() != count {}
     }
 
     pub(crate) fn request(&self, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
@@ -174,13 +201,23 @@ impl Coming {
     }
 }
 
+/// The path of a new account, and a key of it.
+async fn client(gateway: &Gateway, credit_usd: &str) -> (String, String) {
+    let account = format!("/admin/v1/accounts/{}", gateway.account("one").await);
+    let grant = json!({ "amount_usd": credit_usd, "kind": "paid", "reference": "r" });
+    gateway.post(&format!("{account}/grants"), &grant, 201).await;
+    let key = gateway.post(&format!("{account}/keys"), &json!({ "name": "k" }), 201).await;
+    (account, text(&key["secret"]))
+}
+
 pub(crate) async fn open(to: SocketAddr, mut request: Request<Full<Bytes>>) -> Coming {
     let stream = TcpStream::connect(to).await.unwrap();
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
     let connection = tokio::spawn(async move { drop(connection.await) });
     request.headers_mut().insert(header::HOST, to.to_string().parse().unwrap());
     let (parts, body) = sender.send_request(request).await.unwrap().into_parts();
-    Coming { status: parts.status.as_u16(), body, connection, _sender: sender }
+    let (status, headers) = (parts.status.as_u16(), parts.headers);
+    Coming { status, headers, body, connection, _sender: sender }
 }
 
 pub(crate) fn ask(stream: bool) -> String {

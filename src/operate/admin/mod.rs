@@ -5,6 +5,7 @@
 //! | `door` | the socket, and the token that every path but three asks for |
 //! | `request`, `problem` | reading what is asked, and saying what is wrong with it |
 //! | `accounts`, `credit`, `keys` | one account: its state, journal, grants, keys |
+//! | `cache` | answers that are kept |
 //! | `providers`, `system` | providers; actors, snapshots, verification, health, metrics |
 //! | `explain` | where a request would go, and why |
 //! | `view` | all of it as JSON |
@@ -14,6 +15,7 @@
 //! but for a new key's secret in the answer to its creation.
 
 mod accounts;
+mod cache;
 mod credit;
 mod door;
 mod explain;
@@ -98,6 +100,7 @@ pub fn router(operator: Arc<Operator>) -> Router {
         .route("/admin/v1/snapshot", post(system::snapshot))
         .route("/admin/v1/explain", post(explain::explained))
         .route("/admin/v1/ledger/verify", post(system::verify))
+        .route("/admin/v1/cache", get(cache::show).delete(cache::purge))
         .route("/admin/v1/providers", get(providers::list))
         .route(&provider(""), get(providers::show))
         .route(&provider("/open"), post(providers::open))

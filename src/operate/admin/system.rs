@@ -141,6 +141,7 @@ impl Operator {
 
     fn readings(&self, ledger_disk_bytes: u64) -> Readings {
         let stats = self.world.ledger.stats();
+        let cache = self.world.cache.stats();
         let (accounts, providers) = (&self.system.accounts, &self.system.providers);
         Readings {
             in_flight: self.world.gate.inside(),
@@ -150,6 +151,8 @@ impl Operator {
             ledger_backlog: stats.backlog,
             ledger_holds: stats.holds_open,
             ledger_disk_bytes,
+            cache_entries: cache.entries,
+            cache_bytes: cache.bytes,
         }
     }
 

@@ -58,6 +58,7 @@ fn route(strategy: Strategy, tiers: &[&[u32]]) -> Route {
         retry: Retry { percent: 20, floor_per_second: 10, window: SECOND },
         hedge: None,
         after_content: AfterContent::Continue,
+        cache: None,
     }
 }
 

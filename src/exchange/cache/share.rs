@@ -1,0 +1,97 @@
+//! The bill of an answer that was not asked of a provider for this exchange: its account pays a share
+//! of the price in force.
+
+use std::sync::Arc;
+
+use infergate_actors::account::{End, Settle, Source, UsageRecord};
+use infergate_actors::clock::{Clock, Now};
+use infergate_actors::money::{Rates, Usage};
+
+use super::super::World;
+use super::super::bill::millis;
+use super::super::settle::OpenHold;
+use crate::catalog::Model;
+
+/// All that the end of such an exchange needs.
+pub(super) struct Share {
+    hold: OpenHold,
+    model: Arc<Model>,
+    percent: u8,
+    clock: Clock,
+    started: Now,
+    record: UsageRecord,
+}
+
+impl Share {
+    /// For an exchange that has its first content now.
+    pub(super) fn new(
+        hold: OpenHold,
+        (model, percent): (&Arc<Model>, u8),
+        (clock, started): (&Clock, Now),
+        source: Source,
+        streamed: bool,
+    ) -> Self {
+        let waited = clock.mono().saturating_sub(started.mono);
+        let record = UsageRecord {
+            model: model.settings.name.to_string(),
+            streamed,
+            started_at_ms: started.wall_ms,
+            first_content_ms: Some(millis(waited)),
+            source,
+            ..UsageRecord::default()
+        };
+        let (model, clock) = (Arc::clone(model), clock.clone());
+        Self { hold, model, percent, clock, started, record }
+    }
+
+    pub(super) fn hold(&self) -> &OpenHold {
+        &self.hold
+    }
+
+    /// Nothing was handed on: nothing is charged.
+    pub(super) fn void(self, world: &World, end: End) {
+        world.metrics.exchange_failed(end);
+        self.hold.void(end);
+    }
+
+    /// Charges for what was handed on. Whether that is written.
+    pub(super) async fn settle(
+        self,
+        world: &World,
+        usage: Usage,
+        estimated: bool,
+        end: End,
+    ) -> bool {
+        match self.close(world, usage, estimated, end) {
+            Some((hold, settle)) => hold.settle(settle).await.is_ok(),
+            None => false,
+        }
+    }
+
+    /// The same, with nobody waiting for it.
+    pub(super) fn settle_detached(self, world: &World, usage: Usage, estimated: bool, end: End) {
+        if let Some((hold, settle)) = self.close(world, usage, estimated, end) {
+            hold.settle_detached(settle);
+        }
+    }
+
+    fn close(
+        self,
+        world: &World,
+        usage: Usage,
+        estimated: bool,
+        end: End,
+    ) -> Option<(OpenHold, Settle)> {
+        let Self { hold, model, percent, clock, started, mut record } = self;
+        record.total_ms = millis(clock.mono().saturating_sub(started.mono));
+        let rates = rates(&model, &usage, percent);
+        let settle = Settle { hold: hold.hold()?, usage, estimated, rates, end, record };
+        world.metrics.exchange_ended(end, &settle);
+        Some((hold, settle))
+    }
+}
+
+/// What `percent` of the price in force comes to for `usage`.
+pub(super) fn rates(model: &Model, usage: &Usage, percent: u8) -> Rates {
+    model.settings.price.rates(usage.prompt_tokens()).percent(percent)
+}
