@@ -7,7 +7,7 @@ use crate::admin::Account;
 use crate::client::{Ending, Seen, Usage};
 use crate::journal::{Fact, Hold, Record, Settlement, hold};
 use crate::price::Price;
-use crate::simulator::stats::Entry;
+use crate::simulator::stats::{Entry, Outcome};
 
 /// Faults that are remembered.
 const FAULTS_MAX: usize = 1_000;
@@ -148,7 +148,7 @@ impl Book {
     }
 
     /// Holds what clients saw against the books: whole answers are charged, once, at what their
-    /// provider reported (`winners`, by answer id); refused ones are not; and nobody pays for an
+    /// provider reported (`winners`, the logs by answer id); refused ones are not; and nobody pays for an
     /// exchange that no client made.
     pub fn answers(&mut self, seen: &[Seen], winners: &HashMap<String, Entry>) {
         let mut known = HashSet::new();
@@ -196,10 +196,13 @@ impl Book {
             }
         };
         // A provider that was killed has taken its log with it: then the answer's own word counts.
-        let winner = seen.reading.answer_id.as_ref().and_then(|answer| winners.get(answer));
+        let winner = seen.reading.answer_id.as_ref().and_then(|answer| winner(answer, winners));
         let in_answer =
             seen.reading.usage.map(|usage| (usage.prompt_tokens, usage.completion_tokens, cached));
-        let in_log = winner.map(|winner| (winner.prompt, winner.completion, winner.cached));
+        let in_log = winner.map(|winner| {
+            let prompt = winner.prompt.saturating_sub(winner.prefilled);
+            (prompt, winner.completion.saturating_add(winner.prefilled), winner.cached)
+        });
         let Some(reported) = in_log.or(in_answer) else { return };
         let billed = (usage.prompt_tokens, usage.completion_tokens, cached);
         // Where one answer ends and another goes on with it no provider says: that is the gateway's
@@ -307,6 +310,19 @@ impl Book {
             self.faults.push(fault);
         }
     }
+}
+
+/// Who ended the answer that began with this `id`: whoever began it, or another that was asked for the
+/// same exchange after that one had failed. Where it went on from what had been sent, that is output of
+/// the whole answer, and not prompt.
+fn winner<'a>(answer: &str, winners: &'a HashMap<String, Entry>) -> Option<&'a Entry> {
+    let began = winners.get(answer)?;
+    let is_completed = |entry: &Entry| entry.outcome == Outcome::Completed;
+    if is_completed(began) || began.request_id.is_none() {
+        return Some(began);
+    }
+    let same = |entry: &&Entry| is_completed(entry) && entry.request_id == began.request_id;
+    winners.values().find(same).or(Some(began))
 }
 
 #[cfg(test)]

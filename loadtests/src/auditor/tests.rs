@@ -11,7 +11,7 @@ const PRICE: Price =
     Price { input: 1_000_000, cached_input: 500_000, output: 2_000_000, request: 0 };
 
 /// A record a line: `grant 100`, `hold 1 60`, `extend 1 5`, `void 1`, or
-/// `settle 1 input output cost charged`.
+/// `settle 1 input output cost charged`, or `estimate` in place of `settle`.
 fn records(script: &str) -> Vec<Record> {
     let lines = script.lines().map(str::trim).filter(|line| !line.is_empty());
     lines.enumerate().map(|(index, line)| record(index + 1, line)).collect()
@@ -26,11 +26,12 @@ fn record(number: usize, line: &str) -> Record {
             format!(r#"{{"extended":{{"hold":{id},"amount":{amount}}}}}"#)
         }
         ["void", id] => format!(r#"{{"voided":{{"hold":{id},"end":"client_gone"}}}}"#),
-        ["settle", id, input, output, cost, charged] => {
+        [how @ ("settle" | "estimate"), id, input, output, cost, charged] => {
+            let estimated = *how == "estimate";
             let absorbed = cost.parse::<i64>().unwrap() - charged.parse::<i64>().unwrap();
             format!(
                 r#"{{"settled":{{"hold":{id},"usage":{{"input":{input},"output":{output}}},
-                "estimated":false,"cost":{cost},"charged":{charged},"absorbed":{absorbed},
+                "estimated":{estimated},"cost":{cost},"charged":{charged},"absorbed":{absorbed},
                 "draws":[{{"grant":1,"amount":{charged}}}],"end":"completed",
                 "record":{{"model":"m"}}}}}}"#
             )
@@ -203,4 +204,33 @@ fn an_id_given_twice_is_found() {
     let twice = [seen(1, Ending::Cut, "a"), seen(1, Ending::Cut, "a")];
     let faults = judge("grant 100\nhold 1 60\nvoid 1", &twice, &HashMap::new());
     assert!(faults.iter().any(|fault| fault.contains("two exchanges")), "{faults:?}");
+}
+
+#[test]
+fn a_whole_answer_is_estimated_only_where_another_provider_began_it() {
+    let script = "grant 100\nhold 1 60\nestimate 1 10 5 20 20";
+    let seen = [seen(1, Ending::Complete, "a")];
+    let faults = |prefilled| {
+        let mut winners = winners(10 + prefilled, 5 - prefilled);
+        for winner in winners.values_mut() {
+            winner.prefilled = prefilled;
+        }
+        judge(script, &seen, &winners)
+    };
+    assert!(faults(0)[0].contains("estimated: true"));
+    assert_eq!(faults(3), [""; 0]);
+}
+
+#[test]
+fn the_provider_that_ended_an_answer_is_who_is_paid_for_it() {
+    let charged = "grant 100\nhold 1 60\nsettle 1 10 5 20 20";
+    let mut logs = winners(10, 2);
+    let request_id = Some("req_1".into());
+    let ended = Entry { request_id: request_id.clone(), ..winners(10, 5)["a"].clone() };
+    let began = logs.get_mut("a").unwrap();
+    (began.outcome, began.request_id) = (Outcome::Cut, request_id);
+    let seen = [seen(1, Ending::Complete, "a")];
+    assert!(judge(charged, &seen, &logs)[0].contains("its provider reported (10, 2, 0)"));
+    logs.insert("b".to_owned(), ended);
+    assert_eq!(judge(charged, &seen, &logs), [""; 0]);
 }

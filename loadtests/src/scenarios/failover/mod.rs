@@ -153,7 +153,7 @@ async fn audit(
     let mut book = Book::new(cases.iter().map(|case| (case.name(), PRICE)));
     book.read(&records);
     book.account(&state, true);
-    book.answers(&money::seen(observed, clock::now()), &money::winners(observed));
+    book.answers(&money::seen(observed, clock::now()), &money::logs(observed));
     let text = format!("{name}each charge is the usage of the provider that answered");
     report.claim_none(text, book.into_faults());
     let sound = gateway.admin().verify().await?;

@@ -30,29 +30,10 @@ fn of_exchange<'a>(seen: &'a Observation, call: &Heard) -> Vec<&'a Attempt> {
     seen.attempts.iter().filter(mine).collect()
 }
 
-/// The usage of the whole answer, by the provider that ended it: where it went on from what another
-/// had sent, the tokens it was given are output and not prompt.
-fn winner(attempts: &[&Attempt]) -> Option<Entry> {
-    let completed = |attempt: &&&Attempt| attempt.entry.outcome == Outcome::Completed;
-    let won = attempts.iter().rev().find(completed)?;
-    let mut entry = won.entry.clone();
-    entry.prompt = entry.prompt.saturating_sub(entry.prefilled);
-    entry.completion = entry.completion.saturating_add(entry.prefilled);
-    Some(entry)
-}
-
-/// What providers reported of whole answers, by the `id` that callers saw.
-pub(super) fn winners(observed: &[(Case, Observation)]) -> HashMap<String, Entry> {
-    let mut winners = HashMap::new();
-    for (_, seen) in observed {
-        for call in &seen.calls {
-            let entry = winner(&of_exchange(seen, call));
-            if let (Some(id), Some(entry)) = (call.transcript.id.clone(), entry) {
-                winners.insert(id, entry);
-            }
-        }
-    }
-    winners
+/// What the providers logged, by the `id` of the answer.
+pub(super) fn logs(observed: &[(Case, Observation)]) -> HashMap<String, Entry> {
+    let attempts = observed.iter().flat_map(|(_, seen)| &seen.attempts);
+    attempts.map(|attempt| (attempt.answer_id.clone(), attempt.entry.clone())).collect()
 }
 
 /// What callers saw, as the auditor reads it.
@@ -272,12 +253,5 @@ mod tests {
         check(&[settled(1, &[9])], None, Some("are recorded"));
         check(&[settled(1, &[9, right + 1])], None, Some("Completed"));
         check(&[settled(1, &[0, right])], None, Some("Cut"));
-    }
-
-    #[test]
-    fn the_usage_of_a_continued_answer_is_all_of_its_output_and_no_prefill() {
-        let winners = winners(&[(CASE, continued())]);
-        let entry = &winners["answer"];
-        assert_eq!((entry.prompt, entry.completion), (37, u64::from(TOKENS)));
     }
 }
