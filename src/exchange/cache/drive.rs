@@ -11,8 +11,8 @@ use super::flight::{Others, Tap};
 /// and ends, and is charged, as if the client were still there: it is the same account's. If nobody
 /// does, nobody will, and the stream is given back.
 pub(in crate::exchange) fn drive_on(relay: Box<Relay>) -> Option<Box<Relay>> {
-    let others = relay.tap().and_then(Tap::others);
-    let (Some(others), Ok(runtime)) = (others, Handle::try_current()) else { return Some(relay) };
+    let Some(others) = relay.tap().and_then(Tap::others) else { return Some(relay) };
+    let Ok(runtime) = Handle::try_current() else { return Some(relay) };
     runtime.spawn(drive(relay, others));
     None
 }

@@ -7,7 +7,7 @@ use infergate_actors::clock::Clock;
 use serde_json::{Value, json};
 
 use super::stage::{
-    COMPLETION, COST, DONE, HELLO, ROLE, STOP, Stage, USAGE, ask, ask_with, caching,
+    COMPLETION, COST, DONE, HELLO, ROLE, STOP, Stage, USAGE, ask, ask_with, caching, config,
 };
 use super::upstream::{Upstream, streamed, whole};
 use crate::operate::fixture::{Reply, Setup, send};
@@ -275,4 +275,35 @@ async fn what_is_kept_is_shown_and_thrown_away() {
     let purged = stage.gateway.ask(Method::DELETE, "/admin/v1/cache", None).await;
     assert_eq!((purged.status, &purged.json()["entries"]), (200, &json!(0)));
     assert_eq!(stage.chat(ask(false)).await.header(CACHE), "miss");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_another_model_gives_is_neither_kept_nor_shared() {
+    let (mut failing, serving) = (Upstream::start().await, Upstream::start().await);
+    let small = caching(&[failing.address], "").replace("attempts_max = 1", "attempts_max = 3");
+    let other = config(&[serving.address], "").replace("\"p0\"", "\"q\"");
+    let other = other.replace("\"small\"", "\"other\"").replace("output = \"2\"", "output = \"3\"");
+    let (providers, models) = small.split_once("[[models]]").unwrap();
+    let (provider, model) = other.split_once("[[models]]").unwrap();
+    let config = format!("{providers}{provider}[[models]]{models}[[models]]{model}");
+    let stage = Stage::with(&config, "1").await;
+    let body = ask_with(",\"models\":[\"other\"]");
+    let ask_now = || tokio::spawn(send(stage.gateway.data, stage.request(body.clone())));
+    let first = ask_now();
+    let mut asked = failing.call().await;
+    let second = ask_now();
+    stage.holding(2).await;
+    let failure = whole("500 Internal Server Error", "", "{}");
+    let (_failing, _serving) =
+        (failing.plays(vec![failure.clone(); 2]), serving.plays(completions(3)));
+    asked.play(failure).await;
+    for asking in [first, second] {
+        let reply = asking.await.unwrap();
+        let told = (reply.header(CACHE), reply.header("x-infergate-model"));
+        assert_eq!((reply.status, told), (200, ("miss", "other")));
+    }
+    assert_eq!(ask_now().await.unwrap().header(CACHE), "miss");
+    let ends = stage.ends().await;
+    assert_eq!(charged(&ends), [10 * 1_000 + 3 * 3_000; 3]);
+    assert!(ends.iter().all(|end| end["record"]["served_model"] == "other"));
 }
