@@ -201,13 +201,14 @@ impl Budgets {
         locked(&self.hedge).asked(now);
     }
 
-    /// Whether one more attempt may be made. One that `is_free` may be in any case, and counts.
-    pub fn retry(&self, now: Duration, is_free: bool) -> bool {
-        let mut retry = locked(&self.retry);
-        if is_free {
-            retry.spend_anyway(now);
-        }
-        is_free || retry.spend(now)
+    /// Whether one more attempt may be made.
+    pub fn may_retry(&self, now: Duration) -> bool {
+        locked(&self.retry).is_left(now)
+    }
+
+    /// One more attempt is made. Apart from the question, as a provider may not let it in.
+    pub fn retried(&self, now: Duration) {
+        locked(&self.retry).spend_anyway(now);
     }
 
     /// Whether a second attempt may be made beside a first.
@@ -252,7 +253,11 @@ impl Target {
         Facts {
             in_flight: gauge.in_flight(),
             in_flight_max: deployment.in_flight_max.unwrap_or(u32::MAX),
-            first_content: gauge.expected_first_content(now),
+            first_content: match gauge.expected_first_content(now) {
+                // Where only whole answers came, their time is all there is to compare.
+                Duration::ZERO => Duration::from_micros(gauge.total_us()),
+                known => known,
+            },
             output_rate_milli: gauge.output_rate_milli(),
             headroom_permille: gauge.headroom_permille(now),
             ..Facts::of(state)
@@ -269,7 +274,7 @@ async fn prepare(
     let (base, simulated) = match &settings.kind {
         Kind::OpenAi { base_url, .. } => (base_url.to_string(), None),
         Kind::Simulated { token_delay } => {
-            let server = Simulated::start(*token_delay, clock.clone()).await;
+            let server = Simulated::start(*token_delay, clock.clone());
             let server =
                 server.map_err(|source| CatalogError::Simulated { name: name.clone(), source })?;
             (server.base_url(), Some(server))

@@ -21,6 +21,9 @@ const PROVIDERS_MAX: usize = 256;
 /// No model is near it.
 pub(super) const TOKENS_MAX: u64 = 1_000_000_000;
 const DEPLOYMENTS_MAX: usize = 4_096;
+/// All requests to a provider over HTTP/2 share a connection, and the ones beyond its limit on streams
+/// would wait there unseen: so many streams every server should allow (RFC 9113 §6.5.2).
+const HTTP2_STREAMS: u32 = 100;
 const CREDENTIALS_MAX: usize = 256;
 const HEADERS_MAX: usize = 32;
 const TOKEN_DELAY: Duration = Duration::from_millis(15);
@@ -110,10 +113,11 @@ pub(super) fn providers(root: &mut Section<'_>, defaults: &Defaults) -> Provider
 fn provider(section: Section<'_>, name: &str, defaults: &Defaults) -> Option<Provider> {
     let mut s = section;
     let kind = kind(&mut s);
+    let http2 = s.optional("http2", Node::flag).unwrap_or_default();
+    let most = if http2 { HTTP2_STREAMS } else { u32::MAX };
     let in_flight_max = s
         .optional("in_flight_max", |node| node.number_u32(1..=1_000_000))
-        .unwrap_or(defaults.in_flight_max);
-    let http2 = s.optional("http2", Node::flag).unwrap_or_default();
+        .unwrap_or(defaults.in_flight_max.min(most));
     let timeouts = settings::timeouts(s.section("timeouts")).over(&defaults.timeouts, s.log);
     let breaker = settings::breaker(s.section("breaker"), &defaults.breaker);
     let health_probe = s.optional("health_probe", health_probe);

@@ -86,6 +86,40 @@ impl Quote {
     }
 }
 
+impl Quote {
+    /// The question to an account whether any of `offers` may answer, at so many hundredths of the price.
+    fn question(
+        &self,
+        id: ExchangeId,
+        caller: Caller,
+        offers: &[Arc<Model>],
+        percent: u8,
+    ) -> Admit {
+        let rates = |model: &Arc<Model>| {
+            model.settings.price.rates_ceiling(self.prompt_tokens_max).percent(percent)
+        };
+        let fallback = |model: &Arc<Model>| Fallback {
+            model: Arc::clone(&model.settings.name),
+            rates: rates(model),
+        };
+        let first = offers.first();
+        Admit {
+            hold: id,
+            key: caller.key,
+            model: first.map_or_else(|| Arc::from(""), |model| Arc::clone(&model.settings.name)),
+            rates: first.map(rates).unwrap_or_default(),
+            prompt_tokens_max: self.prompt_tokens_max,
+            completion_tokens_max: self.completion_tokens_max,
+            completion_tokens_first: self.completion_tokens_first,
+            completion_tokens_min: USEFUL_TOKENS.saturating_mul(self.choices),
+            tokens_estimate: self
+                .prompt_tokens_estimate
+                .saturating_add(self.completion_tokens_first),
+            fallbacks: offers.iter().skip(1).map(fallback).collect(),
+        }
+    }
+}
+
 fn prompt_tokens_max(envelope: &Envelope<'_>, model: &Model) -> u64 {
     envelope.input_tokens_max(model.settings.image_tokens_max)
 }
@@ -113,31 +147,19 @@ pub(super) async fn admit(
     percent: u8,
 ) -> Result<Admitted, ApiError> {
     let mut quote = Quote::new(envelope, &offers);
-    let Some((model, others)) = offers.split_first() else {
-        return Err(ApiError::unknown_model(&envelope.model));
-    };
-    let prompt_tokens_max = quote.prompt_tokens_max;
-    let rates =
-        |model: &Arc<Model>| model.settings.price.rates_ceiling(prompt_tokens_max).percent(percent);
-    let fallback = |model: &Arc<Model>| Fallback {
-        model: Arc::clone(&model.settings.name),
-        rates: rates(model),
-    };
-    let question = Admit {
-        hold: id,
-        key: caller.key,
-        model: model.settings.name.clone(),
-        rates: rates(model),
-        prompt_tokens_max: quote.prompt_tokens_max,
-        completion_tokens_max: quote.completion_tokens_max,
-        completion_tokens_first: quote.completion_tokens_first,
-        completion_tokens_min: USEFUL_TOKENS.saturating_mul(quote.choices),
-        tokens_estimate: quote.prompt_tokens_estimate.saturating_add(quote.completion_tokens_first),
-        fallbacks: others.iter().map(fallback).collect(),
-    };
     // Before the question, so that a client that leaves now leaves no hold behind.
     let hold = OpenHold::new(accounts.clone(), caller.account, id, admission);
-    let (hold, permit, ticket) = ask(accounts, caller, hold, question).await?;
+    let question = quote.question(id, caller, &offers, percent);
+    let answer = match accounts.admit(caller.account, question).await {
+        Err(Refusal::Denied(Denial::InsufficientCredit { .. })) if offers.len() > 1 => {
+            // What the account can't pay for is no fallback, and no reason to refuse what it can.
+            offers.truncate(1);
+            quote = Quote::new(envelope, &offers);
+            accounts.admit(caller.account, quote.question(id, caller, &offers, percent)).await
+        }
+        answer => answer,
+    };
+    let (hold, permit, ticket) = answered(hold, id, answer)?;
     // A fallback that the key may not use is not held for, and so must not answer.
     let mut allowed = std::iter::once(&true).chain(&permit.fallbacks_allowed);
     offers.retain(|_| allowed.next().copied().unwrap_or(false));
@@ -153,7 +175,16 @@ pub(super) async fn ask(
     question: Admit,
 ) -> Result<(OpenHold, Permit, Ticket), ApiError> {
     let id = question.hold;
-    match accounts.admit(caller.account, question).await {
+    answered(hold, id, accounts.admit(caller.account, question).await)
+}
+
+/// What an account's answer comes to.
+fn answered(
+    hold: OpenHold,
+    id: ExchangeId,
+    answer: Result<(Permit, Ticket), Refusal>,
+) -> Result<(OpenHold, Permit, Ticket), ApiError> {
+    match answer {
         Ok((permit, ticket)) => Ok((hold, permit, ticket)),
         Err(Refusal::Denied(denial)) => {
             // A known hold is another exchange's: not ours to end. The rest held nothing.

@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, heade
 use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper::body::Incoming;
 use infergate_actors::account::AttemptOutcome;
+use infergate_actors::money::Usage;
 use infergate_actors::provider::{FaultKind, Outcome, Ticket};
 
 use super::belief::Belief;
@@ -62,6 +63,10 @@ pub(super) struct Failure {
     pub(super) outcome: AttemptOutcome,
     pub(super) status: Option<u16>,
     pub(super) report: Outcome,
+    /// What the provider has written of an answer that is of no use.
+    pub(super) usage: Usage,
+    /// It answered well, but not as the answer before it.
+    pub(super) is_diverged: bool,
     /// What the provider says is wrong with the request.
     pub(super) rejected: Option<Box<Rejected>>,
 }
@@ -78,7 +83,14 @@ pub(super) struct Rejected {
 impl Failure {
     fn fault(outcome: AttemptOutcome, kind: FaultKind) -> Self {
         let report = Outcome::Fault { kind, retry_after: None };
-        Self { outcome, status: None, report, rejected: None }
+        Self {
+            outcome,
+            status: None,
+            report,
+            usage: Usage::default(),
+            is_diverged: false,
+            rejected: None,
+        }
     }
 
     /// The request could not be written down.
@@ -182,8 +194,14 @@ async fn first_content(
     timeouts: Timeouts,
     patience: Patience,
 ) -> Result<Answer, Failure> {
-    let read = read_startup(&mut body, &mut reader);
-    let startup = within(patience.first_content, Late::Content, read).await??;
+    let read = within(patience.first_content, Late::Content, read_startup(&mut body, &mut reader));
+    let startup = match read.await {
+        Ok(Ok(startup)) => startup,
+        // What was written and thrown away is billed to us all the same.
+        Ok(Err(failure)) | Err(failure) => {
+            return Err(Failure { usage: reader.wasted(), ..failure });
+        }
+    };
     Ok(Answer::Stream(Box::new(Opened { body, reader, startup, timeouts })))
 }
 
@@ -252,8 +270,14 @@ async fn refused(target: &Target, response: Response<Incoming>) -> Failure {
     let status = response.status();
     let number = status.as_u16();
     let retry_after = upstream::retry_after(response.headers());
-    let failure =
-        |outcome, report| Failure { outcome, status: Some(number), report, rejected: None };
+    let failure = |outcome, report| Failure {
+        outcome,
+        status: Some(number),
+        report,
+        usage: Usage::default(),
+        is_diverged: false,
+        rejected: None,
+    };
     match upstream::verdict(status) {
         Verdict::RequestFault => {
             let body = Limited::new(response.into_body(), ERROR_BYTES_MAX).collect();
@@ -300,7 +324,9 @@ fn unreadable(reason: Unreadable) -> Failure {
     match reason {
         Unreadable::Garbled => bad_answer(),
         // It may well be a good answer, only not the one that was begun.
-        Unreadable::Diverged => Failure { report: Outcome::Lost, ..bad_answer() },
+        Unreadable::Diverged => {
+            Failure { report: Outcome::Lost, is_diverged: true, ..bad_answer() }
+        }
     }
 }
 

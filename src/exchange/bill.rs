@@ -105,10 +105,13 @@ impl Bill {
         };
         let now = self.clock.mono();
         let Measured { part, disbelieved, .. } = measured;
+        // The time to a whole answer is none to its beginning, and who went on from another may have
+        // had to say all of that again before.
+        let is_telling = self.record.streamed && self.record.attempts.iter().all(is_unfinished);
         ticket.report(match end {
             End::Completed | End::OutOfCredit | End::Suspended | End::KeyRevoked => {
                 Outcome::Answered {
-                    first_content: first_content.saturating_sub(sent),
+                    first_content: is_telling.then(|| first_content.saturating_sub(sent)),
                     total: now.saturating_sub(sent),
                     tokens: part.total_tokens(),
                     output_tokens: part.completion_tokens(),
@@ -155,6 +158,14 @@ impl Leg {
         ticket.content_started();
         Self { ticket, spot, sent, first_content, status: status.as_u16() }
     }
+}
+
+/// Whether an attempt gave no part of the answer.
+fn is_unfinished(attempt: &Attempt) -> bool {
+    !matches!(
+        attempt.outcome,
+        AttemptOutcome::Answered | AttemptOutcome::Cut | AttemptOutcome::IdleTimeout
+    )
 }
 
 /// What an attempt came to, for the record.

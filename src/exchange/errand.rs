@@ -22,6 +22,9 @@ use crate::dialect::splice::{self, Edits};
 use crate::dialect::wish::Wish;
 use crate::route::Asked;
 
+/// However many models a client names, and whatever their routes allow.
+const ATTEMPTS_MAX: usize = 32;
+
 /// An exchange's wishes, as long as it may still have to be sent somewhere.
 pub(super) struct Errand {
     pub(super) world: Arc<World>,
@@ -105,10 +108,10 @@ impl Errand {
         self.offers.first().map_or(Duration::ZERO, |model| model.settings.route.deadline)
     }
 
-    /// How many attempts may be made.
+    /// How many attempts may be made, over all models.
     pub(super) fn attempts_max(&self) -> usize {
-        let attempts_max = self.offers.first().map_or(0, |model| model.settings.route.attempts_max);
-        usize::try_from(attempts_max).unwrap_or(usize::MAX)
+        let each = self.offers.iter().map(|model| model.settings.route.attempts_max);
+        usize::try_from(each.sum::<u32>()).unwrap_or(usize::MAX).min(ATTEMPTS_MAX)
     }
 
     /// How long each wait of an attempt may be; `last` is the time left where nobody else is left to

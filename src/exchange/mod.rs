@@ -11,6 +11,7 @@ mod attempt;
 mod belief;
 mod bill;
 mod cache;
+mod candidates;
 mod credit;
 mod drain;
 mod errand;
@@ -207,7 +208,8 @@ pub(crate) async fn chat(
     let errand = Errand::new(world, offers, &envelope, (id, started), wishes, quote, &permit);
     let mut tally = Tally::default();
     let deadline = started.mono.saturating_add(errand.deadline());
-    let search = Search { errand: &errand, envelope: &envelope, broken: None, deadline };
+    let (broken, begun) = (None, None);
+    let search = Search { errand: &errand, envelope: &envelope, broken, begun, deadline };
     let running = unless_recalled(permit.standing.clone(), search.run(&mut tally));
     let (won, answer) = match running.await {
         Ok(found) => found,
@@ -265,7 +267,10 @@ fn offers(world: &World, envelope: &Envelope<'_>, wish: &Wish) -> Result<Offers,
     let catalog = world.catalog.load();
     let mut offers = Offers::new();
     for name in std::iter::once(&*envelope.model).chain(wish.models.iter().map(String::as_str)) {
-        let model = catalog.model(name).ok_or_else(|| ApiError::unknown_model(name))?;
+        let model = catalog.model(name).ok_or_else(|| {
+            let field = if name == envelope.model { "model" } else { "models" };
+            ApiError::unknown_model(name).param(field)
+        })?;
         if !offers.iter().any(|known| Arc::ptr_eq(known, model)) {
             offers.push(Arc::clone(model));
         }

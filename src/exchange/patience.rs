@@ -33,7 +33,7 @@ impl Patience {
         Self {
             head: timeouts.head.max(left),
             first_content: timeouts.first_content.max(left),
-            unstreamed: timeouts.unstreamed,
+            unstreamed: timeouts.unstreamed_for(ceiling).max(left.min(timeouts.unstreamed)),
         }
     }
 }
@@ -64,7 +64,9 @@ mod tests {
     fn the_last_candidate_has_until_the_deadline() {
         let last = Patience::new(&TIMEOUTS, 60, Some(Duration::from_secs(40)));
         assert_eq!((last.head.as_secs(), last.first_content.as_secs()), (40, 40));
-        assert_eq!(last.unstreamed, Duration::from_mins(5));
+        assert_eq!(last.unstreamed, Duration::from_secs(40));
+        let long = Patience::new(&TIMEOUTS, 100_000, Some(SECOND));
+        assert_eq!(long.unstreamed, Duration::from_mins(5));
         let late = Patience::new(&TIMEOUTS, 60, Some(SECOND));
         assert_eq!((late.head.as_secs(), late.first_content.as_secs()), (10, 8));
     }

@@ -13,8 +13,9 @@ use smallvec::{SmallVec, smallvec};
 
 use super::attempt::{Failure, Reply, Sending, attempt};
 use super::bill;
-use super::errand::Spot;
+use super::errand::{Spot, Start};
 use super::patience::Patience;
+use super::reader::Way;
 use super::tally::Tally;
 use super::tries::{Entry, Queue, Search, Tried};
 use crate::catalog::Target;
@@ -125,7 +126,12 @@ impl Search<'_> {
         let start = self.start(entry.spot, tally);
         let sending = self.errand.sending(self.envelope, entry.spot, target, start)?;
         let last = entry.is_last.then(|| self.time_left());
-        Some(Ready { target, sending, patience: self.errand.patience(target, last) })
+        let mut patience = self.errand.patience(target, last);
+        if let Start::After(_, Way::Rerun) = start {
+            // All that was said comes again before anything new does.
+            patience.first_content = patience.first_content.max(self.time_left());
+        }
+        Some(Ready { target, sending, patience })
     }
 
     async fn send(&self, ready: Option<Ready<'_>>, ticket: &Ticket) -> Sent {

@@ -67,10 +67,10 @@ impl Rescue {
         if end == End::TimedOut {
             self.known.silent.push(spot);
         }
-        Box::pin(self.run(broken))
+        Box::pin(self.run(broken, spot))
     }
 
-    async fn run(mut self: Box<Self>, broken: Broken) -> Found {
+    async fn run(mut self: Box<Self>, broken: Broken, spot: Spot) -> Found {
         let Known { silent, broke, no_prefill } = std::mem::take(&mut self.known);
         let tried = broke.iter().copied().collect();
         let mut tally = Tally { tried, silent, broke, no_prefill, ..Tally::default() };
@@ -81,7 +81,9 @@ impl Rescue {
                 let now = errand.world.clock.mono();
                 let deadline = now.saturating_add(errand.deadline());
                 let broken = Some(&broken);
-                let search = Search { errand: &errand, envelope: &envelope, broken, deadline };
+                let begun = Some(spot);
+                let (errand, envelope) = (&*errand, &envelope);
+                let search = Search { errand, envelope, broken, begun, deadline };
                 search.run(&mut tally).await.ok()
             }
             Err(_) => None,

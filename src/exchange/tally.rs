@@ -15,6 +15,9 @@ const PAUSE_FIRST: Duration = Duration::from_millis(100);
 /// The longest pause of our own choosing.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
+/// How long the outcome of another exchange's probe is waited for at a time.
+const PROBE_PAUSE: Duration = Duration::from_millis(250);
+
 /// What has been tried.
 #[derive(Default)]
 pub(super) struct Tally {
@@ -29,6 +32,8 @@ pub(super) struct Tally {
     pub(super) no_prefill: SmallVec<[Spot; 2]>,
     /// Whom to ask once more is no retry: another credential is used, or another way to ask.
     pub(super) free: Option<Spot>,
+    /// Someone who was to repeat what was said has said something else.
+    pub(super) has_diverged: bool,
     /// The request is too long for models of so many tokens.
     pub(super) too_long_for: Option<u64>,
     /// What a provider said that another might have served, for the client when none did.
@@ -46,7 +51,12 @@ pub(super) struct Lost {
 impl Tally {
     /// A provider did not let the request through.
     pub(super) fn refused(&mut self, refusal: Refusal, now: Duration) {
-        if let Some(after) = refusal.retry_after(now) {
+        let after = match refusal {
+            // How long a probe takes is not known.
+            Refusal::ProbeRunning => Some(PROBE_PAUSE),
+            refusal => refusal.retry_after(now),
+        };
+        if let Some(after) = after {
             self.worth_trying_after(after);
         }
     }

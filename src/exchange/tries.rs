@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 use infergate_actors::account::End;
-use infergate_actors::money::Usage;
-use infergate_actors::provider::Ticket;
+use infergate_actors::provider::{Outcome, Ticket};
+use smallvec::SmallVec;
 
 use super::admit::Quote;
 use super::attempt::{Answer, Failure, Rejected, Reply};
@@ -23,7 +23,10 @@ use super::tally::{Lost, Tally};
 use crate::catalog::Target;
 use crate::dialect::envelope::Envelope;
 use crate::error::ApiError;
-use crate::route::{self, TargetState, Unfit};
+use crate::route::TargetState;
+
+/// How long an exchange waits in all for someone whom it may send anything to.
+const UNSENT_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// One way through the candidates of an exchange.
 pub(super) struct Search<'a> {
@@ -31,6 +34,8 @@ pub(super) struct Search<'a> {
     pub(super) envelope: &'a Envelope<'a>,
     /// The answer that is to be gone on with, where it is one that broke off.
     pub(super) broken: Option<&'a Broken>,
+    /// Where that one began.
+    pub(super) begun: Option<Spot>,
     /// No attempt begins later, in monotonic time.
     pub(super) deadline: Duration,
 }
@@ -61,34 +66,43 @@ pub(super) struct Won {
     pub(super) status: StatusCode,
 }
 
+/// What a try costs the route's budget for retries.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Price {
+    Free,
+    Retry,
+}
+
 /// Who is still to be asked in this round, in order.
 pub(super) type Queue = VecDeque<Spot>;
 
 impl Search<'_> {
     /// Tries candidates until one answers.
     pub(super) async fn run(&self, tally: &mut Tally) -> Result<(Won, Answer), Lost> {
-        let attempts_max = self.errand.attempts_max();
-        for round in 0..u32::try_from(attempts_max).unwrap_or(u32::MAX) {
+        let mut waited = Duration::ZERO;
+        for round in 0.. {
             tally.retry_after = None;
+            let attempts_before = tally.attempts.len();
             let mut queue = self.candidates(tally);
-            if queue.is_empty() {
-                if let Some(unfit) = self.unfit().filter(|_| tally.attempts.is_empty()) {
-                    return Err(tally.lost_with(ApiError::no_provider_fits(&unfit), End::Rejected));
-                }
-                // All that is left was silent, is too small, or is out of use: waiting changes nothing.
-                break;
+            if queue.is_empty()
+                && tally.attempts.is_empty()
+                && let Some(unfit) = self.unfit()
+            {
+                return Err(tally.lost_with(ApiError::no_provider_fits(&unfit), End::Rejected));
             }
             while let Some(entry) = self.enter(&mut queue, tally).await {
-                for tried in self.race(entry, &mut queue, tally).await {
-                    if let Some(won) = self.take(tried, &mut queue, tally)? {
-                        return Ok(won);
-                    }
+                let ended = self.race(entry, &mut queue, tally).await;
+                if let Some(won) = self.take_all(ended, &mut queue, tally)? {
+                    return Ok(won);
                 }
             }
-            let mut pause = tally.pause(round, self.errand.world.dice());
-            if tally.attempts.len() + 1 == attempts_max {
-                // The last attempt is not spent on those that have failed while another is due soon.
-                pause = pause.max(self.soonest_due(tally).unwrap_or_default());
+            let Some(pause) = self.pause(round, tally) else { break };
+            if tally.attempts.len() == attempts_before {
+                // Nothing was sent: that is waited for only so long, lest what nobody can answer piles up.
+                waited = waited.saturating_add(pause);
+                if waited > UNSENT_WAIT_MAX {
+                    break;
+                }
             }
             if self.is_enough(tally, pause) {
                 break;
@@ -96,6 +110,43 @@ impl Search<'_> {
             tokio::time::sleep(pause).await;
         }
         Err(tally.lost())
+    }
+
+    /// How long to wait before the next round; `None` where waiting changes nothing.
+    fn pause(&self, round: u32, tally: &Tally) -> Option<Duration> {
+        let pause = tally.pause(round, self.errand.world.dice());
+        let due = self.soonest_due(|spot| self.may_come(*spot, tally));
+        if self.candidates(tally).is_empty() {
+            // All that is left was silent, is too small, or is out of use, if nobody comes back.
+            return due.map(|due| due.max(pause));
+        }
+        if tally.attempts.len() + 1 == self.errand.attempts_max() {
+            // The last attempt is not spent on those that have failed while another is due soon.
+            let fresh =
+                self.soonest_due(|spot| !tally.tried.contains(spot) && self.may_come(*spot, tally));
+            return Some(pause.max(fresh.unwrap_or_default()));
+        }
+        Some(pause)
+    }
+
+    /// What several attempts that have ended lead to: an answer wherever there is one.
+    fn take_all(
+        &self,
+        ended: SmallVec<[Tried; 1]>,
+        queue: &mut Queue,
+        tally: &mut Tally,
+    ) -> Result<Option<(Won, Answer)>, Lost> {
+        let is_answered = ended.iter().any(|tried| tried.result.is_ok());
+        for tried in ended {
+            match self.take(tried, queue, tally) {
+                Ok(None) => {}
+                Ok(Some(won)) => return Ok(Some(won)),
+                // One says that the request is wrong, and the other has answered it.
+                Err(_) if is_answered => {}
+                Err(lost) => return Err(lost),
+            }
+        }
+        Ok(None)
     }
 
     /// The next candidate that lets the request in; `None` when this round is over.
@@ -107,11 +158,17 @@ impl Search<'_> {
                 return None;
             }
             let Some(target) = self.errand.target(spot) else { continue };
-            if !self.may_try(spot, target, tally) {
+            let price = self.price(spot, target, tally);
+            let budgets = self.errand.model(spot).map(|model| &model.budgets);
+            let now = self.errand.world.clock.mono();
+            if price == Price::Retry && !budgets.is_some_and(|budgets| budgets.may_retry(now)) {
                 continue;
             }
             match target.provider.handle.acquire(target.deployment, tokens).await {
                 Ok(ticket) => {
+                    if let (Price::Retry, Some(budgets)) = (price, budgets) {
+                        budgets.retried(now);
+                    }
                     if !tally.tried.contains(&spot) {
                         tally.tried.push(spot);
                     }
@@ -124,41 +181,23 @@ impl Search<'_> {
         None
     }
 
-    /// Whether the route has something left to spend on this try, or it costs nothing.
-    fn may_try(&self, spot: Spot, target: &Target, tally: &Tally) -> bool {
+    /// What this try is, as far as the route's budget goes.
+    fn price(&self, spot: Spot, target: &Target, tally: &Tally) -> Price {
         let is_first = tally.attempts.is_empty() && self.broken.is_none();
-        if is_first || tally.free == Some(spot) {
-            return true;
-        }
-        let Some(model) = self.errand.model(spot) else { return false };
         let now = self.errand.world.clock.mono();
-        let is_fresh =
-            !tally.tried.contains(&spot) && target.facts(now).state == TargetState::Passing;
-        model.budgets.retry(now, is_fresh)
-    }
-
-    /// Whether anyone of the queue is worth waiting for less for.
-    fn is_anyone_left(&self, queue: &Queue, tally: &Tally) -> bool {
-        let now = self.errand.world.clock.mono();
-        queue.iter().any(|spot| {
-            let target = self.errand.target(*spot);
-            let state = target.map(|target| target.facts(now).state);
-            let may_answer = matches!(state, Some(TargetState::Passing | TargetState::ProbeDue));
-            may_answer && !tally.tried.contains(spot)
-        })
+        // The first try of one that passes, or that waits to be probed, puts no load on what fails.
+        let state = target.facts(now).state;
+        let may_answer = matches!(state, TargetState::Passing | TargetState::ProbeDue);
+        let is_fresh = !tally.tried.contains(&spot) && may_answer;
+        if is_first || is_fresh || tally.free == Some(spot) { Price::Free } else { Price::Retry }
     }
 
     /// How an answer is asked for at a target.
     pub(super) fn start(&self, spot: Spot, tally: &Tally) -> Start<'_> {
-        let Some(broken) = self.broken else { return Start::Fresh };
-        Start::After(broken, self.way(broken, spot, tally))
-    }
-
-    fn way(&self, broken: &Broken, spot: Spot, tally: &Tally) -> Way {
-        let is_able = self.errand.takes_prefill(spot) && !tally.no_prefill.contains(&spot);
-        // Where the client gave a beginning itself, there would be two.
-        let has_one = self.envelope.media.ends_with_assistant;
-        if is_able && !has_one && !broken.text().is_empty() { Way::Prefill } else { Way::Rerun }
+        match (self.broken, self.way(spot, tally)) {
+            (Some(broken), Some(way)) => Start::After(broken, way),
+            _ => Start::Fresh,
+        }
     }
 
     /// What an attempt that has ended leads to: an answer, or another try.
@@ -178,27 +217,41 @@ impl Search<'_> {
             Err(failure) => failure,
         };
         let Some(target) = self.errand.target(spot) else { return Ok(None) };
-        let way = match self.start(spot, tally) {
-            Start::Fresh => None,
-            Start::After(_, way) => Some(way),
-        };
+        let way = self.way(spot, tally);
         self.errand.world.metrics.attempt_failed(target, failure.outcome);
-        ticket.report(failure.report);
-        let nothing = Usage::default();
-        tally.attempts.push(bill::attempt(target, failure.outcome, failure.status, &nothing));
+        // One that repeats what was said may be slow in coming to what is new, and is no worse for it.
+        let is_late_repeat = way == Some(Way::Rerun) && failure.is_timeout();
+        ticket.report(if is_late_repeat { Outcome::Lost } else { failure.report });
+        let attempt = bill::attempt(target, failure.outcome, failure.status, &failure.usage);
+        tally.attempts.push(attempt);
+        if failure.is_diverged {
+            tally.has_diverged = true;
+            queue.retain(|spot| self.way(*spot, tally) != Some(Way::Rerun));
+        }
         if failure.is_timeout() {
             tally.silent.push(spot);
-        }
-        if let Some(after) = failure.retry_after() {
-            tally.worth_trying_after(after);
-        }
-        if failure.is_credentials() {
-            // Another credential of the same provider may do better at once.
-            queue.push_front(spot);
-            tally.free = Some(spot);
+        } else if failure.is_credentials() {
+            self.ask_again(spot, queue, tally);
+            tally.worth_trying_after(failure.retry_after().unwrap_or_default());
+        } else {
+            // One that names no time may be well at once.
+            tally.worth_trying_after(failure.retry_after().unwrap_or_default());
         }
         let Some(rejected) = failure.rejected else { return Ok(None) };
         self.rejected(*rejected, way, spot, queue, tally)
+    }
+
+    /// Another credential of the same provider may do better at once; but it may not take the attempts
+    /// that others have not had.
+    fn ask_again(&self, spot: Spot, queue: &mut Queue, tally: &mut Tally) {
+        let left = self.errand.attempts_max().saturating_sub(tally.attempts.len());
+        let others = queue.iter().filter(|other| !tally.tried.contains(other)).count();
+        if left > others {
+            queue.push_front(spot);
+        } else {
+            queue.push_back(spot);
+        }
+        tally.free = Some(spot);
     }
 
     /// A provider says that the request is wrong: whether another may think otherwise.
@@ -225,71 +278,6 @@ impl Search<'_> {
             return Ok(None);
         }
         Err(tally.lost_with(rejected.error, End::Rejected))
-    }
-
-    fn may_fit(&self, spot: Spot, tally: &Tally) -> bool {
-        tally.too_long_for.is_none_or(|tokens| self.errand.context_tokens(spot) > tokens)
-    }
-
-    /// Who is to be tried in this round, in order.
-    fn candidates(&self, tally: &Tally) -> Queue {
-        let errand = self.errand;
-        let now = errand.world.clock.mono();
-        // An answer that broke off goes on with the model it began with.
-        let offers = if self.broken.is_some() { 1 } else { errand.offers.len() };
-        let mut queue = Queue::new();
-        for (offer, model) in (0..=u8::MAX).zip(errand.offers.iter().take(offers)) {
-            let asked = errand.asked(self.envelope, model);
-            let facts = |place| model.facts(place, now);
-            let dice = errand.world.dice();
-            let order = route::order(&model.settings.route, &asked, facts, dice);
-            queue.extend(order.into_iter().map(|place| Spot { offer, place }));
-        }
-        let wish = &errand.wish;
-        if !wish.allows_fallbacks() && wish.order.is_empty() && !tally.tried.is_empty() {
-            // Other lots in another round would be a fallback too.
-            queue.retain(|spot| tally.tried.contains(spot));
-        }
-        queue.retain(|spot| !tally.silent.contains(spot) && self.may_fit(*spot, tally));
-        if !tally.tried.is_empty() {
-            queue.make_contiguous().sort_by_key(|spot| tally.tried.contains(spot));
-        }
-        if let Some(broken) = self.broken {
-            let rank = |spot: &Spot| {
-                let able = self.way(broken, *spot, tally) == Way::Prefill;
-                (tally.broke.contains(spot), !able)
-            };
-            queue.make_contiguous().sort_by_key(rank);
-        }
-        queue
-    }
-
-    /// In how long the first of those that are shut and have not been asked may be, if that is in time.
-    fn soonest_due(&self, tally: &Tally) -> Option<Duration> {
-        let errand = self.errand;
-        let now = errand.world.clock.mono();
-        let left = self.time_left();
-        let spots = (0..=u8::MAX).zip(&errand.offers).flat_map(|(offer, model)| {
-            let asked = errand.asked(self.envelope, model);
-            let route = &model.settings.route;
-            let fit =
-                route.targets().filter(move |(_, target)| route::unfit(target, &asked).is_none());
-            fit.map(move |(place, _)| Spot { offer, place })
-        });
-        let due = spots
-            .filter(|spot| !tally.tried.contains(spot))
-            .filter_map(|spot| errand.target(spot)?.due_in(now));
-        due.min().filter(|due| *due < left)
-    }
-
-    /// Why no target of any model may be asked, where that is the request's own doing.
-    fn unfit(&self) -> Option<Vec<(&str, Unfit)>> {
-        let mut all = Vec::new();
-        for model in &self.errand.offers {
-            let asked = self.errand.asked(self.envelope, model);
-            all.extend(route::none_fits(&model.settings.route, &asked)?);
-        }
-        Some(all)
     }
 
     /// Whether attempts or time are used up, `pause` from now.

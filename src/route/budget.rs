@@ -48,9 +48,14 @@ impl Budget {
         slot.requests = slot.requests.saturating_add(1);
     }
 
+    /// Whether there is one to spend.
+    pub fn is_left(&self, now: Duration) -> bool {
+        self.spent(now) < self.allowed(now)
+    }
+
     /// Spends one, if there is one to spend.
     pub fn spend(&mut self, now: Duration) -> bool {
-        let allowed = self.spent(now) < self.allowed(now);
+        let allowed = self.is_left(now);
         if allowed {
             self.spend_anyway(now);
         }

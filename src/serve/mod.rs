@@ -12,7 +12,7 @@ use infergate_actors::account::AccountOptions;
 use infergate_actors::clock::Clock;
 use infergate_actors::ledger::{self, Ledger, LedgerError, LedgerOptions, VerifyOnStart};
 use infergate_actors::supervisor::System;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -32,6 +32,9 @@ const STREAMS_MAX: u32 = 256;
 /// How long the ends of exchanges that were cut may take to be written.
 const SETTLE_GRACE: Duration = Duration::from_secs(10);
 /// How often recorded samples are folded together, and forgotten addresses forgotten.
+/// Connections that may wait to be accepted: a burst of clients must not have to knock again, which
+/// takes them a second and more.
+const BACKLOG: u32 = 4_096;
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Why a gateway does not start, or stops.
@@ -114,8 +117,8 @@ impl Gateway {
         let clock = Clock::real();
         // Before anything is made: whoever started us corrects what is wrong and starts again.
         let accept = accept_options(&config, clock.clone())?;
-        let data = bind(config.server.listen).await?;
-        let operator = bind(config.admin.listen).await?;
+        let data = bind(config.server.listen)?;
+        let operator = bind(config.admin.listen)?;
         let ledger = open_ledger(&config, clock.clone()).await?;
         let options = AccountOptions {
             snapshot_every_events: u64::from(config.store.snapshot_every_events),
@@ -194,8 +197,18 @@ impl Gateway {
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
+fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    let listen = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // As the usual way to listen does: a restart must not wait for old connections to fade.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|source| ServeError::Listen { address, source })
 }
 
 async fn open_ledger(config: &Config, clock: Clock) -> Result<Ledger, ServeError> {

@@ -14,7 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use infergate_actors::clock::Clock;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
@@ -44,8 +44,11 @@ pub struct Simulated {
 impl Simulated {
     /// Starts it on a free loopback port of the current tokio runtime. `token_delay` passes before
     /// each token of a stream.
-    pub async fn start(token_delay: Duration, clock: Clock) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    pub fn start(token_delay: Duration, clock: Clock) -> io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        // A burst of requests is a burst of connections here.
+        let listener = socket.listen(4_096)?;
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
         let service = Arc::new(Service::new(token_delay, clock));

@@ -20,8 +20,8 @@ struct Harness {
 }
 
 impl Harness {
-    async fn start(token_delay: Duration) -> Self {
-        let simulated = Simulated::start(token_delay, Clock::manual(WALL_MS)).await.unwrap();
+    fn start(token_delay: Duration) -> Self {
+        let simulated = Simulated::start(token_delay, Clock::manual(WALL_MS)).unwrap();
         Self { simulated, client: Client::builder(TokioExecutor::new()).build_http() }
     }
 
@@ -67,7 +67,7 @@ fn text_of(chunks: &[Value]) -> String {
 
 #[tokio::test]
 async fn a_chat_is_answered_whole() {
-    let harness = Harness::start(Duration::ZERO).await;
+    let harness = Harness::start(Duration::ZERO);
     let (status, body) = harness.chat(hello(&json!({}))).await;
     let body = parsed(&body);
     assert_eq!(status, StatusCode::OK);
@@ -85,7 +85,7 @@ async fn a_chat_is_answered_whole() {
 
 #[tokio::test]
 async fn a_stream_says_the_same_as_the_whole_and_counts_the_same() {
-    let harness = Harness::start(Duration::ZERO).await;
+    let harness = Harness::start(Duration::ZERO);
     let whole = parsed(&harness.chat(hello(&json!({}))).await.1);
     let stream = json!({ "stream": true, "stream_options": { "include_usage": true } });
     let (status, body) = harness.chat(hello(&stream)).await;
@@ -104,14 +104,14 @@ async fn a_stream_says_the_same_as_the_whole_and_counts_the_same() {
 
 #[tokio::test]
 async fn a_stream_has_no_usage_unless_it_is_asked_for() {
-    let harness = Harness::start(Duration::ZERO).await;
+    let harness = Harness::start(Duration::ZERO);
     let (_, body) = harness.chat(hello(&json!({ "stream": true }))).await;
     assert!(chunks(&body).iter().all(|chunk| chunk.get("usage").is_none()));
 }
 
 #[tokio::test]
 async fn a_ceiling_ends_the_answer_with_length() {
-    let harness = Harness::start(Duration::ZERO).await;
+    let harness = Harness::start(Duration::ZERO);
     for field in ["max_tokens", "max_completion_tokens"] {
         let whole = parsed(&harness.chat(hello(&json!({ field: 3 }))).await.1);
         assert_eq!(whole["choices"][0]["finish_reason"], "length");
@@ -126,7 +126,7 @@ async fn a_ceiling_ends_the_answer_with_length() {
 
 #[tokio::test]
 async fn a_wrong_request_is_refused_in_the_envelope() {
-    let harness = Harness::start(Duration::ZERO).await;
+    let harness = Harness::start(Duration::ZERO);
     for (body, param) in [
         ("{".to_owned(), Value::Null),
         ("[]".to_owned(), Value::Null),
@@ -149,7 +149,7 @@ async fn a_wrong_request_is_refused_in_the_envelope() {
 
 #[tokio::test]
 async fn models_are_listed_and_other_places_and_methods_are_refused() {
-    let harness = Harness::start(Duration::ZERO).await;
+    let harness = Harness::start(Duration::ZERO);
     let (_, list) = harness.send(Method::GET, "/models", Vec::new()).await;
     let list = parsed(&list);
     assert_eq!(
@@ -167,14 +167,14 @@ async fn models_are_listed_and_other_places_and_methods_are_refused() {
 
 #[tokio::test]
 async fn a_body_beyond_the_bound_is_refused() {
-    let harness = Harness::start(Duration::ZERO).await;
+    let harness = Harness::start(Duration::ZERO);
     let sent = harness.send(Method::POST, "/chat/completions", vec![b' '; (64 << 20) + 1]);
     assert_eq!(sent.await.0, StatusCode::PAYLOAD_TOO_LARGE);
 }
 
 #[tokio::test]
 async fn an_answer_in_flight_is_finished_before_the_stop_and_then_nobody_listens() {
-    let harness = Harness::start(Duration::from_millis(1)).await;
+    let harness = Harness::start(Duration::from_millis(1));
     let uri = format!("{}/chat/completions", harness.simulated.base_url());
     let body = hello(&json!({ "stream": true })).to_string();
     let request = Request::post(uri).body(Full::new(body.into())).unwrap();
@@ -187,7 +187,7 @@ async fn an_answer_in_flight_is_finished_before_the_stop_and_then_nobody_listens
 
 #[tokio::test]
 async fn an_answer_beyond_the_grace_is_cut() {
-    let harness = Harness::start(Duration::from_hours(1)).await;
+    let harness = Harness::start(Duration::from_hours(1));
     let uri = format!("{}/chat/completions", harness.simulated.base_url());
     let body = hello(&json!({ "stream": true })).to_string();
     let request = Request::post(uri).body(Full::new(body.into())).unwrap();

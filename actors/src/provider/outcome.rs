@@ -27,8 +27,9 @@ pub enum Mode {
 pub enum Outcome {
     /// The whole answer.
     Answered {
-        /// From sending the request to the first content.
-        first_content: Duration,
+        /// From sending the request to the first content, where that tells how soon the provider begins:
+        /// not of an answer that came as a whole, nor of one that had to repeat another first.
+        first_content: Option<Duration>,
         /// From sending the request to the end.
         total: Duration,
         /// Tokens used, prompt and completion.

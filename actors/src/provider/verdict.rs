@@ -74,9 +74,11 @@ impl ProviderMachine {
         match outcome {
             Outcome::Answered { first_content, total, tokens, output_tokens } => {
                 deployment.correct(now, held, tokens);
-                deployment.saw_first_content(now, first_content, window);
                 deployment.saw_end(now, total, window);
-                deployment.saw_output(now, [first_content, total], output_tokens, window);
+                if let Some(first_content) = first_content {
+                    deployment.saw_first_content(now, first_content, window);
+                    deployment.saw_output(now, [first_content, total], output_tokens, window);
+                }
             }
             Outcome::Fault { kind, .. } => match kind {
                 FaultKind::ConnectFailed => deployment.correct(now, held, 0),

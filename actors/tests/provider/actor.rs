@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 const LARGE: DeploymentIndex = DeploymentIndex(0);
 
 const ANSWER: Outcome = Outcome::Answered {
-    first_content: Duration::from_millis(20),
+    first_content: Some(Duration::from_millis(20)),
     total: Duration::from_millis(90),
     tokens: 10,
     output_tokens: 8,

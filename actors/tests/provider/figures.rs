@@ -44,7 +44,7 @@ fn a_wait_for_content_that_came_to_nothing_shows_in_what_is_expected() {
 fn the_output_rate_is_that_of_the_time_after_the_first_content() {
     let mut machine = machine(settings());
     let answer = |first_content, total, output_tokens| Outcome::Answered {
-        first_content: ms(first_content),
+        first_content: Some(ms(first_content)),
         total: ms(total),
         tokens: 500,
         output_tokens,

@@ -13,7 +13,7 @@ pub(super) const LARGE: DeploymentIndex = DeploymentIndex(0);
 pub(super) const SMALL: DeploymentIndex = DeploymentIndex(1);
 
 pub(super) const ANSWER: Outcome = Outcome::Answered {
-    first_content: Duration::from_millis(200),
+    first_content: Some(Duration::from_millis(200)),
     total: Duration::from_millis(900),
     tokens: 10,
     output_tokens: 8,
@@ -140,8 +140,12 @@ fn tokens_are_trued_up_when_they_are_known() {
         let bucket = machine.view(ms(0)).deployments[0].tokens.unwrap();
         i64::try_from(bucket.remaining).unwrap() - i64::try_from(bucket.debt).unwrap()
     };
-    let answered =
-        |tokens| Outcome::Answered { first_content: ms(1), total: ms(2), tokens, output_tokens: 0 };
+    let answered = |tokens| Outcome::Answered {
+        first_content: Some(ms(1)),
+        total: ms(2),
+        tokens,
+        output_tokens: 0,
+    };
     let fault = |kind| Outcome::Fault { kind, retry_after: None };
     for (outcome, left) in [
         (answered(25), 75),

@@ -32,7 +32,7 @@ impl Chance {
     fn outcome(&mut self, times_are_bad: bool) -> Outcome {
         match self.below(16) {
             0..11 if !times_are_bad || self.below(2) == 0 => Outcome::Answered {
-                first_content: self.up_to_ms(500),
+                first_content: Some(self.up_to_ms(500)),
                 total: self.up_to_ms(5_000),
                 tokens: self.below(3_000),
                 output_tokens: self.below(1_000),

@@ -36,8 +36,12 @@ fn run(machine: &mut ProviderMachine, now_ms: u64, outcome: Outcome) {
 /// latency known.
 fn worn() -> ProviderMachine {
     let mut machine = ProviderMachine::new(settings(), &[], ms(0));
-    let answer =
-        Outcome::Answered { first_content: ms(30), total: ms(70), tokens: 1, output_tokens: 1 };
+    let answer = Outcome::Answered {
+        first_content: Some(ms(30)),
+        total: ms(70),
+        tokens: 1,
+        output_tokens: 1,
+    };
     run(&mut machine, 100_000, answer);
     run(&mut machine, 100_000, Outcome::CredentialRejected { status: 403 });
     run(&mut machine, 100_000, Outcome::RateLimited { retry_after: Some(ms(7_000)) });

@@ -92,6 +92,9 @@ pub enum EnvelopeError {
         /// The member's name, or the beginning of it.
         name: Box<str>,
     },
+    /// A header that is ours by its name, and none that we know.
+    #[error("unknown header: '{0}'")]
+    UnknownHeader(Box<str>),
     /// A field differs from one that decides about the bill in the case of its letters only.
     #[error("unknown parameter: write '{0}' in lower case")]
     Misspelt(&'static str),
@@ -108,7 +111,7 @@ impl EnvelopeError {
     /// OpenAI's `error.param`: the field at fault.
     pub fn param(&self) -> Option<&'static str> {
         match self {
-            Self::Json(_) | Self::NotAnObject(_) => None,
+            Self::Json(_) | Self::NotAnObject(_) | Self::UnknownHeader(_) => None,
             Self::Missing(field)
             | Self::NotWhole(field)
             | Self::Empty(field)
@@ -140,7 +143,9 @@ impl EnvelopeError {
             Self::TooMany { .. } => "array_above_max_length",
             Self::TooLong { .. } => "string_above_max_length",
             Self::Duplicate(_) => "duplicate_parameter",
-            Self::Misspelt(_) | Self::Unknown { .. } => "unknown_parameter",
+            Self::Misspelt(_) | Self::Unknown { .. } | Self::UnknownHeader(_) => {
+                "unknown_parameter"
+            }
         })
     }
 }

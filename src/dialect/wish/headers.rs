@@ -1,6 +1,6 @@
 //! A wish in headers, for clients that can't add fields to a body. Pure.
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::body::{DATA_COLLECTION, DATA_COLLECTION_WORDS, SORT_WORDS, amount, chosen};
 use super::{MODELS_MAX, MaxPrice, NAME_BYTES_MAX, NAMES_MAX, Sort, Wish};
@@ -13,9 +13,33 @@ const SESSION: &str = "x-infergate-session";
 const SESSION_ELSEWHERE: &str = "x-session-id";
 const MAX_PRICE: &str = "x-infergate-max-price";
 
+/// What all headers of ours begin with, and those that say something in a request.
+const OURS: &str = "x-infergate-";
+const KNOWN: [&str; 11] = [
+    "x-infergate-models",
+    "x-infergate-provider-order",
+    "x-infergate-provider-only",
+    "x-infergate-provider-ignore",
+    "x-infergate-allow-fallbacks",
+    "x-infergate-sort",
+    MAX_PRICE,
+    "x-infergate-require-parameters",
+    "x-infergate-data-collection",
+    "x-infergate-tags",
+    SESSION,
+];
+
 impl Wish {
     /// What a request's headers wish for. A header that is empty says nothing.
     pub fn of_headers(headers: &HeaderMap) -> Result<Self, EnvelopeError> {
+        // Understood wrongly, or not at all, it could send the request where it must not go.
+        let is_unknown =
+            |name: &&HeaderName| name.as_str().starts_with(OURS) && !KNOWN.contains(&name.as_str());
+        if let Some(name) = headers.keys().find(is_unknown) {
+            return Err(EnvelopeError::UnknownHeader(
+                name.as_str().chars().take(64).collect::<String>().into(),
+            ));
+        }
         let list = |name, most| list(headers, name, most);
         Ok(Self {
             models: list("x-infergate-models", MODELS_MAX)?,

@@ -6,6 +6,7 @@ mod tests;
 
 use bytes::Bytes;
 use infergate_actors::account::End;
+use infergate_actors::money::Usage;
 
 use super::belief::Belief;
 use super::bill::Measured;
@@ -223,6 +224,11 @@ impl Reader {
     /// What has been used, over all providers that gave a part of the answer.
     pub(super) fn measured(&self) -> Measured {
         Measured::with_part(self.metered(), self.meter.usage().usage, self.disbelieved)
+    }
+
+    /// What the present provider has written, for an answer that is thrown away.
+    pub(super) fn wasted(&self) -> Usage {
+        if self.meter.has_content() { self.meter.usage().usage } else { Usage::default() }
     }
 
     fn metered(&self) -> Metered {

@@ -10,5 +10,6 @@ mod passage;
 mod recall;
 mod recovery;
 mod rescue;
+mod retries;
 pub(crate) mod stage;
 pub(crate) mod upstream;
