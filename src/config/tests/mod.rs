@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod catalog;
 mod faults;
 mod meaning;
 mod shipped;
