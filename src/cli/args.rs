@@ -31,8 +31,15 @@ pub enum Command {
 /// A command that ends by itself.
 #[derive(Debug, Subcommand)]
 pub enum Tool {
-    /// Check a configuration and report everything that is wrong with it
-    Check(ConfigArgs),
+    /// Check a configuration and report everything that is wrong with it, or most likely not meant
+    Check {
+        /// Which.
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Fail on what is most likely not meant, too
+        #[arg(long)]
+        strict: bool,
+    },
     /// Look after a ledger that no gateway has open
     #[command(subcommand)]
     Ledger(Ledger),

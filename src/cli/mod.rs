@@ -53,7 +53,7 @@ pub async fn run(tool: Tool) -> ExitCode {
 
 async fn carry_out(tool: Tool, console: &mut Console<'_>) -> Exit {
     let written = match tool {
-        Tool::Check(args) => check::run(&args.config, console),
+        Tool::Check { config, strict } => check::run(&config.config, strict, console),
         Tool::Ledger(command) => ledger::run(command, console),
         Tool::Keys(command) => keys::run(command, console).await,
     };

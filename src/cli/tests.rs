@@ -70,6 +70,13 @@ async fn a_configuration_is_checked() {
     ] {
         assert!(out.contains(part), "no `{part}` in\n{out}");
     }
+    let warning = "warning: model \"gpt-5.4-mini\" has no target that is on";
+    assert!(out.contains(warning), "{out}");
+    let strict = ["check", "--strict", "--config", "config/infergate.toml"];
+    assert_eq!(run(&strict).await, (Exit::Wrong, out, err));
+    fs::write(&file, "").unwrap();
+    let (exit, _, err) = run(&["check", "--strict", "--config", shown(&file)]).await;
+    assert_eq!((exit, err.as_str()), (Exit::Well, ""));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -30,6 +30,7 @@ mod price;
 mod prices;
 mod provider;
 mod reload;
+mod review;
 mod route;
 mod secret;
 mod settings;
