@@ -12,9 +12,9 @@ use crate::operate::fixture::{Gateway, TOKEN, text};
 use crate::serve::TOKEN_FILE;
 
 /// What a command came to: how it ended, what it said, what it complained of.
-type Done = (Exit, String, String);
+pub(super) type Done = (Exit, String, String);
 
-async fn run(words: &[&str]) -> Done {
+pub(super) async fn run(words: &[&str]) -> Done {
     let Command::Tool(tool) = Cli::parse_from(["infergate"].iter().chain(words)).command() else {
         panic!("{words:?}")
     };
@@ -25,7 +25,7 @@ async fn run(words: &[&str]) -> Done {
     (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
 }
 
-fn shown(path: &Path) -> &str {
+pub(super) fn shown(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 

@@ -7,8 +7,11 @@ use infergate_actors::money::{NanoUsd, Price, Rates};
 
 use super::{Config, Kind, Model, Target, date};
 
-/// The classes of a price with their names in the configuration, and what each is in.
-const CLASSES: [(&str, fn(&Rates) -> u64); 12] = [
+/// Reads the rate of one class.
+type Class = fn(&Rates) -> u64;
+
+/// The classes of a price with their names in the configuration.
+const CLASSES: [(&str, Class); 12] = [
     ("input", |rates| rates.input),
     ("cached_input", |rates| rates.cached_input),
     ("cache_write_5m", |rates| rates.cache_write_5m),
