@@ -49,6 +49,23 @@ async fn a_retired_model_is_refused_and_its_successor_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retired_model_that_would_stand_in_is_explained_as_such() {
+    let upstream = Upstream::start().await;
+    let stage = Stage::with(&fading(&upstream), "1").await;
+    let explain = async |body: String| {
+        let request = Request::post("/v1/explain")
+            .header(header::AUTHORIZATION, format!("Bearer {}", stage.key));
+        send(stage.gateway.data, request.body(Full::new(body.into())).unwrap()).await
+    };
+    let told = explain(ask_with(",\"models\":[\"old\"]")).await.json();
+    let standings: Vec<_> =
+        told["models"].as_array().unwrap().iter().map(|model| &model["standing"]).collect();
+    assert_eq!(standings, ["candidate", "model_retired"]);
+    let old = explain(ask(false).replace("small", "old")).await;
+    assert_eq!((old.status, &old.json()["error"]["code"]), (404, &json!("model_not_available")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deprecated_model_answers_and_says_that_it_goes() {
     let upstream = Upstream::start().await;
     let stage = Stage::with(&fading(&upstream), "1").await;
