@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use infergate_actors::account::{Denial, End, RateStatus, Remaining};
 
+use crate::config::{Lifecycle, date};
 use crate::dialect::chat::{self, UpstreamError};
 use crate::dialect::envelope::EnvelopeError;
 use crate::route::Unfit;
@@ -228,6 +229,20 @@ impl ApiError {
         Self::invalid(StatusCode::NOT_FOUND, "model_not_found", message).param("model")
     }
 
+    /// 404: a model that is not served any more.
+    pub fn retired_model(model: &str, lifecycle: &Lifecycle) -> Self {
+        let retired = match lifecycle.retired_at_ms {
+            Some(at_ms) => format!("was retired on {}", date::show(at_ms)),
+            None => "is not served".to_owned(),
+        };
+        let instead = match &lifecycle.successor {
+            Some(successor) => format!(" Use `{successor}` instead."),
+            None => String::new(),
+        };
+        let message = format!("The model `{model}` {retired}.{instead}");
+        Self::invalid(StatusCode::NOT_FOUND, "model_not_available", message).param("model")
+    }
+
     /// 404: what the request needs and what its client wishes leave no provider, or 400: it is too
     /// long for all of them.
     pub fn no_provider_fits(unfit: &[(&str, Unfit)]) -> Self {
@@ -381,7 +396,7 @@ impl From<Denial> for ApiError {
             Denial::RevokedKey => Self::invalid_key("This API key has been revoked."),
             Denial::ExpiredKey => Self::invalid_key("This API key has expired."),
             Denial::ModelNotAllowed => {
-                forbidden("model_not_allowed", "This API key may not use this model.")
+                forbidden("model_not_available", "This API key may not use this model.")
                     .param("model")
             }
             Denial::InsufficientCredit { available, needed } => Self::new(

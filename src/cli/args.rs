@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use infergate_actors::id::{AccountId, KeyId};
 
+use super::catalog::Markup;
 use crate::config;
 
 /// A self-hosted AI API gateway: exact money, invisible failover, nearly no cost.
@@ -31,8 +32,18 @@ pub enum Command {
 /// A command that ends by itself.
 #[derive(Debug, Subcommand)]
 pub enum Tool {
-    /// Check a configuration and report everything that is wrong with it
-    Check(ConfigArgs),
+    /// Check a configuration and report everything that is wrong with it, or most likely not meant
+    Check {
+        /// Which.
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Fail on what is most likely not meant, too
+        #[arg(long)]
+        strict: bool,
+    },
+    /// Make a catalogue of models
+    #[command(subcommand)]
+    Catalog(Catalog),
     /// Look after a ledger that no gateway has open
     #[command(subcommand)]
     Ledger(Ledger),
@@ -48,6 +59,26 @@ pub struct ConfigArgs {
     #[arg(long, value_name = "FILE", env = "INFERGATE_CONFIG")]
     #[arg(default_value = "config/infergate.toml")]
     pub config: PathBuf,
+}
+
+/// What to do for a catalogue.
+#[derive(Debug, Subcommand)]
+pub enum Catalog {
+    /// Print the models of a price list as TOML; what is skipped, and why, on the standard error
+    Import {
+        /// The list of prices and context lengths that LiteLLM publishes, as a file
+        #[arg(long, value_name = "FILE")]
+        from_litellm: PathBuf,
+        /// Only models of this provider of the list [default: all]
+        #[arg(long, value_name = "NAME")]
+        provider: Option<String>,
+        /// Our provider that they are had from [default: called as in the list]
+        #[arg(long, value_name = "PROVIDER")]
+        to: Option<String>,
+        /// What is put on the listed prices, such as `20%`
+        #[arg(long, value_name = "PERCENT", default_value = "0%")]
+        markup: Markup,
+    },
 }
 
 /// What to do with a ledger.

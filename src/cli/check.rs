@@ -1,8 +1,11 @@
-//! `infergate check`: everything that is wrong with a configuration, or what it means in short.
+//! `infergate check`: everything that is wrong with a configuration, or what it means in short, with
+//! what is most likely not meant.
 
 use std::fmt;
 use std::io;
 use std::path::Path;
+
+use infergate_actors::clock::Clock;
 
 use super::{Console, Exit};
 use crate::accept;
@@ -11,7 +14,7 @@ use crate::config::{Config, Durability, Kind};
 /// What a good configuration comes to.
 struct Summary<'c>(&'c Config);
 
-pub(super) fn run(path: &Path, console: &mut Console<'_>) -> io::Result<Exit> {
+pub(super) fn run(path: &Path, strict: bool, console: &mut Console<'_>) -> io::Result<Exit> {
     match Config::load(path, console.environment) {
         Ok(config) => {
             let tls = config.server.tls.as_ref();
@@ -25,7 +28,11 @@ pub(super) fn run(path: &Path, console: &mut Console<'_>) -> io::Result<Exit> {
             }
             writeln!(console.out, "{} is good", path.display())?;
             write!(console.out, "{}", Summary(&config))?;
-            Ok(Exit::Well)
+            let warnings = config.warnings(Clock::real().now().wall_ms);
+            for warning in &warnings {
+                writeln!(console.out, "  warning: {warning}")?;
+            }
+            Ok(if strict && !warnings.is_empty() { Exit::Wrong } else { Exit::Well })
         }
         Err(faults) => {
             writeln!(console.err, "{faults}")?;
@@ -56,6 +63,9 @@ impl fmt::Display for Summary<'_> {
                 },
             };
             writeln!(f, "    {}: {kind}", provider.name)?;
+        }
+        if let Some(catalog) = &config.catalog {
+            writeln!(f, "  catalogue  {}", catalog.display())?;
         }
         writeln!(f, "  models     {} on", config.models.len())?;
         for model in &config.models {

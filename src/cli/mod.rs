@@ -1,6 +1,7 @@
 //! The command line: reads it, and carries out every command that ends by itself.
 
 mod args;
+mod catalog;
 mod check;
 mod keys;
 mod ledger;
@@ -13,9 +14,12 @@ use std::process::ExitCode;
 
 use crate::config::Environment;
 
+pub use catalog::Markup;
 pub use program::main;
 
-pub use args::{Cli, Command, ConfigArgs, Gateway, Keys, Ledger, LedgerPlace, NewKey, Tool};
+pub use args::{
+    Catalog, Cli, Command, ConfigArgs, Gateway, Keys, Ledger, LedgerPlace, NewKey, Tool,
+};
 
 /// How a command ended: its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +57,8 @@ pub async fn run(tool: Tool) -> ExitCode {
 
 async fn carry_out(tool: Tool, console: &mut Console<'_>) -> Exit {
     let written = match tool {
-        Tool::Check(args) => check::run(&args.config, console),
+        Tool::Check { config, strict } => check::run(&config.config, strict, console),
+        Tool::Catalog(command) => catalog::run(command, console),
         Tool::Ledger(command) => ledger::run(command, console),
         Tool::Keys(command) => keys::run(command, console).await,
     };

@@ -12,9 +12,9 @@ use crate::operate::fixture::{Gateway, TOKEN, text};
 use crate::serve::TOKEN_FILE;
 
 /// What a command came to: how it ended, what it said, what it complained of.
-type Done = (Exit, String, String);
+pub(super) type Done = (Exit, String, String);
 
-async fn run(words: &[&str]) -> Done {
+pub(super) async fn run(words: &[&str]) -> Done {
     let Command::Tool(tool) = Cli::parse_from(["infergate"].iter().chain(words)).command() else {
         panic!("{words:?}")
     };
@@ -25,7 +25,7 @@ async fn run(words: &[&str]) -> Done {
     (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
 }
 
-fn shown(path: &Path) -> &str {
+pub(super) fn shown(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
@@ -70,6 +70,13 @@ async fn a_configuration_is_checked() {
     ] {
         assert!(out.contains(part), "no `{part}` in\n{out}");
     }
+    let warning = "warning: model \"gpt-5.4-mini\" has no target that is on";
+    assert!(out.contains(warning), "{out}");
+    let strict = ["check", "--strict", "--config", "config/infergate.toml"];
+    assert_eq!(run(&strict).await, (Exit::Wrong, out, err));
+    fs::write(&file, "").unwrap();
+    let (exit, _, err) = run(&["check", "--strict", "--config", shown(&file)]).await;
+    assert_eq!((exit, err.as_str()), (Exit::Well, ""));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

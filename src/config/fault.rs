@@ -18,7 +18,7 @@ pub struct Fault {
     pub message: String,
 }
 
-/// All that is wrong with one configuration, in the order of its lines. Never empty.
+/// All that is wrong with one configuration, in the order of its lines, file by file. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults {
     listed: Vec<Fault>,
@@ -33,6 +33,24 @@ impl Faults {
         let unlisted = faults.len().saturating_sub(LISTED_MAX);
         faults.truncate(LISTED_MAX);
         Self { listed: faults, unlisted }
+    }
+
+    /// The faults of several files, file by file.
+    pub(super) fn of_files(files: impl IntoIterator<Item = Vec<Fault>>) -> Self {
+        let mut all = Self { listed: Vec::new(), unlisted: 0 };
+        for faults in files {
+            let Self { listed, unlisted } = Self::new(faults);
+            all.listed.extend(listed);
+            all.unlisted += unlisted;
+        }
+        all.unlisted += all.listed.len().saturating_sub(LISTED_MAX);
+        all.listed.truncate(LISTED_MAX);
+        all
+    }
+
+    /// Whether there are none: then they are no [`Faults`].
+    pub(super) fn is_empty(&self) -> bool {
+        self.listed.is_empty()
     }
 
     /// The faults, at most 100 of them.

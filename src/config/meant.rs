@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::HeaderName;
 use infergate_actors::money::{NanoUsd, Price};
 
-use super::{Abilities, BaseUrl, Cache, DataCollection, Route, Secret};
+use super::{Abilities, BaseUrl, Cache, DataCollection, Lifecycle, Prices, Route, Secret};
 
 /// A whole configuration: every reference leads somewhere, every default is filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +27,10 @@ pub struct Config {
     pub providers: Vec<Provider>,
     /// The models that are on.
     pub models: Vec<Model>,
+    /// The names of the models that are off, because none of their providers is on.
+    pub models_off: Vec<Arc<str>>,
+    /// The file that more models are read from; relative to the working directory.
+    pub catalog: Option<PathBuf>,
     /// What an operator should know and is no fault, such as a provider that is off.
     pub notes: Vec<String>,
 }
@@ -255,14 +259,16 @@ pub struct Model {
     pub output_tokens_max: u64,
     /// The most input tokens one image can count as; at most `context_tokens`.
     pub image_tokens_max: u64,
-    /// What clients pay.
-    pub price: Price,
+    /// What clients pay, by time.
+    pub price: Prices,
     /// Whether nothing is charged; then `price` is zero, and never otherwise.
     pub free: bool,
     /// Shown in the list of models.
     pub owned_by: String,
     /// Shown in the list of models: seconds since 1970-01-01T00:00:00Z.
     pub created: u64,
+    /// What it is said to be, and when it goes.
+    pub lifecycle: Lifecycle,
     /// Where its requests go.
     pub route: Route,
 }

@@ -9,22 +9,28 @@
 //! code.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
+use toml::Spanned;
 use toml::de::DeTable;
 
 mod ability;
 mod base_url;
 mod cache;
+mod catalog;
+pub(crate) mod date;
 mod environment;
 mod fault;
+mod lifecycle;
 mod meant;
 mod model;
 mod nearest;
 mod price;
+mod prices;
 mod provider;
 mod reload;
+mod review;
 mod route;
 mod secret;
 mod settings;
@@ -41,10 +47,12 @@ pub use base_url::{BaseUrl, BaseUrlError};
 pub use cache::{Cache, CacheScope, RouteCache};
 pub use environment::Environment;
 pub use fault::{Fault, Faults};
+pub use lifecycle::Lifecycle;
 pub use meant::{
     Admin, Breaker, Config, Deployment, Durability, HealthProbe, Kind, Model, OutputCeilingField,
     Provider, Server, Store, Timeouts, Tls, Trial, Verify,
 };
+pub use prices::Prices;
 pub use reload::{Change, NotReloadable, Step, diff};
 pub use route::{
     AfterContent, DataCollection, Hedge, HedgeAfter, Place, Retry, Route, Sticky, StickyBy,
@@ -53,6 +61,8 @@ pub use route::{
 pub use secret::Secret;
 pub(crate) use unit::duration;
 
+use catalog::Written;
+use model::Models;
 use tree::{Log, Section, Spot};
 
 /// A longer file is refused unread.
@@ -68,38 +78,63 @@ impl Config {
             let key = String::new();
             Faults::new(vec![Fault { file: file.clone(), line: None, key, message }])
         };
-        let mut text = String::new();
-        let read = File::open(path)
-            .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text));
-        match read {
+        match read_file(path) {
             Err(error) => Err(unreadable(format!("can't be read: {error}"))),
-            Ok(_) if text.len() as u64 > FILE_BYTES_MAX => {
+            Ok(text) if text.len() as u64 > FILE_BYTES_MAX => {
                 Err(unreadable("longer than 4 MiB: split it or shorten it".to_owned()))
             }
-            Ok(_) => Self::parse(&file, &text, environment),
+            Ok(text) => Self::parse(&file, &text, environment),
         }
     }
 
-    /// Checks `text`, which faults will say is in `file`. Nothing is read but the files of
-    /// `server.tls`, which must open.
+    /// Checks `text`, which faults will say is in `file`. Nothing is read but the file that `catalog`
+    /// names and the files of `server.tls`, which must open.
     pub fn parse(file: &str, text: &str, environment: Environment<'_>) -> Result<Self, Faults> {
         let log = Log::new(file, text, environment);
-        let (document, errors) = DeTable::parse_recoverable(text);
-        for error in &errors {
-            let line = error.span().and_then(|span| log.line(span.start));
-            log.fault(&Spot { line, key: String::new() }, format!("no TOML: {}", error.message()));
-        }
-        if !errors.is_empty() {
+        let Some(document) = document(&log, text) else {
             // What a broken document seems to say beyond that would only mislead.
             return Err(Faults::new(log.into_faults()));
-        }
-        let config = read(Section::new(&log, Spot::default(), Some(document.get_ref())));
-        let faults = log.into_faults();
-        if faults.is_empty() { Ok(config) } else { Err(Faults::new(faults)) }
+        };
+        let mut root = Section::new(&log, Spot::default(), Some(document.get_ref()));
+        let is_named = root.get("catalog").is_some();
+        let written = catalog::written(&mut root);
+        let (path, text) = match &written {
+            Some(Written { path, text }) => (path.display().to_string(), text.as_str()),
+            None => (String::new(), ""),
+        };
+        let catalog_log = Log::new(&path, text, environment);
+        let catalog = written.as_ref().and_then(|_| self::document(&catalog_log, text));
+        let catalog = catalog
+            .as_ref()
+            .map(|document| Section::new(&catalog_log, Spot::default(), Some(document.get_ref())));
+        let is_whole = catalog.is_some() || !is_named;
+        let mut config = read(root, catalog, is_whole);
+        let faults = Faults::of_files([log.into_faults(), catalog_log.into_faults()]);
+        config.catalog = written.map(|written| written.path);
+        if faults.is_empty() { Ok(config) } else { Err(faults) }
     }
 }
 
-fn read(mut root: Section<'_>) -> Config {
+/// All of a file, as far as it is not too long; a byte more tells that it is.
+fn read_file(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// The document that `text` is; `None` with its faults noted where it is none.
+fn document<'t>(log: &Log<'_>, text: &'t str) -> Option<Spanned<DeTable<'t>>> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let line = error.span().and_then(|span| log.line(span.start));
+        log.fault(&Spot { line, key: String::new() }, format!("no TOML: {}", error.message()));
+    }
+    errors.is_empty().then_some(document)
+}
+
+/// Reads a configuration, and the models of its catalogue, if it has one. Where that can't be read,
+/// not all models are known, and what refers to one is not looked at.
+fn read<'t>(mut root: Section<'t>, catalog: Option<Section<'t>>, is_whole: bool) -> Config {
     let log = root.log;
     let (server, data_listen) = settings::server(root.section("server"));
     let (admin, admin_listen) = settings::admin(root.section("admin"));
@@ -115,12 +150,32 @@ fn read(mut root: Section<'_>) -> Config {
         breaker: settings::breaker(root.section("breaker"), &settings::BREAKER),
     };
     let mut providers = provider::providers(&mut root, &defaults);
-    let models = model::models(&mut root, &mut providers, routing, &timeouts);
+    let mut models = Models::default();
+    models.read(&mut root, &mut providers, routing, &timeouts);
     root.end();
+    if let Some(mut catalog) = catalog {
+        models.read(&mut catalog, &mut providers, routing, &timeouts);
+        catalog.end();
+    }
+    if is_whole {
+        models.check_successors();
+    }
     let mut notes = providers.notes;
-    notes.extend(models.notes);
+    let off = models.off.iter();
+    notes.extend(off.map(|name| format!("model \"{name}\" is off: none of its providers is on")));
     if models.on.is_empty() {
         notes.push("no model is on: add one to [[models]]".to_owned());
     }
-    Config { server, admin, store, trial, cache, providers: providers.on, models: models.on, notes }
+    Config {
+        server,
+        admin,
+        store,
+        trial,
+        cache,
+        providers: providers.on,
+        models: models.on,
+        models_off: models.off,
+        catalog: None,
+        notes,
+    }
 }

@@ -1,18 +1,20 @@
 //! Reading public models and their routes. Pure.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use infergate_actors::money::Price;
-
-use super::cache;
+use super::lifecycle::lifecycle;
 use super::meant::{Model, Timeouts};
-use super::price::price;
+use super::nearest::nearest;
+use super::price::prices;
 use super::provider::{Providers, TOKENS_MAX, model_name};
 use super::settings::{self, Routing};
 use super::target::{Around, tiers};
 use super::tree::{Node, Section};
-use super::{AfterContent, Hedge, HedgeAfter, Retry, Route, Sticky, StickyBy, Strategy, unit};
+use super::{
+    AfterContent, Hedge, HedgeAfter, Prices, Retry, Route, Sticky, StickyBy, Strategy, cache, unit,
+};
 
 const MODELS_MAX: usize = 10_000;
 /// More than any provider is known to count for one image.
@@ -33,26 +35,46 @@ const HEDGE: Hedge = Hedge {
     after_max: Duration::from_secs(5),
 };
 
-/// The models read, and what is to be known about those that are off.
+/// The models read, of one file or several.
 #[derive(Default)]
-pub(super) struct Models {
+pub(super) struct Models<'t> {
     pub(super) on: Vec<Model>,
-    pub(super) notes: Vec<String>,
+    /// The names of those whose providers are all off.
+    pub(super) off: Vec<Arc<str>>,
+    names: HashSet<String>,
+    /// The places that name a successor, each with the name of its model.
+    successors: Vec<(String, Node<'t>)>,
 }
 
-/// Reads all of `[[models]]`; deployments that only routes name are added to their providers.
-pub(super) fn models(
-    root: &mut Section<'_>,
-    providers: &mut Providers,
-    routing: Routing,
-    timeouts: &Timeouts,
-) -> Models {
-    let mut models = Models::default();
-    let mut names = HashSet::new();
-    for mut s in root.sections("models", MODELS_MAX) {
+impl<'t> Models<'t> {
+    /// Reads all of `[[models]]`; deployments that only routes name are added to their providers.
+    pub(super) fn read(
+        &mut self,
+        root: &mut Section<'t>,
+        providers: &mut Providers,
+        routing: Routing,
+        timeouts: &Timeouts,
+    ) {
+        for s in root.sections("models", MODELS_MAX) {
+            let model = self.model(s, providers, routing, timeouts);
+            if model.route.tiers.is_empty() {
+                self.off.push(model.name);
+            } else {
+                self.on.push(model);
+            }
+        }
+    }
+
+    fn model(
+        &mut self,
+        mut s: Section<'t>,
+        providers: &mut Providers,
+        routing: Routing,
+        timeouts: &Timeouts,
+    ) -> Model {
         let name = s.required("name", "\"gpt-…\"", |node| {
             let name = model_name(node)?;
-            if !names.insert(name.clone()) {
+            if !self.names.insert(name.clone()) {
                 node.fault(format!("a model before is called {} too: rename one", node.shown()));
             }
             Some(name)
@@ -69,6 +91,8 @@ pub(super) fn models(
         let output = s.required("output_tokens_max", "4096", |node| within(node, 1));
         let image = s.optional("image_tokens_max", |node| within(node, 0));
         let (price, free) = price_or_free(&mut s, context);
+        let (lifecycle, successor) = lifecycle(&mut s);
+        self.successors.extend(successor.map(|node| (name.clone(), node)));
         let route = route(&mut s, &name, providers, routing, timeouts);
         let context_tokens = context.unwrap_or(TOKENS_MAX);
         let model = Model {
@@ -80,22 +104,32 @@ pub(super) fn models(
             free,
             owned_by: s.optional("owned_by", Node::text).unwrap_or_else(|| "infergate".to_owned()),
             created: s.optional("created", |node| node.number(0..=u64::MAX)).unwrap_or_default(),
+            lifecycle,
             route,
         };
         s.end();
-        if model.route.tiers.is_empty() {
-            models
-                .notes
-                .push(format!("model \"{}\" is off: none of its providers is on", model.name));
-        } else {
-            models.on.push(model);
+        model
+    }
+
+    /// A successor is another model of ours, of whichever file. To be called when all are read.
+    pub(super) fn check_successors(&self) {
+        for (name, node) in &self.successors {
+            let Some(successor) = node.value.as_str() else { continue };
+            if successor == name {
+                node.fault("the model itself: name the one that comes after it");
+            } else if !self.names.contains(successor) {
+                let hint = match nearest(successor, self.names.iter().map(String::as_str)) {
+                    Some(meant) => format!("did you mean \"{meant}\"?"),
+                    None => "add it to `[[models]]`".to_owned(),
+                };
+                node.fault(format!("no model is called {}: {hint}", node.shown()));
+            }
         }
     }
-    models
 }
 
 /// A model has a price above zero or is free, and says which.
-fn price_or_free(s: &mut Section<'_>, context_tokens: Option<u64>) -> (Price, bool) {
+fn price_or_free(s: &mut Section<'_>, context_tokens: Option<u64>) -> (Prices, bool) {
     let free = s.optional("free", Node::flag).unwrap_or_default();
     let Some(node) = s.get("price") else {
         if !free {
@@ -104,17 +138,17 @@ fn price_or_free(s: &mut Section<'_>, context_tokens: Option<u64>) -> (Price, bo
                           per million tokens, or `free = true`";
             s.log.fault(&spot, advice);
         }
-        return (Price::default(), free);
+        return (Prices::default(), free);
     };
-    let price = price(&node, context_tokens);
+    let prices = prices(&node, context_tokens);
     if free {
         node.fault("the model is free: remove the price or `free = true`");
-        return (Price::default(), free);
+        return (Prices::default(), free);
     }
-    if price.as_ref().is_some_and(Price::is_free) {
+    if prices.as_ref().is_some_and(Prices::is_free_at_some_time) {
         node.fault("a price of nothing: to give the model away, say `free = true` instead");
     }
-    (price.unwrap_or_default(), free)
+    (prices.unwrap_or_default(), free)
 }
 
 fn route(

@@ -5,9 +5,11 @@
 
 use infergate_actors::money::{Price, Rates, Tier};
 
+use super::Prices;
 use super::tree::{Node, Section};
 
 const TIERS_MAX: usize = 16;
+const VERSIONS_MAX: usize = 64;
 /// Charges in whole dollars, which do not depend on the tier unless it says so.
 const FIXED: [&str; 2] = ["request", "tool_call"];
 
@@ -19,9 +21,48 @@ struct Named {
     is_plain_known: bool,
 }
 
+/// Reads a model's price: one table, or a list of versions by rising dates. The first has always been
+/// in force, whatever date it has. `None` where one can't be read.
+pub(super) fn prices(node: &Node<'_>, context_tokens: Option<u64>) -> Option<Prices> {
+    if !node.value.is_array() {
+        return price(node, context_tokens).map(Prices::new);
+    }
+    let versions = node.list()?;
+    if versions.is_empty() || versions.len() > VERSIONS_MAX {
+        node.fault(format!("{} versions: 1 to {VERSIONS_MAX}", versions.len()));
+    }
+    let mut prices: Option<Prices> = None;
+    let mut last_ms = None;
+    for (index, version) in versions.iter().take(VERSIONS_MAX).enumerate() {
+        let Some(mut section) = version.section() else { continue };
+        let rising = |node: &Node<'_>| {
+            let from_ms = node.date()?;
+            if last_ms.is_some_and(|last_ms| last_ms >= from_ms) {
+                node.fault("versions rise: later than the one before it");
+            }
+            Some(from_ms)
+        };
+        let from_ms = if index == 0 {
+            section.optional("from", rising)
+        } else {
+            section.required("from", "\"2026-12-01\"", rising)
+        };
+        last_ms = from_ms.or(last_ms);
+        match (price_of(section, context_tokens), &mut prices) {
+            (Some(price), None) => prices = Some(Prices::new(price)),
+            (Some(price), Some(prices)) => prices.change(from_ms.unwrap_or_default(), price),
+            (None, _) => {}
+        }
+    }
+    prices
+}
+
 /// Reads a price; `context_tokens` bounds its tiers. `None` when its plain classes are at fault.
 pub(super) fn price(node: &Node<'_>, context_tokens: Option<u64>) -> Option<Price> {
-    let mut section = node.section()?;
+    price_of(node.section()?, context_tokens)
+}
+
+fn price_of(mut section: Section<'_>, context_tokens: Option<u64>) -> Option<Price> {
     let base = rates(&mut section, None);
     let mut tiers: Vec<Tier> = Vec::new();
     for mut tier in section.sections("tiers", TIERS_MAX) {

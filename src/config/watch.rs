@@ -1,8 +1,9 @@
-//! Tells when the configuration should be read again: its file changed, or SIGHUP came.
+//! Tells when the configuration should be read again: its file changed, or the catalogue that it names,
+//! or SIGHUP came.
 //!
-//! What is watched is the file's folder: editors replace a file by renaming another over it, and
+//! What is watched is the folder of each: editors replace a file by renaming another over it, and
 //! mounted configurations change by swapping a symbolic link beside it. Whatever happens in the
-//! folder, it counts only if the file's content is another than before.
+//! folder, it counts only if the content of a file is another than before.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,8 +15,10 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
+use toml::de::DeTable;
 
 use super::FILE_BYTES_MAX;
+use super::environment::fill;
 
 /// A change is reported when nothing has happened for this long, so that a file is not read half
 /// written.
@@ -26,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Why the configuration should be read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// The file's content is another.
+    /// The content of a file is another.
     Changed,
     /// The operator asked, by SIGHUP.
     Asked,
@@ -35,9 +38,8 @@ pub enum Reason {
 /// Watches until it is dropped.
 #[derive(Debug)]
 pub struct Watch {
+    // It has the watcher: events stop when it is dropped.
     watching: JoinHandle<()>,
-    // Events stop when it is dropped.
-    _watcher: RecommendedWatcher,
 }
 
 /// The folder can't be watched, or the signal not be waited for.
@@ -71,10 +73,7 @@ impl Watch {
     ) -> Result<(Self, mpsc::Receiver<Reason>), WatchError> {
         let (report, reasons) = mpsc::channel(1);
         let (stir, stirred) = mpsc::channel(1);
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-            _ => PathBuf::from("."),
-        };
+        let folder = folder_of(path);
         let watching = |source| WatchError::Folder { folder: folder.clone(), source };
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<_>| {
             // An error may hide a change, and to look once too often costs nothing.
@@ -85,9 +84,13 @@ impl Watch {
         })
         .map_err(watching)?;
         watcher.watch(&folder, RecursiveMode::NonRecursive).map_err(watching)?;
-        let task = Task { path: path.to_owned(), seen: fingerprint(path), report };
+        let mut task = Task::new(path, report);
+        task.watcher = Some(watcher);
+        // Before the content is taken note of, so that no change is missed between the two.
+        task.follow(look(path).and_then(|sight| sight.catalog));
+        task.seen = look(path).map(|sight| sight.content);
         let watching = tokio::spawn(task.run(stirred, hangup));
-        Ok((Self { watching, _watcher: watcher }, reasons))
+        Ok((Self { watching }, reasons))
     }
 }
 
@@ -99,11 +102,26 @@ impl Drop for Watch {
 
 struct Task {
     path: PathBuf,
+    watcher: Option<RecommendedWatcher>,
+    /// The folder of the catalogue, where it is watched beside the configuration's own.
+    catalog_folder: Option<PathBuf>,
     seen: Option<[u8; 32]>,
     report: mpsc::Sender<Reason>,
 }
 
+/// What is seen at one look.
+struct Sight {
+    /// Tells contents apart.
+    content: [u8; 32],
+    /// The catalogue that the configuration names.
+    catalog: Option<PathBuf>,
+}
+
 impl Task {
+    fn new(path: &Path, report: mpsc::Sender<Reason>) -> Self {
+        Self { path: path.to_owned(), watcher: None, catalog_folder: None, seen: None, report }
+    }
+
     async fn run(mut self, mut stirred: mpsc::Receiver<()>, mut hangup: Hangup) {
         loop {
             tokio::select! {
@@ -120,13 +138,45 @@ impl Task {
     }
 
     async fn look(&mut self) {
-        let path = self.path.clone();
-        let content = tokio::task::spawn_blocking(move || fingerprint(&path)).await;
-        // A file that is not there is being replaced: what replaces it will stir the folder again.
-        let Ok(Some(content)) = content else { return };
+        let Some(Sight { content, catalog }) = self.sight().await else { return };
+        let content = if self.follow(catalog) {
+            // It may have changed before its folder was watched.
+            self.sight().await.map_or(content, |sight| sight.content)
+        } else {
+            content
+        };
         if self.seen.replace(content) != Some(content) {
             self.tell(Reason::Changed);
         }
+    }
+
+    /// `None` where the configuration is not there: it is being replaced, and what replaces it will stir
+    /// the folder again.
+    async fn sight(&self) -> Option<Sight> {
+        let path = self.path.clone();
+        tokio::task::spawn_blocking(move || look(&path)).await.ok().flatten()
+    }
+
+    /// Watches the folder of the catalogue instead of that of one before; whether it is another.
+    fn follow(&mut self, catalog: Option<PathBuf>) -> bool {
+        let folder = catalog.map(|path| folder_of(&path));
+        let folder = folder.filter(|folder| *folder != folder_of(&self.path));
+        if folder == self.catalog_folder {
+            return false;
+        }
+        let Some(watcher) = &mut self.watcher else { return false };
+        if let Some(before) = self.catalog_folder.take() {
+            // A folder that is gone is not watched any more in any case.
+            let _ = watcher.unwatch(&before);
+        }
+        let Some(folder) = folder else { return true };
+        match watcher.watch(&folder, RecursiveMode::NonRecursive) {
+            Ok(()) => self.catalog_folder = Some(folder),
+            Err(error) => {
+                tracing::warn!(folder = %folder.display(), %error, "catalogue can't be watched");
+            }
+        }
+        true
     }
 
     fn tell(&self, reason: Reason) {
@@ -151,11 +201,38 @@ fn stirs(kind: EventKind) -> bool {
     !matches!(kind, EventKind::Access(_))
 }
 
-/// Tells contents apart; `None` for a file that can't be read.
-fn fingerprint(path: &Path) -> Option<[u8; 32]> {
+fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Looks at the configuration and its catalogue; `None` where the former can't be read. A catalogue
+/// that can't be read is a content of its own: what names it is at fault, which is to be told.
+fn look(path: &Path) -> Option<Sight> {
+    let main = bytes(path)?;
+    let catalog = std::str::from_utf8(&main).ok().and_then(catalog_of);
+    let mut digest = Sha256::new();
+    digest.update(Sha256::digest(&main));
+    if let Some(content) = catalog.as_deref().and_then(bytes) {
+        digest.update(Sha256::digest(&content));
+    }
+    Some(Sight { content: digest.finalize().into(), catalog })
+}
+
+fn bytes(path: &Path) -> Option<Vec<u8>> {
     let mut content = Vec::new();
     File::open(path).ok()?.take(FILE_BYTES_MAX + 1).read_to_end(&mut content).ok()?;
-    Some(Sha256::digest(&content).into())
+    Some(content)
+}
+
+/// The catalogue that a configuration names, whatever else is in it.
+fn catalog_of(text: &str) -> Option<PathBuf> {
+    let (document, _) = DeTable::parse_recoverable(text);
+    let named = document.get_ref().get("catalog")?.get_ref().as_str()?;
+    let path = fill(named, &|name| std::env::var(name).ok()).ok()?;
+    (!path.is_empty()).then(|| PathBuf::from(path))
 }
 
 /// SIGHUP, where there is such a thing.
@@ -237,7 +314,8 @@ mod tests {
         let path = folder.path().join("infergate.toml");
         fs::write(&path, "a").unwrap();
         let (report, mut reasons) = mpsc::channel(1);
-        let mut task = Task { path: path.clone(), seen: fingerprint(&path), report };
+        let mut task = Task::new(&path, report);
+        task.seen = look(&path).map(|sight| sight.content);
         task.look().await;
         fs::remove_file(&path).unwrap();
         task.look().await;
@@ -247,6 +325,28 @@ mod tests {
         fs::write(&path, "b").unwrap();
         task.look().await;
         assert_eq!(reasons.try_recv(), Ok(Reason::Changed));
+    }
+
+    #[tokio::test]
+    async fn a_catalogue_in_another_folder_is_watched_from_when_it_is_named() {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let path = folder.path().join("infergate.toml");
+        let catalog = other.path().join("catalog.toml");
+        fs::write(&catalog, "a").unwrap();
+        fs::write(&path, "").unwrap();
+        let (_watch, mut reasons) = watch_files(&path);
+        fs::write(&path, format!("catalog = {catalog:?}")).unwrap();
+        assert_eq!(next(&mut reasons).await, Reason::Changed);
+        fs::write(&catalog, "b").unwrap();
+        assert_eq!(next(&mut reasons).await, Reason::Changed);
+        fs::remove_file(&catalog).unwrap();
+        assert_eq!(next(&mut reasons).await, Reason::Changed);
+
+        fs::write(&catalog, "c").unwrap();
+        assert_eq!(next(&mut reasons).await, Reason::Changed);
+        let (_watch, mut reasons) = watch_files(&path);
+        fs::write(&catalog, "d").unwrap();
+        assert_eq!(next(&mut reasons).await, Reason::Changed);
     }
 
     #[tokio::test]

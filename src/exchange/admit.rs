@@ -58,8 +58,9 @@ pub(super) struct Quote {
 }
 
 impl Quote {
-    /// The bounds of a request that any of `offers` may answer.
-    pub(super) fn new(envelope: &Envelope<'_>, offers: &[Arc<Model>]) -> Self {
+    /// The bounds of a request that any of `offers` may answer, at the prices of `wall_ms`, in
+    /// milliseconds since 1970.
+    pub(super) fn new(envelope: &Envelope<'_>, offers: &[Arc<Model>], wall_ms: u64) -> Self {
         let dearest = |bound: fn(&Envelope<'_>, &Model) -> u64| {
             offers.iter().map(|model| bound(envelope, model)).max().unwrap_or(0)
         };
@@ -69,7 +70,7 @@ impl Quote {
         let explicit = envelope.output_ceiling().is_some();
         let by_step = envelope.stream && !explicit;
         Self {
-            rates: rates_max(offers, prompt_tokens_max),
+            rates: rates_max(offers, prompt_tokens_max, wall_ms),
             prompt_tokens_max,
             prompt_tokens_estimate: dearest(|envelope, model| {
                 envelope.input_tokens_estimate(model.settings.image_tokens_max)
@@ -90,13 +91,14 @@ impl Quote {
     /// The question to an account whether any of `offers` may answer, at so many hundredths of the price.
     fn question(
         &self,
-        id: ExchangeId,
+        (id, wall_ms): (ExchangeId, u64),
         caller: Caller,
         offers: &[Arc<Model>],
         percent: u8,
     ) -> Admit {
         let rates = |model: &Arc<Model>| {
-            model.settings.price.rates_ceiling(self.prompt_tokens_max).percent(percent)
+            let price = model.settings.price.at(wall_ms);
+            price.rates_ceiling(self.prompt_tokens_max).percent(percent)
         };
         let fallback = |model: &Arc<Model>| Fallback {
             model: Arc::clone(&model.settings.name),
@@ -131,31 +133,35 @@ fn completion_tokens_max(envelope: &Envelope<'_>, model: &Model) -> u64 {
 }
 
 /// The dearest rates that can apply, whichever model answers.
-fn rates_max(offers: &[Arc<Model>], prompt_tokens_max: u64) -> Rates {
-    let rates = |model: &Arc<Model>| model.settings.price.rates_ceiling(prompt_tokens_max);
+fn rates_max(offers: &[Arc<Model>], prompt_tokens_max: u64, wall_ms: u64) -> Rates {
+    let rates =
+        |model: &Arc<Model>| model.settings.price.at(wall_ms).rates_ceiling(prompt_tokens_max);
     offers.iter().map(rates).reduce(Rates::max).unwrap_or_default()
 }
 
-/// Asks the account for a hold of so many hundredths of what it can cost.
+/// Asks the account for a hold of so many hundredths of what it can cost, at the prices in force when
+/// the exchange began.
 pub(super) async fn admit(
     accounts: &Accounts,
     caller: Caller,
-    id: ExchangeId,
+    (id, wall_ms): (ExchangeId, u64),
     admission: Admission,
     envelope: &Envelope<'_>,
     mut offers: Offers,
     percent: u8,
 ) -> Result<Admitted, ApiError> {
-    let mut quote = Quote::new(envelope, &offers);
+    let mut quote = Quote::new(envelope, &offers, wall_ms);
     // Before the question, so that a client that leaves now leaves no hold behind.
     let hold = OpenHold::new(accounts.clone(), caller.account, id, admission);
-    let question = quote.question(id, caller, &offers, percent);
+    let question = quote.question((id, wall_ms), caller, &offers, percent);
     let answer = match accounts.admit(caller.account, question).await {
         Err(Refusal::Denied(Denial::InsufficientCredit { .. })) if offers.len() > 1 => {
             // What the account can't pay for is no fallback, and no reason to refuse what it can.
             offers.truncate(1);
-            quote = Quote::new(envelope, &offers);
-            accounts.admit(caller.account, quote.question(id, caller, &offers, percent)).await
+            quote = Quote::new(envelope, &offers, wall_ms);
+            accounts
+                .admit(caller.account, quote.question((id, wall_ms), caller, &offers, percent))
+                .await
         }
         answer => answer,
     };
@@ -163,7 +169,7 @@ pub(super) async fn admit(
     // A fallback that the key may not use is not held for, and so must not answer.
     let mut allowed = std::iter::once(&true).chain(&permit.fallbacks_allowed);
     offers.retain(|_| allowed.next().copied().unwrap_or(false));
-    quote.rates = rates_max(&offers, quote.prompt_tokens_max);
+    quote.rates = rates_max(&offers, quote.prompt_tokens_max, wall_ms);
     Ok(Admitted { hold, permit, ticket, quote, offers })
 }
 

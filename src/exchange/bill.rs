@@ -146,7 +146,7 @@ impl Bill {
         let Self { hold, model, mut record, started, .. } = self;
         let Measured { usage, estimated, .. } = measured;
         record.total_ms = millis(now.saturating_sub(started.mono));
-        let rates = *model.settings.price.rates(usage.prompt_tokens());
+        let rates = *model.settings.price.at(started.wall_ms).rates(usage.prompt_tokens());
         let settle = hold.hold().map(|hold| Settle { hold, usage, estimated, rates, end, record });
         (hold, settle)
     }

@@ -15,6 +15,7 @@ use crate::error::ApiError;
 use crate::route::{self, Asked, Considered, Standing, TargetState};
 
 const NOT_ALLOWED: &str = "model_not_allowed";
+const RETIRED: &str = "model_retired";
 
 /// What is to be explained.
 pub(crate) struct Question<'a> {
@@ -81,14 +82,23 @@ pub(crate) fn explain(
     let wish = envelope.wish.clone().over(wish);
     let catalog = world.catalog.load_full();
     let names = std::iter::once(&*envelope.model).chain(wish.models.iter().map(String::as_str));
+    let wall_ms = world.clock.now().wall_ms;
     let mut explained = Vec::new();
-    for name in names {
+    for (index, name) in names.enumerate() {
         let model = catalog.model(name).ok_or_else(|| ApiError::unknown_model(name))?;
         if !allows(name) {
-            explained.push(Explained::not_allowed(name));
+            explained.push(Explained::not_asked(name, NOT_ALLOWED));
             continue;
         }
-        let asked = Asked::new(&envelope, &wish, &model.settings, caller.account, caller.key);
+        if model.settings.lifecycle.is_retired(wall_ms) {
+            if index == 0 {
+                return Err(ApiError::retired_model(name, &model.settings.lifecycle));
+            }
+            explained.push(Explained::not_asked(name, RETIRED));
+            continue;
+        }
+        let Caller { account, key } = caller;
+        let asked = Asked::new(&envelope, &wish, &model.settings, account, key, wall_ms);
         explained.push(Explained::of(world, model, &asked, for_operator));
     }
     Ok(explained)
@@ -100,10 +110,10 @@ impl Explained {
         self.standing != NOT_ALLOWED
     }
 
-    fn not_allowed(name: &str) -> Self {
+    fn not_asked(name: &str, standing: &'static str) -> Self {
         Self {
             model: name.to_owned(),
-            standing: NOT_ALLOWED,
+            standing,
             strategy: None,
             input_tokens_estimated: None,
             needs: Vec::new(),

@@ -196,7 +196,7 @@ pub(crate) async fn chat(
     let envelope = Envelope::parse(&body, &Limits::default());
     let envelope = envelope.map_err(|error| ApiError::envelope(&error))?;
     let wish = envelope.wish.clone().over(wish);
-    let offers = offers(world, &envelope, &wish)?;
+    let offers = offers(world, &envelope, &wish, started.wall_ms)?;
 
     let asking = Asking { world, id, started, caller, control, wish: &wish, envelope: &envelope };
     let (tap, admitted) = match cache::enter(asking, offers, admission).await? {
@@ -226,6 +226,9 @@ pub(crate) async fn chat(
     if let Some(target) = bill.spot().and_then(|spot| errand.target(spot)) {
         let provider = target.provider.handle.name();
         told::answered(&mut headers, &bill.model.settings.name, provider, &bill.record.attempts);
+    }
+    if let Some(asked_for) = errand.offers.first() {
+        told::lifecycle(&mut headers, &asked_for.settings.lifecycle);
     }
     if tap.is_some() {
         cache::tell(&mut headers, "miss");
@@ -262,8 +265,14 @@ async fn lose(world: &World, hold: OpenHold, tap: Option<Box<Tap>>, lost: Lost) 
 }
 
 /// The models that may answer: the one asked for, and behind it those the client takes in its stead.
-/// None is ever put in the place of another unasked.
-fn offers(world: &World, envelope: &Envelope<'_>, wish: &Wish) -> Result<Offers, ApiError> {
+/// None is ever put in the place of another unasked: where the one asked for is retired, that is said,
+/// and one that would only stand in for it is left out.
+fn offers(
+    world: &World,
+    envelope: &Envelope<'_>,
+    wish: &Wish,
+    wall_ms: u64,
+) -> Result<Offers, ApiError> {
     let catalog = world.catalog.load();
     let mut offers = Offers::new();
     for name in std::iter::once(&*envelope.model).chain(wish.models.iter().map(String::as_str)) {
@@ -271,7 +280,11 @@ fn offers(world: &World, envelope: &Envelope<'_>, wish: &Wish) -> Result<Offers,
             let field = if name == envelope.model { "model" } else { "models" };
             ApiError::unknown_model(name).param(field)
         })?;
-        if !offers.iter().any(|known| Arc::ptr_eq(known, model)) {
+        if model.settings.lifecycle.is_retired(wall_ms) {
+            if offers.is_empty() {
+                return Err(ApiError::retired_model(name, &model.settings.lifecycle));
+            }
+        } else if !offers.iter().any(|known| Arc::ptr_eq(known, model)) {
             offers.push(Arc::clone(model));
         }
     }

@@ -4,9 +4,18 @@ use std::fmt::Write as _;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use infergate_actors::account::{Attempt, AttemptOutcome};
+use jiff::fmt::rfc2822::DateTimePrinter;
+
+use crate::config::{Lifecycle, date};
 
 const MODEL: HeaderName = HeaderName::from_static("x-infergate-model");
 const PROVIDER: HeaderName = HeaderName::from_static("x-infergate-provider");
+/// When the model is, or will be, deprecated (RFC 9745).
+const DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
+/// When the model is not served any more (RFC 8594).
+const SUNSET: HeaderName = HeaderName::from_static("sunset");
+/// The same in words, with what to use instead.
+const DEPRECATION_TOLD: HeaderName = HeaderName::from_static("x-infergate-deprecation");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-infergate-attempts");
 /// Each attempt: the provider, what came of it, and the status where there was one.
 pub(crate) const TRAIL: HeaderName = HeaderName::from_static("x-infergate-trail");
@@ -33,6 +42,21 @@ pub(super) fn answered(headers: &mut HeaderMap, model: &str, provider: &str, fai
 pub(super) fn kept(headers: &mut HeaderMap, model: &str) {
     if let Ok(value) = HeaderValue::from_str(model) {
         headers.insert(MODEL, value);
+    }
+}
+
+/// Tells when the model that was asked for goes: in the headers of RFC 9745 and RFC 8594, and in words.
+pub(super) fn lifecycle(headers: &mut HeaderMap, lifecycle: &Lifecycle) {
+    let Some(told) = lifecycle.told() else { return };
+    let deprecated = lifecycle.deprecated_at_ms.map(|at_ms| format!("@{}", at_ms / 1_000));
+    let retired = lifecycle.retired_at_ms.and_then(date::timestamp);
+    let retired =
+        retired.and_then(|at| DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok());
+    let values = [(DEPRECATION, deprecated), (SUNSET, retired), (DEPRECATION_TOLD, Some(told))];
+    for (name, value) in values {
+        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+            headers.insert(name, value);
+        }
     }
 }
 
@@ -75,6 +99,30 @@ mod tests {
     use infergate_actors::money::NanoUsd;
 
     use super::*;
+
+    #[test]
+    fn the_end_of_a_model_is_told_in_dates_and_in_words() {
+        let mut headers = HeaderMap::new();
+        lifecycle(&mut headers, &Lifecycle { successor: Some("b".into()), ..Lifecycle::default() });
+        assert!(headers.is_empty());
+        let ends = Lifecycle {
+            deprecated_at_ms: Some(1_796_083_200_000),
+            retired_at_ms: Some(1_796_169_600_000),
+            successor: Some("b".into()),
+            ..Lifecycle::default()
+        };
+        lifecycle(&mut headers, &ends);
+        for (name, value) in [
+            ("deprecation", "@1796083200"),
+            ("sunset", "Wed, 02 Dec 2026 00:00:00 GMT"),
+            (
+                "x-infergate-deprecation",
+                "deprecated on 2026-12-01, retired on 2026-12-02, use \"b\"",
+            ),
+        ] {
+            assert_eq!(headers[name], value);
+        }
+    }
 
     #[test]
     fn the_caller_reads_who_was_tried_and_what_came_of_it() {

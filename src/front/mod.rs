@@ -117,13 +117,15 @@ impl Shared {
             "/healthz" | "/readyz" if method == Method::GET => return self.health(path),
             "/v1/models" if method == Method::GET => {
                 let key = self.key(&request, client).await?;
-                return Ok(models::list(&self.world.catalog.load(), &key));
+                let wall_ms = self.world.clock.now().wall_ms;
+                return Ok(models::list(&self.world.catalog.load(), &key, wall_ms));
             }
             "/v1/models" | "/healthz" | "/readyz" => "GET",
             _ => match path.strip_prefix("/v1/models/") {
                 Some(name) if method == Method::GET && !name.is_empty() => {
                     let key = self.key(&request, client).await?;
-                    return models::one(&self.world.catalog.load(), &key, name);
+                    let wall_ms = self.world.clock.now().wall_ms;
+                    return models::one(&self.world.catalog.load(), &key, name, wall_ms);
                 }
                 Some(_) => "GET",
                 None => return Err(ApiError::unknown_path(method.as_str(), path)),

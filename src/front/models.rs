@@ -7,7 +7,7 @@ use infergate_actors::account::{AccountView, Denial, Key, Status};
 use infergate_actors::id::KeyId;
 
 use super::{AnswerBody, json};
-use crate::catalog::{Catalog, Model};
+use crate::catalog::Catalog;
 use crate::dialect::chat;
 use crate::error::ApiError;
 
@@ -29,10 +29,13 @@ pub(super) fn permitted_key(account: AccountView, key: KeyId, now_ms: u64) -> Re
     Ok(key)
 }
 
-/// All that `key` may use.
-pub(super) fn list(catalog: &Catalog, key: &Key) -> Response<AnswerBody> {
-    let models = catalog.models().iter().filter(|model| key.allows(&model.settings.name));
-    json(chat::model_list(&models.map(|model| shown(model)).collect::<Vec<_>>()))
+/// All that `key` may use at `wall_ms`, in milliseconds since 1970.
+pub(super) fn list(catalog: &Catalog, key: &Key, wall_ms: u64) -> Response<AnswerBody> {
+    let models = catalog.models().iter().map(|model| &model.settings);
+    let models = models
+        .filter(|model| key.allows(&model.name) && !model.lifecycle.is_retired(wall_ms))
+        .map(|model| chat::Model::new(model, wall_ms));
+    json(chat::model_list(&models.collect::<Vec<_>>()))
 }
 
 /// One of them. `path` is its name as it stands in the request's path: a slash may be written `%2F`.
@@ -40,16 +43,15 @@ pub(super) fn one(
     catalog: &Catalog,
     key: &Key,
     path: &str,
+    wall_ms: u64,
 ) -> Result<Response<AnswerBody>, ApiError> {
     let name = percent_decoded(path);
     let model = catalog.model(&name).filter(|_| key.allows(&name));
-    let model = model.ok_or_else(|| ApiError::unknown_model(&name))?;
-    Ok(json(chat::model(&shown(model))))
-}
-
-fn shown(model: &Model) -> chat::Model<'_> {
-    let settings = &model.settings;
-    chat::Model::new(&settings.name, settings.created, &settings.owned_by)
+    let model = &model.ok_or_else(|| ApiError::unknown_model(&name))?.settings;
+    if model.lifecycle.is_retired(wall_ms) {
+        return Err(ApiError::retired_model(&name, &model.lifecycle));
+    }
+    Ok(json(chat::model(&chat::Model::new(model, wall_ms))))
 }
 
 /// RFC 3986 §2.1. What is not valid stays as it is: no model is called so.

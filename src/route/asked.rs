@@ -42,13 +42,15 @@ pub struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    /// The request of `envelope`, with all that is wished for, put to `model`.
+    /// The request of `envelope`, with all that is wished for, put to `model` at `wall_ms`, in
+    /// milliseconds since 1970.
     pub fn new(
         envelope: &'a Envelope<'_>,
         wish: &'a Wish,
         model: &Model,
         account: AccountId,
         key: KeyId,
+        wall_ms: u64,
     ) -> Self {
         let input_tokens = envelope.input_tokens_estimate(model.image_tokens_max);
         let repeated = envelope.input_tokens_repeated();
@@ -65,7 +67,7 @@ impl<'a> Asked<'a> {
             output_ceiling,
             needs: envelope.needs,
             affinity: affinity(model.route.sticky, envelope, wish),
-            rates: *model.price.rates(input_tokens),
+            rates: *model.price.at(wall_ms).rates(input_tokens),
             wish,
         }
     }

@@ -50,7 +50,7 @@ fn prices_are_exact_and_a_class_without_one_costs_what_its_plain_class_costs() {
          request = \"0.01\", tiers = [{{ context_over = 500, input = \"0.30\", output = \"1\", \
          cached_input = \"0.1\" }}] }}"
     ));
-    let price = &config.models[0].price;
+    let price = config.models[0].price.at(0);
     assert_eq!((price.base.input, price.base.output), (150_000_000, 600_000_000));
     assert_eq!((price.base.cached_input, price.base.request), (1, 10_000_000));
     assert_eq!((price.base.cache_write_1h, price.base.reasoning), (150_000_000, 600_000_000));

@@ -2,8 +2,10 @@
 
 use super::*;
 
+mod catalog;
 mod faults;
 mod meaning;
+mod review;
 mod shipped;
 
 const SIM: &str = "[[providers]]\nname = \"sim\"\nkind = \"simulated\"\n";

@@ -2,6 +2,7 @@
 
 mod chunk;
 mod ending;
+mod models;
 mod render;
 mod rewrite;
 mod upstream_error;
@@ -9,7 +10,8 @@ mod usage;
 
 pub use chunk::{Answer, BadAnswer, Choice, Chunk, Facts, Finish, Piece, PieceKind};
 pub use ending::ChunkIdentity;
-pub use render::{ApiError, DONE, Model, model, model_list};
+pub use models::{Model, model, model_list};
+pub use render::{ApiError, DONE};
 pub use rewrite::Rewrite;
 pub use upstream_error::UpstreamError;
 pub use usage::{read_usage, usage_json};

@@ -1,4 +1,4 @@
-//! What the gateway itself says in OpenAI's words: errors and models. Pure.
+//! What the gateway itself says in OpenAI's words: errors. Pure.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -20,28 +20,9 @@ pub struct ApiError<'a> {
     pub code: Option<&'a str>,
 }
 
-/// A model as the API lists it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Model<'a> {
-    /// Its public name.
-    pub id: &'a str,
-    /// Always `model`.
-    object: &'static str,
-    /// When it came to be, in seconds since 1970.
-    pub created: u64,
-    /// Who offers it.
-    pub owned_by: &'a str,
-}
-
 #[derive(Serialize)]
 struct Envelope<'a> {
     error: &'a ApiError<'a>,
-}
-
-#[derive(Serialize)]
-struct List<'a> {
-    object: &'static str,
-    data: &'a [Model<'a>],
 }
 
 impl ApiError<'_> {
@@ -56,25 +37,8 @@ impl ApiError<'_> {
     }
 }
 
-impl<'a> Model<'a> {
-    /// A model by its public name.
-    pub fn new(id: &'a str, created: u64, owned_by: &'a str) -> Self {
-        Self { id, object: "model", created, owned_by }
-    }
-}
-
-/// The body of `GET /v1/models`.
-pub fn model_list(models: &[Model<'_>]) -> Bytes {
-    json(&List { object: "list", data: models })
-}
-
-/// The body of `GET /v1/models/{id}`.
-pub fn model(model: &Model<'_>) -> Bytes {
-    json(model)
-}
-
 /// Strings and numbers in structs can always be written as JSON.
-fn json(value: &impl Serialize) -> Bytes {
+pub(super) fn json(value: &impl Serialize) -> Bytes {
     serde_json::to_vec(value).unwrap_or_default().into()
 }
 

@@ -42,6 +42,7 @@ impl Seeking<'_> {
         world.metrics.cache_hit();
         let mut headers = HeaderMap::new();
         told::kept(&mut headers, &self.model.settings.name);
+        told::lifecycle(&mut headers, &self.model.settings.lifecycle);
         tell(&mut headers, "hit");
         headers.insert(header::AGE, HeaderValue::from(self.age(entry).as_secs()));
         Ok(answer_with(AnswerBody::whole(entry.body.clone()), entry.streamed, rate, headers))
@@ -49,7 +50,8 @@ impl Seeking<'_> {
 
     /// Holds for what the answer costs, neither more nor less: its usage is known.
     fn question(&self, entry: &Entry) -> Admit {
-        let share = rates(&self.model, &entry.usage, self.settings.price_percent);
+        let started = self.asking.started;
+        let share = rates(&self.model, started.wall_ms, &entry.usage, self.settings.price_percent);
         let cost = share.cost(&entry.usage, Markup::default()).nano();
         Admit {
             hold: self.asking.id,

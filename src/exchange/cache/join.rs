@@ -90,6 +90,7 @@ impl Seeking<'_> {
         };
         let mut headers = HeaderMap::new();
         told::kept(&mut headers, &self.model.settings.name);
+        told::lifecycle(&mut headers, &self.model.settings.lifecycle);
         tell(&mut headers, "joined");
         Ok(Joined::Answered(answer_with(body, streamed, rate, headers)))
     }

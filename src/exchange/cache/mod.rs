@@ -163,8 +163,9 @@ impl Asking<'_> {
         offers: Offers,
         percent: u8,
     ) -> Result<Admitted, ApiError> {
-        let Self { world, caller, id, envelope, .. } = *self;
-        admit(&world.accounts, caller, id, admission, envelope, offers, percent).await
+        let Self { world, caller, id, started, envelope, .. } = *self;
+        let begun = (id, started.wall_ms);
+        admit(&world.accounts, caller, begun, admission, envelope, offers, percent).await
     }
 }
 

@@ -84,14 +84,14 @@ impl Share {
     ) -> Option<(OpenHold, Settle)> {
         let Self { hold, model, percent, clock, started, mut record } = self;
         record.total_ms = millis(clock.mono().saturating_sub(started.mono));
-        let rates = rates(&model, &usage, percent);
+        let rates = rates(&model, started.wall_ms, &usage, percent);
         let settle = Settle { hold: hold.hold()?, usage, estimated, rates, end, record };
         world.metrics.exchange_ended(end, &settle);
         Some((hold, settle))
     }
 }
 
-/// What `percent` of the price in force comes to for `usage`.
-pub(super) fn rates(model: &Model, usage: &Usage, percent: u8) -> Rates {
-    model.settings.price.rates(usage.prompt_tokens()).percent(percent)
+/// What `percent` of the price in force at `wall_ms` comes to for `usage`.
+pub(super) fn rates(model: &Model, wall_ms: u64, usage: &Usage, percent: u8) -> Rates {
+    model.settings.price.at(wall_ms).rates(usage.prompt_tokens()).percent(percent)
 }

@@ -7,6 +7,7 @@ mod hedge;
 mod joins;
 mod narrowing;
 mod passage;
+mod prices;
 mod recall;
 mod recovery;
 mod rescue;

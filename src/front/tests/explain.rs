@@ -79,7 +79,7 @@ async fn a_dry_run_is_refused_as_the_request_would_be() {
         (&*stage.key, ask(false).replace("small", "large"), 404, "model_not_found"),
         (&*stage.key, ask_with(",\"models\":[\"large\"]"), 404, "model_not_found"),
         (&*stage.key, ask_with(",\"provider\":1"), 400, "invalid_type"),
-        (&*other, ask(false), 403, "model_not_allowed"),
+        (&*other, ask(false), 403, "model_not_available"),
     ] {
         let reply = explain(&stage, key, body).await;
         assert_eq!((reply.status, &reply.json()["error"]["code"]), (status, &json!(code)));

@@ -249,7 +249,7 @@ async fn a_key_that_may_not_is_told_so() {
     let value = format!("Bearer {other}").parse().unwrap();
     request.headers_mut().insert(header::AUTHORIZATION, value);
     let reply = send(stage.gateway.data, request).await;
-    assert_eq!(error(&reply), (403, json!("permission_error"), json!("model_not_allowed")));
+    assert_eq!(error(&reply), (403, json!("permission_error"), json!("model_not_available")));
     let models = async |key: &str, path: &str| {
         let request = Request::get(format!("/v1/models{path}"))
             .header(header::AUTHORIZATION, format!("Bearer {key}"));
