@@ -42,6 +42,7 @@ use infergate_actors::account::{Accounts, End, RateStatus, Remaining};
 use infergate_actors::clock::{Clock, Now};
 use infergate_actors::id::{ExchangeId, ExchangeIds};
 use infergate_actors::ledger::{Durability, Ledger};
+use infergate_actors::money::NanoUsd;
 
 use crate::catalog::Catalog;
 use crate::config;
@@ -240,7 +241,11 @@ pub(crate) async fn chat(
             AnswerBody::stream(world.handouts.begin(Stream::Own(relay), world.clock.clone()))
         }
         Answer::Whole { body, measured } => {
-            AnswerBody::whole(charge_whole(world, *bill, body, *measured, tap).await?)
+            let (body, charged) = charge_whole(world, *bill, body, *measured, tap).await?;
+            if let Some(charged) = charged {
+                told::charged(&mut headers, charged);
+            }
+            AnswerBody::whole(body)
         }
     };
     Ok(answer_with(body, envelope.stream, permit.rate, headers))
@@ -275,23 +280,24 @@ fn offers(world: &World, envelope: &Envelope<'_>, wish: &Wish) -> Result<Offers,
     Ok(offers)
 }
 
-/// Charges an answer that is all there, and lets it go when that is written.
+/// Charges an answer that is all there, and lets it go, with what was charged, when that is written.
 async fn charge_whole(
     world: &World,
     bill: Bill,
     body: Bytes,
     measured: Measured,
     tap: Option<Box<Tap>>,
-) -> Result<Bytes, ApiError> {
+) -> Result<(Bytes, Option<NanoUsd>), ApiError> {
     let (hold, settle) = bill.close(measured, End::Completed);
+    let mut charged = None;
     if let Some(settle) = settle {
         world.metrics.exchange_ended(End::Completed, &settle);
-        hold.settle(settle).await.map_err(|_| ApiError::unavailable())?;
+        charged = hold.settle(settle).await.map_err(|_| ApiError::unavailable())?;
     }
     if let Some(tap) = tap {
         tap.whole(&body, measured);
     }
-    Ok(body)
+    Ok((body, charged))
 }
 
 fn answer_with(

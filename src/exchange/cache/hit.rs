@@ -37,11 +37,13 @@ impl Seeking<'_> {
             }
         };
         let share = self.share(hold, Source::Cache, entry.streamed);
-        if !share.settle(world, entry.usage, entry.estimated, End::Completed).await {
-            return Err(ApiError::unavailable());
-        }
+        let settled = share.settle(world, entry.usage, entry.estimated, End::Completed).await;
+        let charged = settled.map_err(|_| ApiError::unavailable())?;
         world.metrics.cache_hit();
         let mut headers = HeaderMap::new();
+        if let Some(charged) = charged {
+            told::charged(&mut headers, charged);
+        }
         told::kept(&mut headers, &self.model.settings.name);
         tell(&mut headers, "hit");
         headers.insert(header::AGE, HeaderValue::from(self.age(entry).as_secs()));

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use infergate_actors::account::{End, Settle, Source, UsageRecord};
+use infergate_actors::account::{End, Settle, Source, Unavailable, UsageRecord};
 use infergate_actors::clock::{Clock, Now};
-use infergate_actors::money::{Rates, Usage};
+use infergate_actors::money::{NanoUsd, Rates, Usage};
 
 use super::super::World;
 use super::super::bill::millis;
@@ -54,18 +54,16 @@ impl Share {
         self.hold.void(end);
     }
 
-    /// Charges for what was handed on. Whether that is written.
+    /// Charges for what was handed on. Gives what was charged, unless it had ended before.
     pub(super) async fn settle(
         self,
         world: &World,
         usage: Usage,
         estimated: bool,
         end: End,
-    ) -> bool {
-        match self.close(world, usage, estimated, end) {
-            Some((hold, settle)) => hold.settle(settle).await.is_ok(),
-            None => false,
-        }
+    ) -> Result<Option<NanoUsd>, Unavailable> {
+        let (hold, settle) = self.close(world, usage, estimated, end).ok_or(Unavailable)?;
+        hold.settle(settle).await
     }
 
     /// The same, with nobody waiting for it.

@@ -19,6 +19,7 @@ async fn a_request_passes_as_its_bytes_but_for_the_model() {
     assert_eq!(reply.header("content-type"), "application/json");
     assert!(reply.header("x-request-id").starts_with("req_"));
     assert_eq!(reply.header("x-secret"), "");
+    assert_eq!(reply.header("x-infergate-cost"), "0.000016000", "what is charged");
 
     let call = &upstream.await.unwrap()[0];
     assert_eq!(call.body, odd.replace("\"small\"", "\"up/0\""));
