@@ -43,6 +43,7 @@ use infergate_actors::clock::{Clock, Now};
 use infergate_actors::id::{ExchangeId, ExchangeIds};
 use infergate_actors::ledger::{Durability, Ledger};
 use infergate_actors::money::NanoUsd;
+use tokio::sync::Semaphore;
 
 use crate::catalog::Catalog;
 use crate::config;
@@ -97,6 +98,8 @@ pub struct World {
     pub handouts: Handouts,
     /// Answers that are kept, and those that can be joined.
     pub cache: Cache,
+    /// Turns at reading much of the ledger for those who look up what was used.
+    pub(crate) reads: Semaphore,
     stopping: AtomicBool,
     cutting: AtomicBool,
     dice: AtomicU64,
@@ -151,6 +154,7 @@ impl World {
             durability: parts.durability,
             handouts: Handouts::default(),
             cache: Cache::new(parts.cache),
+            reads: Semaphore::new(READS_MAX),
             stopping: AtomicBool::new(false),
             cutting: AtomicBool::new(false),
         }
@@ -182,6 +186,9 @@ impl World {
         lots::mix(count)
     }
 }
+
+/// Readers of much of the ledger at one time.
+const READS_MAX: usize = 4;
 
 /// A limit that never lets anything through has no time at which it does.
 const RESET_MAX: Duration = Duration::from_hours(24);
