@@ -47,6 +47,7 @@ use tokio::sync::Semaphore;
 
 use crate::catalog::Catalog;
 use crate::config;
+use crate::dialect::chat::with_cost;
 use crate::dialect::envelope::{Envelope, Limits};
 use crate::dialect::wish::Wish;
 use crate::error::ApiError;
@@ -248,9 +249,12 @@ pub(crate) async fn chat(
             AnswerBody::stream(world.handouts.begin(Stream::Own(relay), world.clock.clone()))
         }
         Answer::Whole { body, measured } => {
-            let (body, charged) = charge_whole(world, *bill, body, *measured, tap).await?;
+            let (mut body, charged) = charge_whole(world, *bill, body, *measured, tap).await?;
             if let Some(charged) = charged {
                 told::charged(&mut headers, charged);
+                if envelope.include_cost {
+                    body = with_cost(&body, &measured.usage, charged).unwrap_or(body);
+                }
             }
             AnswerBody::whole(body)
         }

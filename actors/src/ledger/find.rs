@@ -4,6 +4,8 @@
 //! exchange began, which its record tells; so the time at which the one looked for began is found by
 //! halving, and its settlement not far behind that.
 
+use std::cmp::Ordering;
+
 use super::error::LedgerError;
 use super::handle::Ledger;
 use super::layout::{split_usage_key, usage_key};
@@ -68,14 +70,16 @@ impl Ledger {
             };
             let Some(found) = found else { break };
             let began = found.began_ms();
-            if found.hold == hold {
-                return Ok(Some((found.at_ms, found.at_ms)));
-            } else if found.hold < hold {
-                began_min = began_min.max(began);
-                low = found.at_ms.max(middle).saturating_add(1);
-            } else {
-                began_max = began_max.min(began);
-                high = middle;
+            match found.hold.cmp(&hold) {
+                Ordering::Equal => return Ok(Some((found.at_ms, found.at_ms))),
+                Ordering::Less => {
+                    began_min = began_min.max(began);
+                    low = found.at_ms.max(middle).saturating_add(1);
+                }
+                Ordering::Greater => {
+                    began_max = began_max.min(began);
+                    high = middle;
+                }
             }
         }
         let from_ms = began_min.saturating_sub(SLACK_MS);

@@ -1,6 +1,7 @@
 //! OpenAI's chat completions: what a chunk or an answer holds, and what the gateway itself writes. Pure.
 
 mod chunk;
+mod cost;
 mod ending;
 mod render;
 mod rewrite;
@@ -8,6 +9,7 @@ mod upstream_error;
 mod usage;
 
 pub use chunk::{Answer, BadAnswer, Choice, Chunk, Facts, Finish, Piece, PieceKind};
+pub use cost::with_cost;
 pub use ending::ChunkIdentity;
 pub use render::{ApiError, DONE, Model, model, model_list};
 pub use rewrite::Rewrite;
