@@ -29,6 +29,7 @@ struct Answer<T> {
 
 /// A generation. What is not known here, or is the operator's alone, is `null`.
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "OpenRouter's names")]
 struct Generation<'e> {
     id: String,
     upstream_id: Option<&'e str>,

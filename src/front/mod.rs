@@ -129,8 +129,8 @@ impl Shared {
             "/api/v1/usage" if method == Method::GET => {
                 return Ok(self.usage(&request, client).await);
             }
-            "/v1/models" | "/healthz" | "/readyz" => "GET",
-            "/v1/generation" | "/v1/credits" | "/v1/key" | "/api/v1/usage" => "GET",
+            "/v1/models" | "/v1/generation" | "/v1/credits" | "/v1/key" | "/api/v1/usage"
+            | "/healthz" | "/readyz" => "GET",
             _ => match path.strip_prefix("/v1/models/") {
                 Some(name) if method == Method::GET && !name.is_empty() => {
                     let key = self.key(&request, client).await?;

@@ -36,7 +36,7 @@ impl<'v> Value<'v> {
     }
 
     /// A text made for this.
-    pub(super) fn owned(text: impl ToString) -> Self {
+    pub(super) fn owned(text: &impl ToString) -> Self {
         Value::Text(Cow::Owned(text.to_string()))
     }
 }

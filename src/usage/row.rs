@@ -86,9 +86,9 @@ impl Columns for Row<'_> {
         let Self { entry, bill, whose } = self;
         let record = &bill.record;
         let word = |word: &'static str| Value::Text(Cow::Borrowed(word));
-        tell("id", Value::owned(bill.hold));
-        tell("account", Value::owned(entry.entry.record.account));
-        tell("key", Value::owned(bill.key));
+        tell("id", Value::owned(&bill.hold));
+        tell("account", Value::owned(&entry.entry.record.account));
+        tell("key", Value::owned(&bill.key));
         tell("started_at_ms", Value::Number(record.started_at_ms.into()));
         tell("settled_at_ms", Value::Number(entry.at_ms.into()));
         tell("model", Value::text(Some(&record.model)));
@@ -105,7 +105,7 @@ impl Columns for Row<'_> {
             tell(name, Value::Number(count.into()));
         }
         tell("estimated", Value::Flag(bill.estimated));
-        tell("charged_usd", Value::owned(bill.charged));
+        tell("charged_usd", Value::owned(&bill.charged));
         tell("charged_nano_usd", Value::Number(wide(bill.charged)));
         if *whose == Whose::Operator {
             let costs = provider_cost(bill);
@@ -113,7 +113,7 @@ impl Columns for Row<'_> {
             let upstream = record.attempts.last().map(|attempt| attempt.upstream_model.as_str());
             tell("upstream_model", Value::text(upstream));
             tell("absorbed_nano_usd", Value::Number(wide(bill.absorbed)));
-            tell("provider_cost_usd", Value::owned(usd(costs)));
+            tell("provider_cost_usd", Value::owned(&usd(costs)));
             tell("provider_cost_nano_usd", Value::Number(costs));
             tell("margin_nano_usd", Value::Number(margin));
         }

@@ -52,7 +52,7 @@ struct Expiry {
 
 /// One line of a statement.
 struct Line<'s> {
-    line: &'static str,
+    what: &'static str,
     at_ms: Option<u64>,
     item: String,
     reference: Option<&'s str>,
@@ -160,13 +160,15 @@ impl Statement {
         if let Some(first) = lines.first() {
             csv_head(first, &mut out);
         }
-        lines.iter().for_each(|line| csv_line(line, &mut out));
+        for line in &lines {
+            csv_line(line, &mut out);
+        }
         out
     }
 
     fn lines(&self) -> Vec<Line<'_>> {
-        let balance = |line, at_ms, amount| Line {
-            line,
+        let balance = |what, at_ms, amount| Line {
+            what,
             at_ms: Some(at_ms),
             item: "balance".to_owned(),
             reference: None,
@@ -176,7 +178,7 @@ impl Statement {
         let mut lines = vec![balance("opening", self.span.start, self.opening())];
         lines.extend(self.credits.iter().map(Credit::line));
         lines.extend(self.usage.iter().map(|(model, sums)| Line {
-            line: "usage",
+            what: "usage",
             at_ms: None,
             item: model.clone(),
             reference: None,
@@ -216,7 +218,7 @@ impl Credit {
             GrantKind::Adjustment => "adjustment",
         };
         Line {
-            line: "credit",
+            what: "credit",
             at_ms: Some(self.at_ms),
             item: format!("{} {kind}", self.grant),
             reference: Some(&self.reference),
@@ -229,7 +231,7 @@ impl Credit {
 impl Expiry {
     fn line(&self) -> Line<'_> {
         Line {
-            line: "expiry",
+            what: "expiry",
             at_ms: Some(self.at_ms),
             item: self.grant.to_string(),
             reference: None,
@@ -241,13 +243,13 @@ impl Expiry {
 
 impl Columns for Line<'_> {
     fn say(&self, tell: &mut dyn FnMut(&'static str, Value<'_>)) {
-        tell("line", Value::text(Some(self.line)));
+        tell("line", Value::text(Some(self.what)));
         let at = self.at_ms.map(calendar::text);
         tell("at", Value::text(at.as_deref()));
         tell("item", Value::text(Some(&self.item)));
         tell("reference", Value::text(self.reference));
         tell("requests", Value::number(self.requests));
-        tell("amount_usd", Value::owned(usd(self.amount)));
+        tell("amount_usd", Value::owned(&usd(self.amount)));
         tell("amount_nano_usd", Value::Number(self.amount));
     }
 }

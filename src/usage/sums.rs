@@ -137,11 +137,11 @@ impl Columns for Group<'_> {
         for (name, count) in tokens(&sums.usage) {
             tell(name, Value::Number(count.into()));
         }
-        tell("charged_usd", Value::owned(usd(sums.charged)));
+        tell("charged_usd", Value::owned(&usd(sums.charged)));
         tell("charged_nano_usd", Value::Number(sums.charged));
         if *whose == Whose::Operator {
             tell("absorbed_nano_usd", Value::Number(sums.absorbed));
-            tell("provider_cost_usd", Value::owned(usd(sums.provider_cost)));
+            tell("provider_cost_usd", Value::owned(&usd(sums.provider_cost)));
             tell("provider_cost_nano_usd", Value::Number(sums.provider_cost));
             tell("margin_nano_usd", Value::Number(sums.charged - sums.provider_cost));
         }

@@ -184,9 +184,10 @@ proptest! {
         let event = |is_credit: bool, nano: i64| {
             let (grant, amount) = (GrantId(1), NanoUsd::from_nano(nano));
             let (kind, reference) = (GrantKind::Trial, String::new());
-            match is_credit {
-                true => Event::Granted { grant, kind, amount, expires_at_ms: None, reference },
-                false => Event::Expired { grant, amount },
+            if is_credit {
+                Event::Granted { grant, kind, amount, expires_at_ms: None, reference }
+            } else {
+                Event::Expired { grant, amount }
             }
         };
         let mut before = 0;

@@ -25,11 +25,8 @@ pub(super) struct Reader {
     belief: Belief,
     disbelieved: bool,
     choices: u32,
-    /// The client asked for usage itself: the chunk with it is the client's.
-    usage_is_wanted: bool,
-    /// The client wants the cost told in it, so it waits until that is known.
-    cost_is_wanted: bool,
-    /// The JSON of the chunk that waits so.
+    wanted: Wanted,
+    /// The JSON of the chunk with usage that waits until the cost is known.
     usage: Option<Bytes>,
     /// The event before was withheld, and the second half of its line end may be still to come.
     half_withheld: bool,
@@ -39,6 +36,17 @@ pub(super) struct Reader {
     said: Option<Said>,
     /// What was said by other providers before.
     resume: Option<Box<Resume>>,
+}
+
+/// What the client wants to be told of what was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// Nothing: the usage is the gateway's alone.
+    Nothing,
+    /// The chunk with the usage, as it comes.
+    Usage,
+    /// The cost in it, so that it waits until that is known.
+    Cost,
 }
 
 /// What to do with an event.
@@ -87,8 +95,7 @@ impl Reader {
             belief,
             disbelieved: false,
             choices,
-            usage_is_wanted,
-            cost_is_wanted: false,
+            wanted: if usage_is_wanted { Wanted::Usage } else { Wanted::Nothing },
             usage: None,
             half_withheld: false,
             identity: None,
@@ -99,8 +106,7 @@ impl Reader {
 
     /// The same, telling the cost in the usage if that is `wanted`.
     pub(super) fn pricing(self, wanted: bool) -> Self {
-        let usage_is_wanted = self.usage_is_wanted || wanted;
-        Self { usage_is_wanted, cost_is_wanted: wanted, ..self }
+        Self { wanted: if wanted { Wanted::Cost } else { self.wanted }, ..self }
     }
 
     /// The same, keeping what is said for another provider to go on from.
@@ -207,8 +213,8 @@ impl Reader {
             self.identity = ChunkIdentity::read(data);
         }
         let what = match () {
-            () if is_usage && !self.usage_is_wanted => What::UnwantedUsage,
-            () if is_usage && self.cost_is_wanted => What::UsageToPrice,
+            () if is_usage && self.wanted == Wanted::Nothing => What::UnwantedUsage,
+            () if is_usage && self.wanted == Wanted::Cost => What::UsageToPrice,
             // A choice that ends without content is an answer, too: an empty one.
             () if facts.has_content || facts.has_finish() => What::Content,
             () => What::Filler,
@@ -251,7 +257,7 @@ impl Reader {
 
     /// The chunk with usage that the client asked for and the provider did not send: what is charged.
     pub(super) fn missing_usage(&self) -> Option<Bytes> {
-        let missing = self.usage_is_wanted && !self.cost_is_wanted && !self.meter.is_reported();
+        let missing = self.wanted == Wanted::Usage && !self.meter.is_reported();
         let identity = self.identity.as_ref().filter(|_| missing)?;
         Some(identity.usage_event(&self.metered().usage))
     }
@@ -259,7 +265,7 @@ impl Reader {
     /// The last bytes of a stream that was charged so: where the client wants to be told the cost and the
     /// stream ends as it should, usage with the cost stands before its end.
     pub(super) fn priced(&self, last: Bytes, charged: NanoUsd) -> Bytes {
-        if !self.cost_is_wanted || !last.trim_ascii_end().ends_with(b"[DONE]") {
+        if self.wanted != Wanted::Cost || !last.trim_ascii_end().ends_with(b"[DONE]") {
             return last;
         }
         let usage = self.metered().usage;
@@ -277,7 +283,8 @@ impl Reader {
     pub(super) fn broken_off(&self, end: End) -> Bytes {
         match (end, &self.identity) {
             (End::OutOfCredit, Some(identity)) => {
-                let wanted = self.usage_is_wanted && !self.cost_is_wanted;
+                // Where the cost is wanted too, both are told when it is known.
+                let wanted = self.wanted == Wanted::Usage;
                 let usage = wanted.then(|| self.metered().usage);
                 identity.length_ending(&self.meter.open_choices(self.choices), usage.as_ref())
             }
