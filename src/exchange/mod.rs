@@ -228,7 +228,8 @@ pub(crate) async fn chat(
     }
     let attempts = std::mem::take(&mut tally.attempts);
     let bill = Bill::new(hold, &errand, won, attempts, envelope.stream);
-    let bill = Box::new(bill.ok_or_else(ApiError::unavailable)?);
+    let mut bill = Box::new(bill.ok_or_else(ApiError::unavailable)?);
+    bill.record.user = envelope.end_user();
     let mut headers = HeaderMap::new();
     if let Some(target) = bill.spot().and_then(|spot| errand.target(spot)) {
         let provider = target.provider.handle.name();

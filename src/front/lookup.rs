@@ -53,6 +53,7 @@ struct Generation<'e> {
     native_tokens_reasoning: u64,
     native_tokens_cached: u64,
     is_byok: bool,
+    external_user: Option<&'e str>,
 }
 
 #[derive(Serialize)]
@@ -186,6 +187,7 @@ impl<'e> Generation<'e> {
             native_tokens_reasoning: usage.reasoning,
             native_tokens_cached: usage.cached_input,
             is_byok: false,
+            external_user: record.user.as_deref(),
         }
     }
 }

@@ -17,6 +17,7 @@ const LIMIT_MAX: usize = 1_000;
 pub(crate) struct Asked {
     account: Option<String>,
     key: Option<String>,
+    user: Option<String>,
     model: Option<String>,
     provider: Option<String>,
     end: Option<End>,
@@ -52,6 +53,8 @@ pub(crate) enum GroupBy {
     Key,
     /// The provider that answered, or was tried last.
     Provider,
+    /// The client's own name for its user.
+    User,
 }
 
 /// How an answer is written.
@@ -86,6 +89,7 @@ impl GroupBy {
             Self::Model => "model",
             Self::Key => "key",
             Self::Provider => "provider",
+            Self::User => "user",
         }
     }
 }
@@ -142,8 +146,8 @@ impl Asked {
             return Err(format!("`limit` must be 1 to {LIMIT_MAX}"));
         }
         let span = time("from", self.from)?.unwrap_or(0)..time("to", self.to)?.unwrap_or(u64::MAX);
-        let Self { model, provider, end, status, group_by, .. } = self;
-        let filter = Filter { account, key, model, provider, end, status, span };
+        let Self { user, model, provider, end, status, group_by, .. } = self;
+        let filter = Filter { account, key, user, model, provider, end, status, span };
         Ok(Question { whose, filter, group_by, after, limit, format })
     }
 }

@@ -13,6 +13,8 @@ use super::row::{provider, served, status};
 pub(crate) struct Filter {
     pub(crate) account: Option<AccountId>,
     pub(crate) key: Option<KeyId>,
+    /// The client's own name for its user.
+    pub(crate) user: Option<String>,
     /// The public name of the model that answered.
     pub(crate) model: Option<String>,
     /// The provider that answered, or was tried last.
@@ -30,6 +32,7 @@ impl Filter {
         Self {
             account: Some(account),
             key: None,
+            user: None,
             model: None,
             provider: None,
             end: None,
@@ -48,6 +51,7 @@ impl Filter {
             && self.key.is_none_or(|key| key == bill.key)
             && self.end.is_none_or(|end| end == bill.end)
             && self.status.is_none_or(|asked| status(bill) == Some(asked))
+            && is(&self.user, bill.record.user.as_deref())
             && is(&self.model, Some(served(bill)))
             && is(&self.provider, provider(bill));
         takes.then_some(bill)

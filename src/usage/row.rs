@@ -89,6 +89,7 @@ impl Columns for Row<'_> {
         tell("id", Value::owned(&bill.hold));
         tell("account", Value::owned(&entry.entry.record.account));
         tell("key", Value::owned(&bill.key));
+        tell("user", Value::text(record.user.as_deref()));
         tell("started_at_ms", Value::Number(record.started_at_ms.into()));
         tell("settled_at_ms", Value::Number(entry.at_ms.into()));
         tell("model", Value::text(Some(&record.model)));

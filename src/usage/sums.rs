@@ -1,4 +1,4 @@
-//! Sums over settled exchanges, by day, hour, model, key or provider. Pure.
+//! Sums over settled exchanges, by day, hour, model, key, user or provider. Pure.
 
 use std::collections::BTreeMap;
 
@@ -57,6 +57,7 @@ impl Groups {
             GroupBy::Hour => hour_text(entry.at_ms),
             GroupBy::Model => served(bill).to_owned(),
             GroupBy::Provider => provider(bill).unwrap_or_default().to_owned(),
+            GroupBy::User => bill.record.user.clone().unwrap_or_default(),
             GroupBy::Key => format!("{}/{}", entry.entry.record.account, bill.key),
         };
         if self.sums.len() == GROUPS_MAX && !self.sums.contains_key(&name) {

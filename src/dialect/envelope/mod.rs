@@ -49,6 +49,9 @@ const FIELDS: [&str; 12] = [
 /// elsewhere without our knowing.
 const OURS: [&str; 3] = ["models", "provider", "usage"];
 
+/// The longest name of a client's user that is recorded, in bytes.
+const USER_BYTES_MAX: usize = 256;
+
 /// Bounds on what a request may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -192,6 +195,12 @@ impl<'a> Envelope<'a> {
             body,
             spans: found.spans,
         })
+    }
+
+    /// The client's own name for its user, where it is one: a text that is very long is something else.
+    pub fn end_user(&self) -> Option<String> {
+        let user = self.user.as_deref()?;
+        (1..=USER_BYTES_MAX).contains(&user.len()).then(|| user.to_owned())
     }
 
     /// The most tokens the client lets one choice have, if it says. Where it says so in two fields,

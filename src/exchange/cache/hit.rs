@@ -36,7 +36,7 @@ impl Seeking<'_> {
                 (hold, permit.rate)
             }
         };
-        let share = self.share(hold, Source::Cache, entry.streamed);
+        let share = self.share(hold, Source::Cache);
         let settled = share.settle(world, entry.usage, entry.estimated, End::Completed).await;
         let charged = settled.map_err(|_| ApiError::unavailable())?;
         world.metrics.cache_hit();

@@ -74,7 +74,7 @@ impl Seeking<'_> {
         let Admitted { hold, permit, quote, .. } = *admitted;
         let rate = permit.rate;
         let streamed = envelope.stream;
-        let share = self.share(hold, Source::Joined, streamed);
+        let share = self.share(hold, Source::Joined);
         let whole = match news.closing {
             Some(Closing::Whole(body, measured)) => Some((body, measured)),
             _ => None,

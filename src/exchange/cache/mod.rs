@@ -262,9 +262,9 @@ impl Seeking<'_> {
     }
 
     /// The bill of an answer that begins now.
-    fn share(&self, hold: OpenHold, source: Source, streamed: bool) -> Share {
-        let Asking { world, started, .. } = self.asking;
+    fn share(&self, hold: OpenHold, source: Source) -> Share {
+        let Asking { world, started, envelope, .. } = self.asking;
         let price = (&self.model, self.settings.price_percent);
-        Share::new(hold, price, (&world.clock, started), source, streamed)
+        Share::new(hold, price, (&world.clock, started), source, envelope)
     }
 }

@@ -11,6 +11,7 @@ use super::super::World;
 use super::super::bill::millis;
 use super::super::settle::OpenHold;
 use crate::catalog::Model;
+use crate::dialect::envelope::Envelope;
 
 /// All that the end of such an exchange needs.
 pub(super) struct Share {
@@ -29,15 +30,16 @@ impl Share {
         (model, percent): (&Arc<Model>, u8),
         (clock, started): (&Clock, Now),
         source: Source,
-        streamed: bool,
+        envelope: &Envelope<'_>,
     ) -> Self {
         let waited = clock.mono().saturating_sub(started.mono);
         let record = UsageRecord {
             model: model.settings.name.to_string(),
-            streamed,
+            streamed: envelope.stream,
             started_at_ms: started.wall_ms,
             first_content_ms: Some(millis(waited)),
             source,
+            user: envelope.end_user(),
             ..UsageRecord::default()
         };
         let (model, clock) = (Arc::clone(model), clock.clone());

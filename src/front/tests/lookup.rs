@@ -5,7 +5,7 @@ use http::{Request, header};
 use http_body_util::Full;
 use serde_json::{Value, json};
 
-use crate::exchange::tests::stage::{COMPLETION, COST, Stage, ask, config};
+use crate::exchange::tests::stage::{COMPLETION, COST, Stage, ask_with, config};
 use crate::exchange::tests::upstream::{Upstream, whole};
 use crate::operate::fixture::{Reply, send, text};
 
@@ -26,7 +26,7 @@ async fn after(answers: usize) -> (Stage, Vec<String>) {
     let upstream = upstream.plays((0..answers).map(|_| whole("200 OK", "", COMPLETION)).collect());
     let mut ids = Vec::new();
     for _ in 0..answers {
-        let reply = stage.chat(ask(false)).await;
+        let reply = stage.chat(ask_with(",\"user\":\"u-1\"")).await;
         assert_eq!(reply.status, 200);
         ids.push(reply.header("x-request-id").to_owned());
     }
@@ -49,6 +49,7 @@ async fn a_generation_is_read_as_soon_as_its_answer_has_ended() {
         assert_eq!(counts, (&json!(10), &json!(3)));
         assert!(String::from_utf8_lossy(&reply.body).contains("\"total_cost\":0.000016,"));
         assert!(data["upstream_inference_cost"].is_null() && data["created_at"].is_string());
+        assert_eq!(data["external_user"], "u-1");
         assert_eq!((&data["streamed"], &data["cancelled"]), (&json!(false), &json!(false)));
     }
     let (_, stranger) = stage.other_account("1").await;
@@ -109,6 +110,8 @@ async fn an_owner_sees_the_accounts_usage_and_no_costs_of_providers() {
         ("end=client_gone", 0),
         ("status=500", 0),
         ("key=key_1", 3),
+        ("user=u-1", 3),
+        ("user=u-2", 0),
         ("key=key_2", 0),
         ("to=2020-01-01", 0),
         ("from=2020-01-01", 3),
@@ -128,6 +131,11 @@ async fn an_owner_sees_the_accounts_usage_and_no_costs_of_providers() {
     assert_eq!(
         (&group["charged_nano_usd"], &group["margin_nano_usd"]),
         (&json!(3 * COST), &Value::Null)
+    );
+    let users = get(&stage, &stage.key, "/api/v1/usage?group_by=user").await.json();
+    assert_eq!(
+        (&users["groups"][0]["user"], &users["groups"][0]["requests"]),
+        (&json!("u-1"), &json!(3))
     );
     let all = stage.gateway.get("/admin/v1/usage?group_by=provider").await;
     assert_eq!(all["groups"][0]["margin_nano_usd"], 3 * COST / 2);
