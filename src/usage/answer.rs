@@ -152,7 +152,8 @@ async fn write_all(
         }
         // An empty piece would be the last.
         let is_empty = piece.is_empty();
-        if !is_empty && pieces.send_timeout(piece.into(), STALL).await.is_err() {
+        let has_left = pieces.is_closed();
+        if has_left || !is_empty && pieces.send_timeout(piece.into(), STALL).await.is_err() {
             return Ok(());
         }
     }
