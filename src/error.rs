@@ -243,6 +243,15 @@ impl ApiError {
         Self::invalid(StatusCode::NOT_FOUND, "model_not_available", message).param("model")
     }
 
+    /// 404: no settled exchange of the account has this id.
+    pub fn unknown_generation(id: &str) -> Self {
+        let id: String = id.chars().take(120).collect();
+        let message = format!(
+            "The generation `{id}` does not exist, has not ended, or ended without a charge."
+        );
+        Self::invalid(StatusCode::NOT_FOUND, "generation_not_found", message).param("id")
+    }
+
     /// 404: what the request needs and what its client wishes leave no provider, or 400: it is too
     /// long for all of them.
     pub fn no_provider_fits(unfit: &[(&str, Unfit)]) -> Self {

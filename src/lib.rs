@@ -17,3 +17,4 @@ pub mod simulated;
 #[cfg(test)]
 mod tidy;
 pub mod upstream;
+mod usage;

@@ -331,8 +331,9 @@ mod tests {
                 ("n_predict", json!(70)),
                 ("models", json!(["x", "}"])),
                 ("provider", json!({"only": [",", "a"]})),
+                ("usage", json!({"include": true})),
             ],
-            0..=8,
+            0..=9,
         );
         let others = prop::collection::vec(("[x-z]{1,4}", any_json()), 0..6);
         (known, others, any::<bool>()).prop_perturb(|(known, others, pretty), mut random| {
@@ -372,14 +373,14 @@ mod tests {
             let text = std::str::from_utf8(&edited).unwrap();
             for ((name, _), written) in members.iter().zip(&written) {
                 let edits = ["model", "max_tokens", "stream_options", "n_predict"];
-                if ["models", "provider"].contains(&&**name) {
+                if ["models", "provider", "usage"].contains(&&**name) {
                     prop_assert!(after.get(name).is_none());
                 } else if !edits.contains(&&**name) {
                     prop_assert!(text.contains(written.trim()), "{} in {}", written, text);
                 }
             }
             for (name, value) in before.as_object().unwrap() {
-                let is_ours = name == "models" || name == "provider";
+                let is_ours = ["models", "provider", "usage"].contains(&&**name);
                 if !name.starts_with("stream_opt") && !name.starts_with("max_") && !is_ours {
                     let kept = name == "model" || name == "n_predict" || after[name] == *value;
                     prop_assert!(kept, "{}", name);

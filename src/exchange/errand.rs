@@ -171,6 +171,7 @@ impl Errand {
         let belief = Belief::new(&model.settings, envelope.choices);
         let estimate = self.quote.prompt_tokens_estimate;
         let reader = Reader::new(estimate, belief, envelope.choices, envelope.include_usage);
+        let reader = reader.pricing(envelope.include_cost);
         let reader = match start {
             Start::After(broken, way) => reader.after(broken, way),
             Start::Fresh if can_go_on(envelope, model) => reader.keeping(),

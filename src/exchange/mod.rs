@@ -43,9 +43,12 @@ use infergate_actors::account::{Accounts, End, RateStatus, Remaining};
 use infergate_actors::clock::{Clock, Now};
 use infergate_actors::id::{ExchangeId, ExchangeIds};
 use infergate_actors::ledger::{Durability, Ledger};
+use infergate_actors::money::NanoUsd;
+use tokio::sync::Semaphore;
 
 use crate::catalog::Catalog;
 use crate::config;
+use crate::dialect::chat::with_cost;
 use crate::dialect::envelope::{Envelope, Limits};
 use crate::dialect::wish::Wish;
 use crate::error::ApiError;
@@ -97,6 +100,8 @@ pub struct World {
     pub handouts: Handouts,
     /// Answers that are kept, and those that can be joined.
     pub cache: Cache,
+    /// Turns at reading much of the ledger for those who look up what was used.
+    pub(crate) reads: Semaphore,
     stopping: AtomicBool,
     cutting: AtomicBool,
     dice: AtomicU64,
@@ -151,6 +156,7 @@ impl World {
             durability: parts.durability,
             handouts: Handouts::default(),
             cache: Cache::new(parts.cache),
+            reads: Semaphore::new(READS_MAX),
             stopping: AtomicBool::new(false),
             cutting: AtomicBool::new(false),
         }
@@ -182,6 +188,9 @@ impl World {
         lots::mix(count)
     }
 }
+
+/// Readers of much of the ledger at one time.
+const READS_MAX: usize = 4;
 
 /// A limit that never lets anything through has no time at which it does.
 const RESET_MAX: Duration = Duration::from_hours(24);
@@ -221,7 +230,8 @@ pub(crate) async fn chat(
     }
     let attempts = std::mem::take(&mut tally.attempts);
     let bill = Bill::new(hold, &errand, won, attempts, envelope.stream);
-    let bill = Box::new(bill.ok_or_else(ApiError::unavailable)?);
+    let mut bill = Box::new(bill.ok_or_else(ApiError::unavailable)?);
+    bill.record.user = envelope.end_user();
     let mut headers = HeaderMap::new();
     if let Some(target) = bill.spot().and_then(|spot| errand.target(spot)) {
         let provider = target.provider.handle.name();
@@ -245,7 +255,14 @@ pub(crate) async fn chat(
             AnswerBody::stream(world.handouts.begin(Stream::Own(relay), world.clock.clone()))
         }
         Answer::Whole { body, measured } => {
-            AnswerBody::whole(charge_whole(world, *bill, body, *measured, tap).await?)
+            let (mut body, charged) = charge_whole(world, *bill, body, *measured, tap).await?;
+            if let Some(charged) = charged {
+                told::charged(&mut headers, charged);
+                if envelope.include_cost {
+                    body = with_cost(&body, &measured.usage, charged).unwrap_or(body);
+                }
+            }
+            AnswerBody::whole(body)
         }
     };
     Ok(answer_with(body, envelope.stream, permit.rate, headers))
@@ -293,23 +310,24 @@ fn offers(
     Ok(offers)
 }
 
-/// Charges an answer that is all there, and lets it go when that is written.
+/// Charges an answer that is all there, and lets it go, with what was charged, when that is written.
 async fn charge_whole(
     world: &World,
     bill: Bill,
     body: Bytes,
     measured: Measured,
     tap: Option<Box<Tap>>,
-) -> Result<Bytes, ApiError> {
+) -> Result<(Bytes, Option<NanoUsd>), ApiError> {
     let (hold, settle) = bill.close(measured, End::Completed);
+    let mut charged = None;
     if let Some(settle) = settle {
         world.metrics.exchange_ended(End::Completed, &settle);
-        hold.settle(settle).await.map_err(|_| ApiError::unavailable())?;
+        charged = hold.settle(settle).await.map_err(|_| ApiError::unavailable())?;
     }
     if let Some(tap) = tap {
         tap.whole(&body, measured);
     }
-    Ok(body)
+    Ok((body, charged))
 }
 
 fn answer_with(

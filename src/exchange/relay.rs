@@ -13,7 +13,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
-use infergate_actors::account::{Denial, End, Refusal};
+use infergate_actors::account::{Denial, End, Refusal, Unavailable};
+use infergate_actors::money::NanoUsd;
 use tokio::time::Sleep;
 
 use super::World;
@@ -72,7 +73,7 @@ enum Phase {
     Rescuing(BoxFuture<'static, Found>, End),
     /// The bill is being written; then the last bytes leave, and where it can't be written, an error
     /// in their place.
-    Settling(BoxFuture<'static, bool>, Bytes),
+    Settling(BoxFuture<'static, Result<Option<NanoUsd>, Unavailable>>, Bytes),
     Ended,
 }
 
@@ -151,8 +152,12 @@ impl Relay {
                     };
                     let last = std::mem::take(last);
                     self.phase = Phase::Ended;
-                    self.ended = self.ended.filter(|_| written);
-                    self.hand_later(if written { last } else { ApiError::unavailable().event() });
+                    self.ended = self.ended.filter(|_| written.is_ok());
+                    self.hand_later(match written {
+                        Ok(Some(charged)) => self.reader.priced(last, charged),
+                        Ok(None) => last,
+                        Err(Unavailable) => ApiError::unavailable().event(),
+                    });
                 }
                 Phase::Rescuing(search, end) => {
                     let end = *end;
@@ -358,7 +363,7 @@ impl Relay {
         self.phase = match settle {
             Some(settle) => {
                 self.world.metrics.exchange_ended(end, &settle);
-                Phase::Settling(hold.settle(settle).map(|settled| settled.is_ok()).boxed(), last)
+                Phase::Settling(hold.settle(settle).boxed(), last)
             }
             None => Phase::Ended,
         };

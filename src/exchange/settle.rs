@@ -2,6 +2,7 @@
 
 use infergate_actors::account::{Accounts, End, Settle, Unavailable};
 use infergate_actors::id::{AccountId, HoldId};
+use infergate_actors::money::NanoUsd;
 use tokio::runtime::Handle;
 
 use super::gate::Admission;
@@ -44,8 +45,8 @@ impl OpenHold {
     }
 
     /// Charges. Returns when that is as safe as the ledger's setting asks; goes on without the one
-    /// who waits, should that one be gone.
-    pub(super) async fn settle(mut self, settle: Settle) -> Result<(), Unavailable> {
+    /// who waits, should that one be gone. Gives what was charged, unless it had ended before.
+    pub(super) async fn settle(mut self, settle: Settle) -> Result<Option<NanoUsd>, Unavailable> {
         let open = self.0.take().ok_or(Unavailable)?;
         let writing = tokio::spawn(open.settle(settle));
         writing.await.unwrap_or(Err(Unavailable))
@@ -86,8 +87,8 @@ impl Drop for OpenHold {
 }
 
 impl Open {
-    async fn settle(self, settle: Settle) -> Result<(), Unavailable> {
-        let settled = self.accounts.settle(self.account, settle).await;
+    async fn settle(self, settle: Settle) -> Result<Option<NanoUsd>, Unavailable> {
+        let settled = self.accounts.charge(self.account, settle).await;
         if settled.is_err() {
             tracing::error!(account = %self.account, hold = %self.hold, "exchange not settled");
         }

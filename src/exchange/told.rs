@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use infergate_actors::account::{Attempt, AttemptOutcome};
+use infergate_actors::money::NanoUsd;
 use jiff::fmt::rfc2822::DateTimePrinter;
 
 use crate::config::{Lifecycle, date};
@@ -17,8 +18,12 @@ const SUNSET: HeaderName = HeaderName::from_static("sunset");
 /// The same in words, with what to use instead.
 const DEPRECATION_TOLD: HeaderName = HeaderName::from_static("x-infergate-deprecation");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-infergate-attempts");
+/// What a whole answer was charged. A stream's head leaves before that is known.
+const COST: HeaderName = HeaderName::from_static("x-infergate-cost");
 /// Each attempt: the provider, what came of it, and the status where there was one.
 pub(crate) const TRAIL: HeaderName = HeaderName::from_static("x-infergate-trail");
+
+const NANO_PER_USD: u64 = 1_000_000_000;
 
 /// Tells of an answer that `provider` gives as `model`, after `failed` attempts.
 pub(super) fn answered(headers: &mut HeaderMap, model: &str, provider: &str, failed: &[Attempt]) {
@@ -36,6 +41,19 @@ pub(super) fn answered(headers: &mut HeaderMap, model: &str, provider: &str, fai
         }
     }
     headers.insert(ATTEMPTS, HeaderValue::from(failed.len() + 1));
+}
+
+/// Tells what a whole answer was charged, in USD.
+pub(super) fn charged(headers: &mut HeaderMap, charged: NanoUsd) {
+    if let Ok(value) = HeaderValue::try_from(dollars(charged)) {
+        headers.insert(COST, value);
+    }
+}
+
+/// An amount in USD with all of its nine decimals: also a number of JSON.
+pub(super) fn dollars(amount: NanoUsd) -> String {
+    let (sign, nano) = (if amount.is_negative() { "-" } else { "" }, amount.nano().unsigned_abs());
+    format!("{sign}{}.{:09}", nano / NANO_PER_USD, nano % NANO_PER_USD)
 }
 
 /// Tells of an answer that `model` gave before, or gives to another.

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use crate::accept::ActiveRequest;
 use crate::error::ApiError;
 use crate::exchange::Handout;
+use crate::usage::{Export, Format};
 
 /// Limits on bodies.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +85,8 @@ pub struct AnswerBody {
 enum Content {
     Whole(Option<Bytes>),
     Stream(Arc<Handout>),
+    /// None at its end.
+    Export(Option<Export>, Format),
 }
 
 impl AnswerBody {
@@ -96,6 +99,11 @@ impl AnswerBody {
     /// A body that comes from a provider as it is sent.
     pub(crate) fn stream(handout: Arc<Handout>) -> Self {
         Self { content: Content::Stream(handout), active: None }
+    }
+
+    /// A body that is written as it is read from the ledger.
+    pub(crate) fn export(export: Export, format: Format) -> Self {
+        Self { content: Content::Export(Some(export), format), active: None }
     }
 
     /// Keeps the connection from being idle until the body is through.
@@ -118,6 +126,17 @@ impl Body for AnswerBody {
             Content::Stream(handout) => {
                 handout.poll_next(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
             }
+            Content::Export(export, format) => {
+                let Some(pieces) = export else { return Poll::Ready(None) };
+                let piece = ready!(pieces.0.poll_recv(cx));
+                let is_over = piece.as_ref().is_none_or(Bytes::is_empty);
+                // A break is told: it must not look like the end.
+                let piece = piece.unwrap_or_else(|| Export::broken(*format));
+                if is_over {
+                    *export = None;
+                }
+                Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece))))
+            }
         }
     }
 
@@ -130,7 +149,31 @@ impl Body for AnswerBody {
             Content::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Content::Stream(_) => SizeHint::default(),
+            Content::Stream(_) | Content::Export(..) => SizeHint::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_export_that_breaks_off_says_so_and_one_that_ends_does_not() {
+        for ends in [true, false] {
+            let (pieces, export) = mpsc::channel(2);
+            pieces.send(Bytes::from_static(b"{}\n")).await.unwrap();
+            if ends {
+                pieces.send(Bytes::new()).await.unwrap();
+            }
+            drop(pieces);
+            let body = AnswerBody::export(Export(export), Format::Ndjson);
+            let body = body.collect().await.unwrap().to_bytes();
+            let body = String::from_utf8(body.to_vec()).unwrap();
+            assert_eq!(body.contains("broke off"), !ends, "{body}");
+            assert!(body.starts_with("{}\n"), "{body}");
         }
     }
 }

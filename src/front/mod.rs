@@ -2,10 +2,12 @@
 
 mod body;
 mod explain;
+mod lookup;
 mod models;
 mod sentry;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -120,7 +122,16 @@ impl Shared {
                 let wall_ms = self.world.clock.now().wall_ms;
                 return Ok(models::list(&self.world.catalog.load(), &key, wall_ms));
             }
-            "/v1/models" | "/healthz" | "/readyz" => "GET",
+            "/v1/generation" if method == Method::GET => {
+                return self.generation(&request, client).await;
+            }
+            "/v1/credits" if method == Method::GET => return self.credits(&request, client).await,
+            "/v1/key" if method == Method::GET => return self.about_key(&request, client).await,
+            "/api/v1/usage" if method == Method::GET => {
+                return Ok(self.usage(&request, client).await);
+            }
+            "/v1/models" | "/v1/generation" | "/v1/credits" | "/v1/key" | "/api/v1/usage"
+            | "/healthz" | "/readyz" => "GET",
             _ => match path.strip_prefix("/v1/models/") {
                 Some(name) if method == Method::GET && !name.is_empty() => {
                     let key = self.key(&request, client).await?;

@@ -14,13 +14,14 @@ use super::{AccountView, Admit, Denial, End, Extend, Order, Permit, Settle, Term
 use crate::clock::Now;
 use crate::id::{AccountId, HoldId};
 use crate::ledger::{Batch, JournalEntry, Loaded, Snapshot, Ticket};
+use crate::money::NanoUsd;
 
 /// What an account's actor may be sent.
 pub(super) enum Message {
     Admit(Admit, Turn, RpcReplyPort<Result<(Permit, Ticket), Denial>>),
     Extend(Extend, RpcReplyPort<Result<u64, Denial>>),
     /// Answered when it is as safe as the ledger's setting asks.
-    Settle(Settle, RpcReplyPort<Result<(), Ended>>),
+    Settle(Settle, RpcReplyPort<Result<NanoUsd, Ended>>),
     Void(HoldId, End, RpcReplyPort<Result<(), Ended>>),
     /// Answered when it is on disk.
     Order(Order, RpcReplyPort<Result<AccountView, Refusal>>),
@@ -221,11 +222,11 @@ impl AccountActor {
     /// Writes the end of an exchange and answers when that is done. Where it had ended before, answers
     /// when that end is as safe: whoever asks may let an answer's last byte go on the strength
     /// of it (I6).
-    fn append_end(
+    fn append_end<T: Send + 'static>(
         &self,
         batch: Batch,
-        answer: Result<(), Denial>,
-        reply: RpcReplyPort<Result<(), Ended>>,
+        answer: Result<T, Denial>,
+        reply: RpcReplyPort<Result<T, Ended>>,
     ) {
         let then = Box::new(move |written: Result<(), _>| {
             let ended = answer.map_err(|_| Ended::Already);

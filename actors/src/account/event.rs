@@ -242,6 +242,8 @@ pub struct UsageRecord {
     pub served_model: Option<String>,
     /// Where the answer came from. Since journal version 2.
     pub source: Source,
+    /// The client's own name for its user. Since journal version 3.
+    pub user: Option<String>,
 }
 
 /// Where an answer came from.

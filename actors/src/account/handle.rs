@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::id::{AccountId, HoldId, KeyHash, KeyId};
 use crate::ledger::{Ledger, LedgerError, Loaded, Ticket};
+use crate::money::NanoUsd;
 
 /// How often a question that got no answer is asked: a passivated actor takes one more try, one that
 /// broke down another.
@@ -136,6 +137,15 @@ impl Accounts {
     /// Ends an exchange with a charge. Returns when that is as safe as the ledger's setting asks.
     /// Ending it again changes nothing.
     pub async fn settle(&self, account: AccountId, settle: Settle) -> Result<(), Unavailable> {
+        self.charge(account, settle).await.map(drop)
+    }
+
+    /// The same, and gives what was charged: `None` where the exchange had ended before.
+    pub async fn charge(
+        &self,
+        account: AccountId,
+        settle: Settle,
+    ) -> Result<Option<NanoUsd>, Unavailable> {
         let ask = |_, reply| Message::Settle(settle.clone(), reply);
         acknowledged(self.ask(account, END_TRIES_MAX, ask).await?)
     }
@@ -148,7 +158,7 @@ impl Accounts {
         end: End,
     ) -> Result<(), Unavailable> {
         let ask = |_, reply| Message::Void(hold, end, reply);
-        acknowledged(self.ask(account, END_TRIES_MAX, ask).await?)
+        acknowledged(self.ask(account, END_TRIES_MAX, ask).await?).map(drop)
     }
 
     /// Opens a new account. Returns when it is on disk.
@@ -389,9 +399,10 @@ impl Accounts {
     }
 }
 
-fn acknowledged(answer: Result<(), Ended>) -> Result<(), Unavailable> {
+fn acknowledged<T>(answer: Result<T, Ended>) -> Result<Option<T>, Unavailable> {
     match answer {
-        Ok(()) | Err(Ended::Already) => Ok(()),
+        Ok(told) => Ok(Some(told)),
+        Err(Ended::Already) => Ok(None),
         Err(Ended::NotWritten) => Err(Unavailable),
     }
 }

@@ -12,6 +12,7 @@ use super::{Admit, Denial, End, Event, Extend, Order, Scope, Settle, Terms};
 use crate::clock::Now;
 use crate::id::{HoldId, KeyId};
 use crate::ledger::{Batch, Record};
+use crate::money::NanoUsd;
 
 /// One account's state.
 #[derive(Debug)]
@@ -144,12 +145,19 @@ impl Machine {
     }
 
     /// Ends an exchange with a charge. An exchange that has ended already is [`Denial::UnknownHold`]:
-    /// it was charged once and is not charged again.
-    pub fn settle(&mut self, settle: Settle, now: Now, batch: &mut Batch) -> Result<(), Failure> {
+    /// it was charged once and is not charged again. Gives what was charged.
+    pub fn settle(
+        &mut self,
+        settle: Settle,
+        now: Now,
+        batch: &mut Batch,
+    ) -> Result<NanoUsd, Failure> {
         self.lapse(now, batch)?;
         let (hold, used) = (settle.hold, settle.usage.total_tokens());
+        let before = self.account.totals.settled;
         let event = self.account.settle(settle)?;
-        self.end(hold, used, event, now, batch)
+        self.end(hold, used, event, now, batch)?;
+        Ok(self.account.totals.settled.saturating_sub(before))
     }
 
     /// Ends an exchange without a charge.

@@ -204,6 +204,7 @@ mod tests {
                         attempts: tries.into_iter().map(attempt).collect(),
                         served_model: first.map(|first| first.to_string()),
                         source: if flag { Source::Joined } else { Source::Provider },
+                        user: first.map(|first| format!("user {first}")),
                     },
                 }
             },
@@ -266,7 +267,7 @@ mod tests {
 
         #[test]
         fn arbitrary_bytes_are_refused_or_read(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-            let versions = [1, RECORD_VERSION].map(|version| [&[version], bytes.as_slice()].concat());
+            let versions = [1, 2, RECORD_VERSION].map(|version| [&[version], bytes.as_slice()].concat());
             for bytes in versions.iter().chain([&bytes]) {
                 if Record::decode(bytes).is_ok() {
                     prop_assert!(Glance::read(bytes).is_ok());

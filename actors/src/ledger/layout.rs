@@ -79,6 +79,14 @@ pub(super) fn usage_key(account: AccountId, at_ms: u64, hold: HoldId) -> [u8; 32
     key
 }
 
+/// When an exchange was settled, and which.
+pub(super) fn split_usage_key(key: &[u8]) -> Option<(u64, HoldId)> {
+    let (_, rest) = key.split_first_chunk::<8>()?;
+    let (at_ms, hold) = rest.split_first_chunk()?;
+    let hold = u128::from_be_bytes(hold.try_into().ok()?);
+    Some((u64::from_be_bytes(*at_ms), ExchangeId(hold)))
+}
+
 pub(super) fn key_value(account: AccountId, key: KeyId) -> [u8; 12] {
     let mut value = [0; 12];
     let (head, tail) = value.split_at_mut(8);
@@ -240,6 +248,8 @@ mod tests {
         assert_eq!(split_epoch_key(&epoch_key(77)), Some(77));
         let key = account_journal_key(AccountId(1 << 50), 12);
         assert_eq!(split_account_journal_key(&key), Some((AccountId(1 << 50), 12)));
+        let key = usage_key(AccountId(9), 10, ExchangeId(1 << 100));
+        assert_eq!(split_usage_key(&key), Some((10, ExchangeId(1 << 100))));
         let value = key_value(AccountId(3), KeyId(4));
         assert_eq!(split_key_value(&value), Some((AccountId(3), KeyId(4))));
     }

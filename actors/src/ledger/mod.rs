@@ -7,7 +7,7 @@
 //!
 //! | file | |
 //! | --- | --- |
-//! | `handle`, `read` | [`Ledger`]: what the rest of the gateway calls |
+//! | `handle`, `read`, `find` | [`Ledger`]: what the rest of the gateway calls |
 //! | `batch`, `queue`, `committer`, `writer` | from an actor's request to the disk |
 //! | `record`, `glance`, `layout`, `chain` | the bytes, and their proof |
 //! | `data_dir`, `high_water`, `store`, `store_files`, `wal` | the files |
@@ -28,6 +28,7 @@ mod committer;
 mod data_dir;
 mod error;
 mod export;
+mod find;
 mod glance;
 mod handle;
 mod high_water;

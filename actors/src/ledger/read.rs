@@ -134,12 +134,22 @@ impl Ledger {
             if page.len() == limit {
                 break;
             }
-            let entry = self.entry(&view, account, &sequence)?;
-            if let Event::Settled(settlement) = &entry.record.event {
-                page.push(UsageEntry { at_ms: entry.record.at_ms, hold: settlement.hold, entry });
-            }
+            page.extend(self.usage_entry(&view, account, &sequence)?);
         }
         Ok(page)
+    }
+
+    /// What the index of usage points at.
+    pub(super) fn usage_entry(
+        &self,
+        view: &View<'_>,
+        account: AccountId,
+        sequence: &[u8],
+    ) -> Result<Option<UsageEntry>, LedgerError> {
+        let entry = self.entry(view, account, sequence)?;
+        let Event::Settled(settlement) = &entry.record.event else { return Ok(None) };
+        let hold = settlement.hold;
+        Ok(Some(UsageEntry { at_ms: entry.record.at_ms, hold, entry }))
     }
 
     /// A provider's newest state. Blocks.

@@ -7,12 +7,13 @@
 //!
 //! | version | what it has |
 //! | --- | --- |
-//! | 1 | events without the last two fields of [`UsageRecord`] |
+//! | 1 | events without the last three fields of [`UsageRecord`] |
 //! | 2 | `served_model` and `source`, at the end of a settlement's [`UsageRecord`] |
+//! | 3 | `user`, behind them |
 //!
-//! Those two are the very last bytes of a record that has them, and such a record is a settlement. So
-//! a settlement of version 1 is read as one of version 2 whose last two fields, which it lacks, are the
-//! defaults. Both versions may stand in one chain; a record is never written anew, and its digest is
+//! Those are the very last bytes of a record that has them, and such a record is a settlement. So
+//! a settlement of an older version is read as one of the newest whose last fields, which it lacks, are
+//! the defaults. All versions may stand in one chain; a record is never written anew, and its digest is
 //! never taken of anything but its own bytes.
 
 use std::fmt;
@@ -24,14 +25,15 @@ use crate::account::{Event, Source, UsageRecord};
 use crate::id::AccountId;
 
 /// The version that this build writes.
-pub const RECORD_VERSION: u8 = 2;
+pub const RECORD_VERSION: u8 = 3;
 
 /// The oldest version that it reads.
 const RECORD_VERSION_OLDEST: u8 = 1;
 
-/// What a settlement of version 1 lacks at its end, as version 2 writes the defaults: no text, and
-/// the first variant.
-const LACKING_IN_1: [u8; 2] = [0, 0];
+/// What settlements of versions 1 and 2 lack at their end, as this version writes the defaults: no
+/// text, the first variant, no text.
+const LACKING_IN_1: &[u8] = &[0, 0, 0];
+const LACKING_IN_2: &[u8] = &[0];
 
 /// One event of one account, as it stands in the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +78,8 @@ impl Record {
     /// Reads what [`Record::encode`] wrote; bytes left over are an error.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         match split_version(bytes)? {
-            (1, fields) => Self::decode_1(fields),
+            (1, fields) => Self::decode_older(fields, LACKING_IN_1),
+            (2, fields) => Self::decode_older(fields, LACKING_IN_2),
             (_, fields) => match postcard::take_from_bytes(fields) {
                 Ok((record, [])) => Ok(record),
                 Ok(_) => Err(RecordError::Malformed("bytes left over")),
@@ -85,17 +88,19 @@ impl Record {
         }
     }
 
-    fn decode_1(fields: &[u8]) -> Result<Self, RecordError> {
-        let completed = [fields, &LACKING_IN_1].concat();
+    fn decode_older(fields: &[u8], lacking: &[u8]) -> Result<Self, RecordError> {
+        let completed = [fields, lacking].concat();
         let undecodable = |_| RecordError::Malformed("undecodable fields");
         let (record, left) = postcard::take_from_bytes::<Self>(&completed).map_err(undecodable)?;
-        // Taken by a settlement, as its last two fields and nothing else, or by nobody.
+        // Taken by a settlement, as its last fields and nothing else, or by nobody.
         let is_whole = match &record.event {
             Event::Settled(settlement) => {
-                let UsageRecord { served_model, source, .. } = &settlement.record;
-                left.is_empty() && served_model.is_none() && *source == Source::default()
+                let UsageRecord { served_model, source, user, .. } = &settlement.record;
+                let is_1 = lacking.len() == LACKING_IN_1.len();
+                let lacks_2 = served_model.is_none() && *source == Source::default();
+                left.is_empty() && user.is_none() && (lacks_2 || !is_1)
             }
-            _ => left.len() == LACKING_IN_1.len(),
+            _ => left.len() == lacking.len(),
         };
         if is_whole { Ok(record) } else { Err(RecordError::Malformed("bytes left over")) }
     }

@@ -124,7 +124,7 @@ impl Bench {
             end: End::Completed,
             record: UsageRecord::default(),
         };
-        denial(self.machine.settle(settle, self.now, &mut Batch::new()))
+        denial(self.machine.settle(settle, self.now, &mut Batch::new())).map(drop)
     }
 
     pub(crate) fn void(&mut self, hold: u128) -> Result<(), Denial> {

@@ -76,6 +76,11 @@ impl Pen {
         self.tally.apply(&record, self.previous).unwrap();
     }
 
+    /// Lets time pass, so that the next event happens at `at_ms`, or a little later.
+    pub(crate) fn wait_until(&mut self, at_ms: u64) {
+        self.at_ms = self.at_ms.max(at_ms.saturating_sub(1));
+    }
+
     /// Opens the account with a key and credit.
     pub(crate) fn open(&mut self, batch: &mut Batch, credit: i64) {
         self.write(batch, Event::Opened { name: format!("Account {}", self.account) });

@@ -1,6 +1,7 @@
 //! The ledger, from outside.
 //!
 //! - `commits`: what is appended is answered, kept, read back and found again
+//! - `find`: a settled exchange is found by its id
 //! - `opening`: what may be opened, and what recovery does
 //! - `crash`: a process killed at any instant loses nothing that was acknowledged
 //! - `damage`: whatever happens to the files, nothing is lost in silence
@@ -13,6 +14,7 @@ mod commits;
 mod crash;
 mod damage;
 mod desk;
+mod find;
 mod fold;
 mod offline;
 mod opening;

@@ -31,6 +31,12 @@ const VERSION_2: [&str; 2] = [
     "0285808080808080010e6db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1340a89808080808080808080808880808080090a",
 ];
 
+/// What version 3 added, as it wrote it.
+const VERSION_3: [&str; 2] = [
+    "0385808080808080010f6db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b134098780808080808080808080888080808009010c000000000000000000000080a8d6b9070000000000000000000000c0843d80f70280f70200010180f702000973696d2d736d616c6c0180a0f1c2b13401788407010973696d756c617465640e73696d2d736d616c6c2d323032360001c8013e00000103752d31",
+    "038580808080808001106db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1340a898080808080808080808088808080800900",
+];
+
 fn bytes(hex: &str) -> Vec<u8> {
     let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
     (0..hex.len()).step_by(2).map(byte).collect()
@@ -109,6 +115,36 @@ fn version_2_reads_what_it_has_always_read() {
     let events = [Event::Settled(Box::new(settled)), voided];
     for ((number, hex), event) in (13..).zip(VERSION_2).zip(events) {
         let record = record(number, event);
+        assert_eq!(Record::decode(&bytes(hex)).as_ref(), Ok(&record));
+        // Written again it would be another record, with another digest.
+        assert_ne!(record.encode(), bytes(hex));
+        assert_eq!(Record::decode(&record.encode()), Ok(record));
+    }
+}
+
+#[test]
+fn version_2_takes_no_byte_more_and_none_less() {
+    for hex in VERSION_2 {
+        let whole = bytes(hex);
+        for len in 0..whole.len() {
+            assert!(Record::decode(&whole[..len]).is_err(), "{hex} up to {len}");
+        }
+        // The last of these are what version 3 has there.
+        for more in [&[0_u8][..], &[1], &[1, 0], &[1, 1, 65], &[0, 0]] {
+            let longer = [whole.as_slice(), more].concat();
+            assert!(Record::decode(&longer).is_err(), "{hex} and {more:?}");
+        }
+    }
+}
+
+#[test]
+fn version_3_reads_what_it_has_always_read() {
+    let mut settled = settlement(hold(7), 12);
+    settled.record.user = Some("u-1".into());
+    let voided = Event::Voided { hold: hold(9), end: End::Completed };
+    let events = [Event::Settled(Box::new(settled)), voided];
+    for ((number, hex), event) in (15..).zip(VERSION_3).zip(events) {
+        let record = record(number, event);
         assert_eq!(record.encode(), bytes(hex));
         assert_eq!(Record::decode(&bytes(hex)), Ok(record));
     }
@@ -116,7 +152,7 @@ fn version_2_reads_what_it_has_always_read() {
 
 #[test]
 fn another_version_is_refused_by_its_number() {
-    for version in [0, 3, 255] {
+    for version in [0, 4, 255] {
         let mut bytes = bytes(VERSION_1[0]);
         bytes[0] = version;
         assert_eq!(Record::decode(&bytes), Err(RecordError::UnknownVersion(version)));

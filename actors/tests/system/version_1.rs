@@ -58,7 +58,7 @@ async fn a_ledger_of_version_1_is_opened_served_from_and_written_on() {
         let (_dir, path) = old();
         let desk = Desk::open_at(&path, OPTIONS, |it| it.verify_on_start = verify_on_start).await;
         let [one, two] = accounts();
-        // The hold without an end was voided by recovery, which is the first event of version 2.
+        // The hold without an end was voided by recovery, which is the first event of this version.
         let (first, second) = (desk.view(one).await, desk.view(two).await);
         assert_eq!((first.status, first.events, first.holds.len()), (Status::Active, 19, 0));
         assert_eq!((first.totals.settled.nano(), second.totals.settled.nano()), (109, 40));

@@ -95,6 +95,13 @@ impl ChunkIdentity {
         self.chunk(&[], Some(UsageMember(Some(usage))))
     }
 
+    /// The JSON of that chunk.
+    pub fn usage_chunk(&self, usage: &Usage) -> Vec<u8> {
+        let event = self.usage_event(usage);
+        let json = event.strip_prefix(b"data: ").unwrap_or_default();
+        json.trim_ascii_end().to_vec()
+    }
+
     fn chunk(&self, choices: &[Choice], usage: Option<UsageMember<'_>>) -> Bytes {
         event(&Chunk {
             id: &self.id,

@@ -1,6 +1,7 @@
 //! OpenAI's chat completions: what a chunk or an answer holds, and what the gateway itself writes. Pure.
 
 mod chunk;
+mod cost;
 mod ending;
 mod models;
 mod render;
@@ -9,6 +10,7 @@ mod upstream_error;
 mod usage;
 
 pub use chunk::{Answer, BadAnswer, Choice, Chunk, Facts, Finish, Piece, PieceKind};
+pub use cost::with_cost;
 pub use ending::ChunkIdentity;
 pub use models::{Model, model, model_list};
 pub use render::{ApiError, DONE};

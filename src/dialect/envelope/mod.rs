@@ -30,7 +30,7 @@ pub(super) use value::{expect, optional_bool};
 /// The fields that are read, all of which must have one reading.
 ///
 /// `n_predict` is llama-server's: it goes before the two of the API where it is given.
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 12] = [
     "model",
     "messages",
     "stream",
@@ -42,11 +42,15 @@ const FIELDS: [&str; 11] = [
     "n_predict",
     "models",
     "provider",
+    "usage",
 ];
 
 /// Those that are for us alone, and are not sent on: a provider that knows them too would go
 /// elsewhere without our knowing.
-const OURS: [&str; 2] = ["models", "provider"];
+const OURS: [&str; 3] = ["models", "provider", "usage"];
+
+/// The longest name of a client's user that is recorded, in bytes.
+const USER_BYTES_MAX: usize = 256;
 
 /// Bounds on what a request may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +72,8 @@ pub struct Envelope<'a> {
     pub choices: u32,
     /// Whether the client itself asked for usage in the stream.
     pub include_usage: bool,
+    /// Whether the client wants to be told the cost, in the answer's usage.
+    pub include_cost: bool,
     /// The client's own name for its user.
     pub user: Option<Cow<'a, str>>,
     /// What the messages hold beside text.
@@ -128,6 +134,7 @@ struct Found<'a> {
     stream: bool,
     choices: Option<u32>,
     include_usage: bool,
+    include_cost: bool,
     user: Option<Cow<'a, str>>,
     media: Option<Media>,
     needs: Abilities,
@@ -179,6 +186,7 @@ impl<'a> Envelope<'a> {
             stream: found.stream,
             choices: found.choices.unwrap_or(1),
             include_usage: found.include_usage,
+            include_cost: found.include_cost,
             user: found.user,
             media: found.media.ok_or(EnvelopeError::Missing("messages"))?,
             needs: found.needs,
@@ -187,6 +195,12 @@ impl<'a> Envelope<'a> {
             body,
             spans: found.spans,
         })
+    }
+
+    /// The client's own name for its user, where it is one: a text that is very long is something else.
+    pub fn end_user(&self) -> Option<String> {
+        let user = self.user.as_deref()?;
+        (1..=USER_BYTES_MAX).contains(&user.len()).then(|| user.to_owned())
     }
 
     /// The most tokens the client lets one choice have, if it says. Where it says so in two fields,
@@ -283,6 +297,10 @@ impl<'a> Found<'a> {
                 Ok(())
             }
             "provider" => wish::provider(cursor, &mut self.wish),
+            "usage" => {
+                self.include_cost = wish::usage(cursor)?;
+                Ok(())
+            }
             "user" => {
                 if expect(cursor, field, "a string", &[Kind::String, Kind::Null])? == Kind::Null {
                     cursor.skip()?;

@@ -31,6 +31,26 @@ pub(in crate::dialect) fn provider(
     members(cursor, |cursor, name| provider_member(cursor, name, wish))
 }
 
+/// Reads the member `usage`: whether the cost is to be told. Its value is consumed unless the error is
+/// one of syntax.
+pub(in crate::dialect) fn usage(cursor: &mut Cursor<'_>) -> Result<bool, EnvelopeError> {
+    let kinds = [Kind::Object, Kind::Null];
+    let mut include = false;
+    if expect(cursor, "usage", "an object", &kinds)? == Kind::Null {
+        cursor.skip()?;
+        return Ok(include);
+    }
+    members(cursor, |cursor, name| {
+        if name == "include" {
+            include = optional_bool(cursor, "usage.include")?;
+            return Ok(());
+        }
+        cursor.skip()?;
+        Err(EnvelopeError::unknown("usage", name))
+    })?;
+    Ok(include)
+}
+
 fn provider_member(
     cursor: &mut Cursor<'_>,
     name: &str,

@@ -13,7 +13,7 @@ use infergate_actors::money::Rates;
 
 use crate::config::DataCollection;
 
-pub(super) use body::{models, provider};
+pub(super) use body::{models, provider, usage};
 
 /// The most fallback models of one request.
 pub const MODELS_MAX: usize = 8;

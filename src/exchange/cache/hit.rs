@@ -35,12 +35,14 @@ impl Seeking<'_> {
                 (hold, permit.rate)
             }
         };
-        let share = self.share(hold, Source::Cache, entry.streamed);
-        if !share.settle(world, entry.usage, entry.estimated, End::Completed).await {
-            return Err(ApiError::unavailable());
-        }
+        let share = self.share(hold, Source::Cache);
+        let settled = share.settle(world, entry.usage, entry.estimated, End::Completed).await;
+        let charged = settled.map_err(|_| ApiError::unavailable())?;
         world.metrics.cache_hit();
         let mut headers = HeaderMap::new();
+        if let Some(charged) = charged {
+            told::charged(&mut headers, charged);
+        }
         told::kept(&mut headers, &self.model.settings.name);
         told::lifecycle(&mut headers, &self.model.settings.lifecycle);
         tell(&mut headers, "hit");

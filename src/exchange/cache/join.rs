@@ -74,21 +74,22 @@ impl Seeking<'_> {
         let Admitted { hold, permit, quote, .. } = *admitted;
         let rate = permit.rate;
         let streamed = envelope.stream;
-        let share = self.share(hold, Source::Joined, streamed);
+        let share = self.share(hold, Source::Joined);
         let whole = match news.closing {
             Some(Closing::Whole(body, measured)) => Some((body, measured)),
             _ => None,
         };
+        let mut headers = HeaderMap::new();
         let body = if let Some((body, Measured { usage, estimated, .. })) = whole {
-            if !share.settle(world, usage, estimated, End::Completed).await {
-                return Err(ApiError::unavailable());
+            let settled = share.settle(world, usage, estimated, End::Completed).await;
+            if let Some(charged) = settled.map_err(|_| ApiError::unavailable())? {
+                told::charged(&mut headers, charged);
             }
             AnswerBody::whole(body)
         } else {
             let stream = Stream::Anothers(self.following(follower, share, permit, quote));
             AnswerBody::stream(world.handouts.begin(stream, world.clock.clone()))
         };
-        let mut headers = HeaderMap::new();
         told::kept(&mut headers, &self.model.settings.name);
         told::lifecycle(&mut headers, &self.model.settings.lifecycle);
         tell(&mut headers, "joined");
@@ -276,8 +277,8 @@ impl Joining {
     async fn settle(&mut self, measured: Measured, end: End) -> Option<Bytes> {
         let Measured { usage, estimated, .. } = measured;
         let share = self.share.take()?;
-        let is_written = share.settle(&self.world, usage, estimated, end).await;
-        (!is_written).then(|| ApiError::unavailable().event())
+        let settled = share.settle(&self.world, usage, estimated, end).await;
+        settled.is_err().then(|| ApiError::unavailable().event())
     }
 
     /// Sees to it that what is handed on is covered.

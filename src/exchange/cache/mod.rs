@@ -8,7 +8,7 @@
 //!
 //! Kept are whole answers of the model asked for that ended by the provider's own finish. An answer
 //! by another model, or one whose length was lowered to what the account could pay, is not what the
-//! next one asks for.
+//! next one asks for. Nor is one that tells its cost.
 
 mod control;
 mod drive;
@@ -139,7 +139,8 @@ pub(super) async fn enter(
     let control = asking.control;
     let cached = offers.first().and_then(|model| Some((model, model.settings.route.cache?)));
     match cached {
-        Some((model, settings)) if !control.no_store => {
+        // An answer that tells what this exchange is charged is nobody else's.
+        Some((model, settings)) if !control.no_store && !asking.envelope.include_cost => {
             let model = Arc::clone(model);
             let seeking = Seeking { asking, model, offers, settings };
             // Most routes have none: they do not carry the room for it around.
@@ -262,9 +263,9 @@ impl Seeking<'_> {
     }
 
     /// The bill of an answer that begins now.
-    fn share(&self, hold: OpenHold, source: Source, streamed: bool) -> Share {
-        let Asking { world, started, .. } = self.asking;
+    fn share(&self, hold: OpenHold, source: Source) -> Share {
+        let Asking { world, started, envelope, .. } = self.asking;
         let price = (&self.model, self.settings.price_percent);
-        Share::new(hold, price, (&world.clock, started), source, streamed)
+        Share::new(hold, price, (&world.clock, started), source, envelope)
     }
 }

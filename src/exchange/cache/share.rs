@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
-use infergate_actors::account::{End, Settle, Source, UsageRecord};
+use infergate_actors::account::{End, Settle, Source, Unavailable, UsageRecord};
 use infergate_actors::clock::{Clock, Now};
-use infergate_actors::money::{Rates, Usage};
+use infergate_actors::money::{NanoUsd, Rates, Usage};
 
 use super::super::World;
 use super::super::bill::millis;
 use super::super::settle::OpenHold;
 use crate::catalog::Model;
+use crate::dialect::envelope::Envelope;
 
 /// All that the end of such an exchange needs.
 pub(super) struct Share {
@@ -29,15 +30,16 @@ impl Share {
         (model, percent): (&Arc<Model>, u8),
         (clock, started): (&Clock, Now),
         source: Source,
-        streamed: bool,
+        envelope: &Envelope<'_>,
     ) -> Self {
         let waited = clock.mono().saturating_sub(started.mono);
         let record = UsageRecord {
             model: model.settings.name.to_string(),
-            streamed,
+            streamed: envelope.stream,
             started_at_ms: started.wall_ms,
             first_content_ms: Some(millis(waited)),
             source,
+            user: envelope.end_user(),
             ..UsageRecord::default()
         };
         let (model, clock) = (Arc::clone(model), clock.clone());
@@ -54,18 +56,16 @@ impl Share {
         self.hold.void(end);
     }
 
-    /// Charges for what was handed on. Whether that is written.
+    /// Charges for what was handed on. Gives what was charged, unless it had ended before.
     pub(super) async fn settle(
         self,
         world: &World,
         usage: Usage,
         estimated: bool,
         end: End,
-    ) -> bool {
-        match self.close(world, usage, estimated, end) {
-            Some((hold, settle)) => hold.settle(settle).await.is_ok(),
-            None => false,
-        }
+    ) -> Result<Option<NanoUsd>, Unavailable> {
+        let (hold, settle) = self.close(world, usage, estimated, end).ok_or(Unavailable)?;
+        hold.settle(settle).await
     }
 
     /// The same, with nobody waiting for it.

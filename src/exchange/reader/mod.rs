@@ -6,11 +6,11 @@ mod tests;
 
 use bytes::Bytes;
 use infergate_actors::account::End;
-use infergate_actors::money::Usage;
+use infergate_actors::money::{NanoUsd, Usage};
 
 use super::belief::Belief;
 use super::bill::Measured;
-use crate::dialect::chat::{Chunk, ChunkIdentity};
+use crate::dialect::chat::{Chunk, ChunkIdentity, DONE, with_cost};
 use crate::dialect::meter::{Meter, Metered};
 use crate::dialect::sse::{Event, Scanner};
 use crate::error::ApiError;
@@ -25,8 +25,9 @@ pub(super) struct Reader {
     belief: Belief,
     disbelieved: bool,
     choices: u32,
-    /// The client asked for usage itself: the chunk with it is the client's.
-    usage_is_wanted: bool,
+    wanted: Wanted,
+    /// The JSON of the chunk with usage that waits until the cost is known.
+    usage: Option<Bytes>,
     /// The event before was withheld, and the second half of its line end may be still to come.
     half_withheld: bool,
     /// What the stream's own chunks have in common, from the first that has a choice.
@@ -35,6 +36,17 @@ pub(super) struct Reader {
     said: Option<Said>,
     /// What was said by other providers before.
     resume: Option<Box<Resume>>,
+}
+
+/// What the client wants to be told of what was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// Nothing: the usage is the gateway's alone.
+    Nothing,
+    /// The chunk with the usage, as it comes.
+    Usage,
+    /// The cost in it, so that it waits until that is known.
+    Cost,
 }
 
 /// What to do with an event.
@@ -55,6 +67,8 @@ enum What {
     Content,
     Filler,
     UnwantedUsage,
+    /// Usage that is told later, with the cost in it.
+    UsageToPrice,
     Done,
     Error,
 }
@@ -81,12 +95,18 @@ impl Reader {
             belief,
             disbelieved: false,
             choices,
-            usage_is_wanted,
+            wanted: if usage_is_wanted { Wanted::Usage } else { Wanted::Nothing },
+            usage: None,
             half_withheld: false,
             identity: None,
             said: None,
             resume: None,
         }
+    }
+
+    /// The same, telling the cost in the usage if that is `wanted`.
+    pub(super) fn pricing(self, wanted: bool) -> Self {
+        Self { wanted: if wanted { Wanted::Cost } else { self.wanted }, ..self }
     }
 
     /// The same, keeping what is said for another provider to go on from.
@@ -140,6 +160,9 @@ impl Reader {
 
     fn read(&mut self, event: Event) -> Result<Piece, Unreadable> {
         let (what, told) = self.meter_event(&event)?;
+        if matches!(what, What::UsageToPrice) {
+            self.usage = event_json(&event, told.as_ref()).map(on_one_line);
+        }
         let mut bytes = match told {
             None => event.raw,
             Some(Told::Event(event)) => event,
@@ -153,7 +176,7 @@ impl Reader {
             What::Filler if bytes.is_empty() => Piece::Withheld,
             What::Content => Piece::Pass { bytes, content: true },
             What::Filler => Piece::Pass { bytes, content: false },
-            What::UnwantedUsage => self.withhold(&bytes),
+            What::UnwantedUsage | What::UsageToPrice => self.withhold(&bytes),
             // Nothing comes behind it: not the second half of its line end either.
             What::Done if bytes.last() == Some(&b'\r') => {
                 Piece::Done([&*bytes, b"\n"].concat().into())
@@ -190,7 +213,8 @@ impl Reader {
             self.identity = ChunkIdentity::read(data);
         }
         let what = match () {
-            () if is_usage && !self.usage_is_wanted => What::UnwantedUsage,
+            () if is_usage && self.wanted == Wanted::Nothing => What::UnwantedUsage,
+            () if is_usage && self.wanted == Wanted::Cost => What::UsageToPrice,
             // A choice that ends without content is an answer, too: an empty one.
             () if facts.has_content || facts.has_finish() => What::Content,
             () => What::Filler,
@@ -238,19 +262,53 @@ impl Reader {
 
     /// The chunk with usage that the client asked for and the provider did not send: what is charged.
     pub(super) fn missing_usage(&self) -> Option<Bytes> {
-        let missing = self.usage_is_wanted && !self.meter.is_reported();
+        let missing = self.wanted == Wanted::Usage && !self.meter.is_reported();
         let identity = self.identity.as_ref().filter(|_| missing)?;
         Some(identity.usage_event(&self.metered().usage))
+    }
+
+    /// The last bytes of a stream that was charged so: where the client wants to be told the cost and the
+    /// stream ends as it should, usage with the cost stands before its end.
+    pub(super) fn priced(&self, last: Bytes, charged: NanoUsd) -> Bytes {
+        if self.wanted != Wanted::Cost || !last.trim_ascii_end().ends_with(b"[DONE]") {
+            return last;
+        }
+        let usage = self.metered().usage;
+        let own = || self.identity.as_ref().map(|identity| identity.usage_chunk(&usage).into());
+        let chunk = self.usage.clone().or_else(own);
+        let Some(told) = chunk.and_then(|chunk| with_cost(&chunk, &usage, charged)) else {
+            return last;
+        };
+        let place = if last.ends_with(DONE) { last.len().saturating_sub(DONE.len()) } else { 0 };
+        let (before, done) = last.split_at_checked(place).unwrap_or((&[], &last));
+        [before, b"data: ", &told, b"\n\n", done].concat().into()
     }
 
     /// The end of a stream that the gateway breaks off.
     pub(super) fn broken_off(&self, end: End) -> Bytes {
         match (end, &self.identity) {
             (End::OutOfCredit, Some(identity)) => {
-                let usage = self.usage_is_wanted.then(|| self.metered().usage);
+                // Where the cost is wanted too, both are told when it is known.
+                let wanted = self.wanted == Wanted::Usage;
+                let usage = wanted.then(|| self.metered().usage);
                 identity.length_ending(&self.meter.open_choices(self.choices), usage.as_ref())
             }
             _ => ApiError::cut_short(end).event(),
         }
     }
+}
+
+/// The JSON of what the client is told of an event.
+fn event_json<'e>(event: &'e Event, told: Option<&'e Told>) -> Option<&'e [u8]> {
+    match told {
+        Some(Told::Event(event)) => event.strip_prefix(b"data: ").map(<[u8]>::trim_ascii),
+        Some(Told::Nothing) => None,
+        None => event.data(),
+    }
+}
+
+/// JSON without the line ends that may stand between its parts: each would end a line of the event.
+fn on_one_line(json: &[u8]) -> Bytes {
+    let space = |byte: &u8| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte };
+    json.iter().map(space).collect()
 }

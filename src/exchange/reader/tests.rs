@@ -100,3 +100,34 @@ fn a_line_end_that_came_in_two_halves_stays_whole_around_a_withheld_event() {
     let Ok(Some(Piece::Pass { bytes, content: false })) = reader.next_piece() else { panic!() };
     assert_eq!(bytes, "\n");
 }
+
+#[test]
+fn usage_with_the_cost_stands_before_a_proper_end_and_before_no_other() {
+    let charged = NanoUsd::from_nano(1_500);
+    let mut reader = new_reader(9, 1, false).pricing(true);
+    assert_eq!(read(&mut reader, &[ROLE, WORD].concat()), ["pass", "content"]);
+    let priced =
+        |reader: &Reader, last| String::from_utf8(reader.priced(last, charged).to_vec()).unwrap();
+    // A stream that ends for want of credit.
+    let ended = priced(&reader, reader.broken_off(End::OutOfCredit));
+    let (ending, rest) = ended.split_once("\n\n").unwrap();
+    assert!(
+        ending.contains("\"finish_reason\":\"length\"") && !ending.contains("usage"),
+        "{ended}"
+    );
+    let (usage, done) = rest.split_once("\n\n").unwrap();
+    assert!(usage.ends_with(",\"cost\":0.0000015}}") && done == DONE, "{ended}");
+    // One that broke off.
+    let cut = reader.broken_off(End::ProviderCut);
+    assert_eq!(reader.priced(cut.clone(), charged), cut);
+    // The provider's own usage, on several lines, and its own end.
+    let lines = USAGE.replace(",\"usage\"", ",\ndata: \"usage\"");
+    assert_eq!(read(&mut reader, &[STOP, &lines].concat()), ["content", "withheld"]);
+    let expected =
+        USAGE.replace(",\"usage\"", ", \"usage\"").replace("7}", "7,\"cost\":0.0000015}");
+    let own_end = Bytes::from_static(b"data:[DONE]\r\n\r\n");
+    assert_eq!(priced(&reader, own_end), [&*expected, "data:[DONE]\r\n\r\n"].concat());
+    // Nobody asked.
+    let reader = new_reader(9, 1, true).pricing(false);
+    assert_eq!(reader.priced(DONE.into(), charged), DONE);
+}

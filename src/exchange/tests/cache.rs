@@ -307,3 +307,17 @@ async fn an_answer_that_another_model_gives_is_neither_kept_nor_shared() {
     assert_eq!(charged(&ends), [10 * 1_000 + 3 * 3_000; 3]);
     assert!(ends.iter().all(|end| end["record"]["served_model"] == "other"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_tells_its_cost_is_nobody_elses() {
+    let upstream = Upstream::start().await;
+    let stage = Stage::with(&caching(&[upstream.address], "price_percent = 25"), "1").await;
+    let upstream = upstream.plays(completions(2));
+    for _ in 0..2 {
+        let reply = stage.chat(ask_with(",\"usage\":{\"include\":true}")).await;
+        assert_eq!((reply.status, reply.header(CACHE)), (200, ""));
+        assert_eq!(reply.json()["usage"]["cost"], json!(0.000_016));
+    }
+    upstream.await.unwrap();
+    assert_eq!(charged(&stage.ends().await), [COST, COST]);
+}

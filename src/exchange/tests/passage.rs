@@ -19,6 +19,7 @@ async fn a_request_passes_as_its_bytes_but_for_the_model() {
     assert_eq!(reply.header("content-type"), "application/json");
     assert!(reply.header("x-request-id").starts_with("req_"));
     assert_eq!(reply.header("x-secret"), "");
+    assert_eq!(reply.header("x-infergate-cost"), "0.000016000", "what is charged");
 
     let call = &upstream.await.unwrap()[0];
     assert_eq!(call.body, odd.replace("\"small\"", "\"up/0\""));
@@ -214,4 +215,63 @@ async fn the_connection_of_a_stream_that_ends_a_little_late_is_used_again() {
         }
     }
     panic!("never used again");
+}
+
+const PRICED: &str = ",\"usage\":{\"include\":true}";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_for_the_cost_is_told_what_is_charged_and_every_other_byte_survives() {
+    let upstream = Upstream::start().await;
+    let stage = Stage::before(&[upstream.address]).await;
+    let upstream = upstream.plays(vec![whole("200 OK", "", COMPLETION)]);
+    let reply = stage.chat(ask_with(PRICED)).await;
+    let expected = COMPLETION.replace("_tokens\":13}", "_tokens\":13,\"cost\":0.000016}");
+    assert_eq!((reply.status, &*reply.body), (200, expected.as_bytes()));
+    assert_eq!(reply.header("content-length"), expected.len().to_string());
+    let sent = upstream.await.unwrap().remove(0).body;
+    assert!(!String::from_utf8_lossy(&sent).contains("usage"), "{sent:?}");
+    assert_eq!(stage.end().await["charged"], COST);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_streams_last_chunk_tells_the_cost_to_who_asks_for_it() {
+    let upstream = Upstream::start().await;
+    let stage = Stage::before(&[upstream.address]).await;
+    let crlf = USAGE.replace('\n', "\r\n");
+    let upstream = upstream.plays(vec![
+        streamed(&[ROLE, HELLO, STOP, USAGE, DONE]),
+        streamed(&[ROLE, HELLO, STOP, &crlf]),
+        streamed(&[ROLE, HELLO, STOP, DONE]),
+    ]);
+    let priced = USAGE.replace("_tokens\":13}", "_tokens\":13,\"cost\":0.000016}");
+    let asked = || ask_with(&format!(",\"stream\":true{PRICED}"));
+    let reply = stage.chat(asked()).await;
+    assert_eq!(reply.body, [ROLE, HELLO, STOP, &priced, DONE].concat());
+    assert_eq!(reply.header("x-infergate-cost"), "", "not known when the head leaves");
+    let reply = stage.chat(asked()).await;
+    assert_eq!(reply.body, [ROLE, HELLO, STOP, &priced, DONE].concat());
+    // Where the provider tells no usage, it is the gateway's own count, and its price.
+    let reply = String::from_utf8(stage.chat(asked()).await.body.to_vec()).unwrap();
+    let own = reply.strip_prefix(&*[ROLE, HELLO, STOP, "data: "].concat()).unwrap();
+    let own = own.strip_suffix(&format!("\n\n{DONE}")).unwrap();
+    let own: serde_json::Value = serde_json::from_str(own).unwrap();
+    let ends = stage.ends().await;
+    let charged = ends[2]["charged"].as_f64().unwrap() / 1e9;
+    assert!((own["usage"]["cost"].as_f64().unwrap() - charged).abs() < 1e-12, "{own}");
+    assert_eq!(own["choices"], serde_json::json!([]));
+    let calls = upstream.await.unwrap();
+    assert!(String::from_utf8_lossy(&calls[0].body).contains("\"include_usage\":true"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_asked_of_usage_and_not_known_is_refused() {
+    let stage = Stage::before(&[Upstream::dead().await]).await;
+    for (usage, code) in [
+        ("true", "invalid_type"),
+        ("{\"include\":1}", "invalid_type"),
+        ("{\"included\":true}", "unknown_parameter"),
+    ] {
+        let reply = stage.chat(ask_with(&format!(",\"usage\":{usage}"))).await;
+        assert_eq!((reply.status, &reply.json()["error"]["code"]), (400, &code.into()));
+    }
 }

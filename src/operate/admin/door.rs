@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tower_service::Service as _;
 
+use super::usage::Passing;
 use super::{Operator, Problem};
 use crate::accept::{self, ActiveRequest, ConnectionTimeouts};
 use crate::auth;
@@ -91,7 +92,12 @@ impl accept::Service for Door {
         let Ok(response) = self.0.clone().call(request).await;
         let (mut parts, body) = response.into_parts();
         parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        // All answers are whole: nothing is waited for here.
+        if let Some(body) = parts.extensions.remove().and_then(Passing::body) {
+            // The router counted the empty body that stood in its place.
+            parts.headers.remove(header::CONTENT_LENGTH);
+            return http::Response::from_parts(parts, body.keep(active));
+        }
+        // All other answers are whole: nothing is waited for here.
         let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
         http::Response::from_parts(parts, AnswerBody::whole(bytes).keep(active))
     }

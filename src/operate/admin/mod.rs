@@ -6,6 +6,7 @@
 //! | `request`, `problem` | reading what is asked, and saying what is wrong with it |
 //! | `accounts`, `credit`, `keys` | one account: its state, journal, grants, keys |
 //! | `cache` | answers that are kept |
+//! | `usage` | what was used, and an account's statement of a month |
 //! | `providers`, `system` | providers; actors, snapshots, verification, health, metrics |
 //! | `explain` | where a request would go, and why |
 //! | `view` | all of it as JSON |
@@ -26,6 +27,7 @@ mod request;
 mod system;
 #[cfg(test)]
 mod tests;
+mod usage;
 pub(crate) mod view;
 
 use std::sync::Arc;
@@ -109,7 +111,9 @@ pub fn router(operator: Arc<Operator>) -> Router {
         .route(&provider("/credentials/{fingerprint}/enable"), post(providers::enable))
         .route("/admin/v1/accounts", get(accounts::list).post(accounts::create))
         .route(&account(""), get(accounts::show).patch(accounts::change))
+        .route("/admin/v1/usage", get(usage::list))
         .route(&account("/journal"), get(accounts::journal))
+        .route(&account("/statement"), get(usage::statement))
         .route(&account("/suspend"), post(accounts::suspend))
         .route(&account("/reinstate"), post(accounts::reinstate))
         .route(&account("/grants"), post(credit::grant))

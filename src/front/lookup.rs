@@ -1,0 +1,209 @@
+//! What a client may look up with its key, in OpenRouter's convention: one generation, the account's
+//! credit, the key itself. Amounts are exact decimal numbers of USD.
+
+use std::net::SocketAddr;
+
+use axum::extract::Query;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use infergate_actors::account::{AccountView, End, Event, Key, Settlement};
+use infergate_actors::id::ExchangeId;
+use infergate_actors::ledger::{LedgerError, UsageEntry};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{AnswerBody, Shared, json};
+use crate::error::ApiError;
+use crate::operate::amount::{usd, wide};
+use crate::usage::{Spent, calendar, provider, served, spent};
+
+#[derive(Deserialize)]
+struct Asked {
+    id: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Answer<T> {
+    data: T,
+}
+
+/// A generation. What is not known here, or is the operator's alone, is `null`.
+#[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "OpenRouter's names")]
+struct Generation<'e> {
+    id: String,
+    upstream_id: Option<&'e str>,
+    total_cost: Box<RawValue>,
+    usage: Box<RawValue>,
+    cache_discount: Option<Box<RawValue>>,
+    upstream_inference_cost: Option<Box<RawValue>>,
+    created_at: String,
+    model: &'e str,
+    provider_name: Option<&'e str>,
+    streamed: bool,
+    cancelled: bool,
+    latency: Option<u32>,
+    generation_time: Option<u32>,
+    finish_reason: Option<&'e str>,
+    native_finish_reason: Option<&'e str>,
+    tokens_prompt: u64,
+    tokens_completion: u64,
+    native_tokens_prompt: u64,
+    native_tokens_completion: u64,
+    native_tokens_reasoning: u64,
+    native_tokens_cached: u64,
+    is_byok: bool,
+    external_user: Option<&'e str>,
+}
+
+#[derive(Serialize)]
+struct Credits {
+    total_credits: Box<RawValue>,
+    total_usage: Box<RawValue>,
+}
+
+#[derive(Serialize)]
+struct ShownKey<'k> {
+    label: &'k str,
+    limit: Option<Box<RawValue>>,
+    limit_remaining: Option<Box<RawValue>>,
+    limit_reset: Option<&'k str>,
+    usage: Box<RawValue>,
+    usage_daily: Box<RawValue>,
+    usage_weekly: Box<RawValue>,
+    usage_monthly: Box<RawValue>,
+    rate_limit: Option<RateLimit>,
+}
+
+#[derive(Serialize)]
+struct RateLimit {
+    requests: u32,
+    interval: &'static str,
+}
+
+impl Shared {
+    /// One settled exchange of the caller's account, by its id.
+    pub(super) async fn generation(
+        &self,
+        request: &Request<Incoming>,
+        client: SocketAddr,
+    ) -> Result<Response<AnswerBody>, ApiError> {
+        let (account, key) = self.caller(request, client).await?;
+        self.permitted(account, key).await?;
+        let asked = Query::<Asked>::try_from_uri(request.uri()).ok();
+        let id = asked.and_then(|Query(asked)| asked.id);
+        let id = id.ok_or_else(|| {
+            let message = "The query has no `id`: send a generation's `x-request-id`.";
+            ApiError::bad_request("missing_required_parameter", message).param("id")
+        })?;
+        let unknown = || ApiError::unknown_generation(&id);
+        // What is no id of ours is nobody's.
+        let hold: ExchangeId = id.parse().map_err(|_| unknown())?;
+        let _turn = self.world.reads.acquire().await;
+        let read = self.world.accounts.read(move |ledger| ledger.find_usage(account, hold));
+        let found = read.await.map_err(|error| unreadable(&error))?.ok_or_else(unknown)?;
+        let Event::Settled(bill) = &found.entry.record.event else { return Err(unknown()) };
+        Ok(answer(Generation::of(&found, bill)))
+    }
+
+    /// What the account was given and has used.
+    pub(super) async fn credits(
+        &self,
+        request: &Request<Incoming>,
+        client: SocketAddr,
+    ) -> Result<Response<AnswerBody>, ApiError> {
+        let (_, account) = self.known_key(request, client).await?;
+        let totals = account.totals;
+        Ok(answer(Credits {
+            // Less what has lapsed, so that the difference is what is left.
+            total_credits: number(wide(totals.granted) - wide(totals.expired)),
+            total_usage: number(wide(totals.settled)),
+        }))
+    }
+
+    /// The caller's key and what was spent with it.
+    pub(super) async fn about_key(
+        &self,
+        request: &Request<Incoming>,
+        client: SocketAddr,
+    ) -> Result<Response<AnswerBody>, ApiError> {
+        let (key, account) = self.known_key(request, client).await?;
+        let now_ms = self.world.clock.now().wall_ms;
+        let spent = spent(&self.world, account.id, key.id, now_ms).await;
+        let Spent { ever, day, week, month } = spent.map_err(|error| unreadable(&error))?;
+        let limits = [key.limits.requests_per_minute, account.limits.requests_per_minute];
+        let requests = limits.into_iter().flatten().min();
+        Ok(answer(ShownKey {
+            label: &key.name,
+            limit: None,
+            limit_remaining: None,
+            limit_reset: None,
+            usage: number(ever),
+            usage_daily: number(day),
+            usage_weekly: number(week),
+            usage_monthly: number(month),
+            rate_limit: requests.map(|requests| RateLimit { requests, interval: "1m" }),
+        }))
+    }
+
+    /// The key that came with the request, if it may be used, and its account.
+    async fn known_key(
+        &self,
+        request: &Request<Incoming>,
+        client: SocketAddr,
+    ) -> Result<(Key, AccountView), ApiError> {
+        let (account, key) = self.caller(request, client).await?;
+        let key = self.permitted(account, key).await?;
+        let account = self.world.accounts.inspect(account).await;
+        Ok((key, account.map_err(|_| ApiError::unavailable())?))
+    }
+}
+
+impl<'e> Generation<'e> {
+    fn of(found: &UsageEntry, bill: &'e Settlement) -> Self {
+        let Settlement { usage, record, .. } = bill;
+        let (prompt, completion) = (usage.prompt_tokens(), usage.completion_tokens());
+        let first = record.first_content_ms;
+        Self {
+            id: found.hold.to_string(),
+            upstream_id: None,
+            total_cost: number(wide(bill.charged)),
+            usage: number(wide(bill.charged)),
+            cache_discount: None,
+            upstream_inference_cost: None,
+            created_at: calendar::text(record.started_at_ms),
+            model: served(bill),
+            provider_name: provider(bill),
+            streamed: record.streamed,
+            cancelled: bill.end == End::ClientGone,
+            latency: first,
+            generation_time: first.map(|first| record.total_ms.saturating_sub(first)),
+            finish_reason: None,
+            native_finish_reason: None,
+            tokens_prompt: prompt,
+            tokens_completion: completion,
+            native_tokens_prompt: prompt,
+            native_tokens_completion: completion,
+            native_tokens_reasoning: usage.reasoning,
+            native_tokens_cached: usage.cached_input,
+            is_byok: false,
+            external_user: record.user.as_deref(),
+        }
+    }
+}
+
+fn answer(data: impl Serialize) -> Response<AnswerBody> {
+    // Structs of texts and numbers can always be written as JSON.
+    json(serde_json::to_vec(&Answer { data }).unwrap_or_default())
+}
+
+/// Nano-dollars as a JSON number of dollars, through no floating-point number.
+fn number(nano: i128) -> Box<RawValue> {
+    // A decimal number is JSON.
+    RawValue::from_string(usd(nano)).unwrap_or_default()
+}
+
+fn unreadable(error: &LedgerError) -> ApiError {
+    tracing::error!(%error, "the ledger can't be read for a client");
+    ApiError::unavailable()
+}

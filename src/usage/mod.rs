@@ -1,0 +1,33 @@
+//! What was used, read back from the ledger: records, sums, exports, statements.
+//!
+//! | file | |
+//! | --- | --- |
+//! | `ask`, `filter` | what a query says, and what it means |
+//! | `walk` | reading on through the index of usage, a bounded step at a time |
+//! | `row`, `sums`, `column` | one record, sums over many, and how both are written |
+//! | `answer` | pages, sums and exports |
+//! | `spent` | what a key has spent |
+//! | `statement` | an account's month |
+//! | `calendar` | days, months and texts of times in UTC |
+//!
+//! A settlement is its own usage record, so usage and ledger can't disagree. Nothing here holds more
+//! than a step of records in memory, or sums of a bounded number of groups.
+
+mod answer;
+mod ask;
+pub(crate) mod calendar;
+mod column;
+mod filter;
+mod row;
+mod spent;
+mod statement;
+mod sums;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+pub(crate) use answer::{Answered, Export, UsageError, answer};
+pub(crate) use ask::{Asked, Format, Whose};
+pub(crate) use row::{provider, served};
+pub(crate) use spent::{Spent, spent};
+pub(crate) use statement::read as read_statement;

@@ -1,0 +1,278 @@
+//! An account's month: what it had, what came in, what was used, what lapsed, what is left.
+//!
+//! It is a fold over all of the account's events: those before the month give what it opened with,
+//! so that one month's closing is the next one's opening to the nano-dollar, whatever lies between.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use infergate_actors::account::{Event, GrantKind};
+use infergate_actors::id::{AccountId, GrantId};
+use infergate_actors::ledger::LedgerError;
+use infergate_actors::money::NanoUsd;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::calendar;
+use super::column::{Columns, Json, Value, csv_head, csv_line};
+use super::row::served;
+use super::sums::Sums;
+use crate::exchange::World;
+use crate::operate::amount::{usd, wide};
+
+/// Events that one step reads.
+const STEP: usize = 1_000;
+
+/// A statement. Amounts are in nano-USD.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Statement {
+    account: AccountId,
+    span: Range<u64>,
+    opening: i128,
+    credits: Vec<Credit>,
+    usage: BTreeMap<String, Sums>,
+    expiries: Vec<Expiry>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Credit {
+    at_ms: u64,
+    grant: GrantId,
+    kind: GrantKind,
+    amount: NanoUsd,
+    reference: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Expiry {
+    at_ms: u64,
+    grant: GrantId,
+    amount: NanoUsd,
+}
+
+/// One line of a statement.
+struct Line<'s> {
+    what: &'static str,
+    at_ms: Option<u64>,
+    item: String,
+    reference: Option<&'s str>,
+    requests: Option<u64>,
+    /// What it does to the balance; of the first and the last line the balance itself.
+    amount: i128,
+}
+
+/// Reads an account's statement of the month that takes `span`.
+pub(crate) async fn read(
+    world: &Arc<World>,
+    account: AccountId,
+    span: Range<u64>,
+) -> Result<Statement, LedgerError> {
+    let mut statement = Statement::new(account, span);
+    let mut after = 0;
+    loop {
+        let _turn = world.reads.acquire().await;
+        let read = move |ledger: &infergate_actors::ledger::Ledger| {
+            ledger.account_journal(account, after, STEP)
+        };
+        let entries = world.accounts.read(read).await?;
+        for entry in &entries {
+            statement.observe(entry.record.at_ms, &entry.record.event);
+        }
+        match entries.last() {
+            Some(last) if entries.len() == STEP => after = last.record.number,
+            Some(_) | None => return Ok(statement),
+        }
+    }
+}
+
+impl Statement {
+    pub(super) fn new(account: AccountId, span: Range<u64>) -> Self {
+        Self {
+            account,
+            span,
+            opening: 0,
+            credits: Vec::new(),
+            usage: BTreeMap::new(),
+            expiries: Vec::new(),
+        }
+    }
+
+    /// Takes the account's next event.
+    pub(super) fn observe(&mut self, at_ms: u64, event: &Event) {
+        if at_ms >= self.span.end {
+            return;
+        }
+        if at_ms < self.span.start {
+            self.opening += change(event);
+            return;
+        }
+        match event {
+            Event::Granted { grant, kind, amount, reference, .. } => self.credits.push(Credit {
+                at_ms,
+                grant: *grant,
+                kind: *kind,
+                amount: *amount,
+                reference: reference.clone(),
+            }),
+            Event::Expired { grant, amount } => {
+                self.expiries.push(Expiry { at_ms, grant: *grant, amount: *amount });
+            }
+            Event::Settled(bill) => {
+                self.usage.entry(served(bill).to_owned()).or_default().add(bill);
+            }
+            Event::Opened { .. }
+            | Event::StatusChanged { .. }
+            | Event::LimitsChanged { .. }
+            | Event::KeyCreated { .. }
+            | Event::KeyRevoked { .. }
+            | Event::Held { .. }
+            | Event::Extended { .. }
+            | Event::Voided { .. } => {}
+        }
+    }
+
+    /// What the account had when the month began.
+    pub(super) fn opening(&self) -> i128 {
+        self.opening
+    }
+
+    /// What it had when the month ended, or has now.
+    pub(super) fn closing(&self) -> i128 {
+        self.opening + self.credited() - self.charged() - self.expired()
+    }
+
+    fn credited(&self) -> i128 {
+        self.credits.iter().map(|credit| wide(credit.amount)).sum()
+    }
+
+    fn charged(&self) -> i128 {
+        self.usage.values().map(|sums| sums.charged).sum()
+    }
+
+    fn expired(&self) -> i128 {
+        self.expiries.iter().map(|expiry| wide(expiry.amount)).sum()
+    }
+
+    /// The same as lines of CSV.
+    pub(crate) fn csv(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let lines = self.lines();
+        if let Some(first) = lines.first() {
+            csv_head(first, &mut out);
+        }
+        for line in &lines {
+            csv_line(line, &mut out);
+        }
+        out
+    }
+
+    fn lines(&self) -> Vec<Line<'_>> {
+        let balance = |what, at_ms, amount| Line {
+            what,
+            at_ms: Some(at_ms),
+            item: "balance".to_owned(),
+            reference: None,
+            requests: None,
+            amount,
+        };
+        let mut lines = vec![balance("opening", self.span.start, self.opening())];
+        lines.extend(self.credits.iter().map(Credit::line));
+        lines.extend(self.usage.iter().map(|(model, sums)| Line {
+            what: "usage",
+            at_ms: None,
+            item: model.clone(),
+            reference: None,
+            requests: Some(sums.requests),
+            amount: -sums.charged,
+        }));
+        lines.extend(self.expiries.iter().map(Expiry::line));
+        lines.push(balance("closing", self.span.end, self.closing()));
+        lines
+    }
+}
+
+/// What an event does to the balance.
+fn change(event: &Event) -> i128 {
+    match event {
+        Event::Granted { amount, .. } => wide(*amount),
+        Event::Expired { amount, .. } => -wide(*amount),
+        Event::Settled(bill) => -wide(bill.charged),
+        Event::Opened { .. }
+        | Event::StatusChanged { .. }
+        | Event::LimitsChanged { .. }
+        | Event::KeyCreated { .. }
+        | Event::KeyRevoked { .. }
+        | Event::Held { .. }
+        | Event::Extended { .. }
+        | Event::Voided { .. } => 0,
+    }
+}
+
+impl Credit {
+    fn line(&self) -> Line<'_> {
+        let kind = match self.kind {
+            GrantKind::Trial => "trial",
+            GrantKind::Paid => "paid",
+            GrantKind::Subscription => "subscription",
+            GrantKind::Promotional => "promotional",
+            GrantKind::Adjustment => "adjustment",
+        };
+        Line {
+            what: "credit",
+            at_ms: Some(self.at_ms),
+            item: format!("{} {kind}", self.grant),
+            reference: Some(&self.reference),
+            requests: None,
+            amount: wide(self.amount),
+        }
+    }
+}
+
+impl Expiry {
+    fn line(&self) -> Line<'_> {
+        Line {
+            what: "expiry",
+            at_ms: Some(self.at_ms),
+            item: self.grant.to_string(),
+            reference: None,
+            requests: None,
+            amount: -wide(self.amount),
+        }
+    }
+}
+
+impl Columns for Line<'_> {
+    fn say(&self, tell: &mut dyn FnMut(&'static str, Value<'_>)) {
+        tell("line", Value::text(Some(self.what)));
+        let at = self.at_ms.map(calendar::text);
+        tell("at", Value::text(at.as_deref()));
+        tell("item", Value::text(Some(&self.item)));
+        tell("reference", Value::text(self.reference));
+        tell("requests", Value::number(self.requests));
+        tell("amount_usd", Value::owned(&usd(self.amount)));
+        tell("amount_nano_usd", Value::Number(self.amount));
+    }
+}
+
+impl Serialize for Statement {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("account", &self.account.to_string())?;
+        map.serialize_entry("from_ms", &self.span.start)?;
+        map.serialize_entry("to_ms", &self.span.end)?;
+        for (name, amount) in [
+            ("opening", self.opening()),
+            ("credited", self.credited()),
+            ("charged", self.charged()),
+            ("expired", self.expired()),
+            ("closing", self.closing()),
+        ] {
+            map.serialize_entry(&format!("{name}_usd"), &usd(amount))?;
+            map.serialize_entry(&format!("{name}_nano_usd"), &amount)?;
+        }
+        let lines = self.lines();
+        let lines: Vec<_> = lines.iter().map(Json).collect();
+        map.serialize_entry("lines", &lines)?;
+        map.end()
+    }
+}
