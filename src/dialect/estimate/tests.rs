@@ -151,6 +151,7 @@ proptest! {
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
         let mut estimator = Estimator::default();
         estimator.feed(&bytes);
-        prop_assert!(estimator.tokens() <= 2 * bytes.len() as u64);
+        // The first byte of an accented letter, alone, weighs 2.2 tokens; no byte weighs more.
+        prop_assert!(estimator.tokens() <= (220 * bytes.len() as u64).div_ceil(100));
     }
 }
