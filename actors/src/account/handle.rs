@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, MutexGuard, oneshot};
 use super::actor::{AccountActor, Breakdown, Ended, Message, Refusal};
 use super::living::{ActorLine, Life, Living};
 use super::standing::Boards;
-use super::{AccountView, Admit, Denial, End, Extend, Limits, Order, Permit, Settle};
+use super::{AccountView, Admit, Denial, End, Extend, Limits, NewKey, Order, Permit, Settle};
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::id::{AccountId, HoldId, KeyHash, KeyId};
@@ -159,7 +159,9 @@ impl Accounts {
     /// Carries out an operator's order. Returns when it is on disk.
     pub async fn order(&self, account: AccountId, order: Order) -> Result<AccountView, Refusal> {
         let _alone = match &order {
-            Order::CreateKey(new) => Some(self.claim_key(account, new.hash).await?),
+            Order::CreateKey(NewKey { hash, .. }) | Order::RotateKey { hash, .. } => {
+                Some(self.claim_key(account, *hash).await?)
+            }
             _ => None,
         };
         self.ask(account, TRIES_MAX, |_, reply| Message::Order(order.clone(), reply)).await?

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::decide::{Cover, Reach};
 use super::limits::Limiter;
 use super::state::{Account, Hold, Inconsistency};
-use super::{Admit, Denial, End, Event, Extend, Order, Scope, Settle, Terms};
+use super::{Admit, Denial, End, Event, Extend, KeyChange, Order, Scope, Settle, Terms};
 use crate::clock::Now;
 use crate::id::{HoldId, KeyId};
 use crate::ledger::{Batch, Record};
@@ -76,14 +76,14 @@ impl Machine {
     /// May this exchange begin, and how far does the credit reach?
     pub fn admit(&mut self, admit: &Admit, now: Now, batch: &mut Batch) -> Result<Terms, Failure> {
         self.lapse(now, batch)?;
-        let key = self.account.permitted_key(admit.key, &admit.model, now.wall_ms)?;
+        let key = self.account.permitted_key(admit, now.wall_ms)?;
         let reach = Reach::new(admit, key);
         let tokens = admit.tokens_estimate;
         self.limiter.check(Scope::Account, tokens, now.mono)?;
         if let Some(limiter) = self.key_limiters.get(&admit.key) {
             limiter.check(Scope::Key, tokens, now.mono)?;
         }
-        let cover = self.account.hold(admit, &reach)?;
+        let cover = self.account.hold(admit, &reach, now.wall_ms)?;
         let event = Event::Held { hold: admit.hold, key: admit.key, amount: cover.amount };
         self.write(event, now, batch)?;
         self.limiter.begin(tokens, now.mono);
@@ -135,7 +135,7 @@ impl Machine {
         if let Some(denial) = self.account.status_denial() {
             return Err(denial.into());
         }
-        let (event, tokens) = self.account.extend(extend)?;
+        let (event, tokens) = self.account.extend(extend, now.wall_ms)?;
         self.write(event, now, batch)?;
         Ok(tokens)
     }
@@ -145,7 +145,7 @@ impl Machine {
     pub fn settle(&mut self, settle: Settle, now: Now, batch: &mut Batch) -> Result<(), Failure> {
         self.lapse(now, batch)?;
         let (hold, used) = (settle.hold, settle.usage.total_tokens());
-        let event = self.account.settle(settle)?;
+        let event = self.account.settle(settle, now.wall_ms)?;
         self.end(hold, used, event, now, batch)
     }
 
@@ -187,6 +187,15 @@ impl Machine {
                 Event::LimitsChanged { limits } => self.limiter.set(*limits, now.mono),
                 Event::KeyCreated { key } => {
                     self.key_limiters.insert(key.id, Limiter::new(key.limits, 0, now.mono));
+                }
+                Event::KeyChanged { key, changes } => {
+                    for change in changes {
+                        if let KeyChange::Limits(limits) = change
+                            && let Some(limiter) = self.key_limiters.get_mut(key)
+                        {
+                            limiter.set(*limits, now.mono);
+                        }
+                    }
                 }
                 Event::KeyRevoked { key, .. } => {
                     self.key_limiters.remove(key);

@@ -84,7 +84,7 @@ impl From<Denial> for Problem {
             Denial::NoSuchAccount | Denial::UnknownKey | Denial::UnknownHold => {
                 StatusCode::NOT_FOUND
             }
-            Denial::BadAmount => StatusCode::UNPROCESSABLE_ENTITY,
+            Denial::BadAmount | Denial::BadBudget => StatusCode::UNPROCESSABLE_ENTITY,
             Denial::DuplicateReference
             | Denial::DuplicateKey
             | Denial::DuplicateHold
@@ -94,7 +94,11 @@ impl From<Denial> for Problem {
             | Denial::Closed
             | Denial::RevokedKey
             | Denial::ExpiredKey
+            | Denial::ReplacedSecret
+            | Denial::ScopeMissing
+            | Denial::AddressNotAllowed
             | Denial::ModelNotAllowed
+            | Denial::BudgetExceeded { .. }
             | Denial::InsufficientCredit { .. }
             | Denial::RequestRate { .. }
             | Denial::TokenRate { .. }
