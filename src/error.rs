@@ -439,6 +439,7 @@ impl From<Denial> for ApiError {
             | Denial::BadBudget
             | Denial::DuplicateReference
             | Denial::DuplicateKey
+            | Denial::TooManySecrets
             | Denial::StatusFinal => Self::internal(),
         }
     }

@@ -30,7 +30,7 @@ pub(super) fn permitted_key(
     if key.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
         return Err(Denial::ExpiredKey);
     }
-    match settings.denial(KeyScope::Inference, &caller.presented, now_ms) {
+    match settings.denial(&key, KeyScope::Inference, &caller.presented, now_ms) {
         Some(denial) => Err(denial),
         None => Ok(key),
     }

@@ -340,6 +340,9 @@ pub enum Denial {
     /// A key with this secret exists in the account.
     #[error("a key with this secret exists already")]
     DuplicateKey,
+    /// Too many former secrets of a key work still.
+    #[error("too many former secrets of the key work still")]
+    TooManySecrets,
     /// A status that can't follow the present one.
     #[error("a closed account stays closed")]
     StatusFinal,

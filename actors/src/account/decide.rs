@@ -76,7 +76,8 @@ impl Account {
             return Err(Denial::ExpiredKey);
         }
         if let Some(settings) = self.rules.key(key.id)
-            && let Some(denial) = settings.denial(KeyScope::Inference, &admit.presented, now_ms)
+            && let Some(denial) =
+                settings.denial(key, KeyScope::Inference, &admit.presented, now_ms)
         {
             return Err(denial);
         }

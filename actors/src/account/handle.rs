@@ -62,7 +62,7 @@ struct Shared {
     owners: DashMap<ActorId, AccountId>,
     /// How often each account's actor broke down; of accounts where that has happened.
     faults: DashMap<AccountId, u64>,
-    /// Held while a key is being created: a secret belongs to one account.
+    /// Held while a key is being given a secret: it belongs to one key.
     key_creation: Mutex<()>,
     /// No actor is started any more.
     closed: AtomicBool,
@@ -160,7 +160,7 @@ impl Accounts {
     pub async fn order(&self, account: AccountId, order: Order) -> Result<AccountView, Refusal> {
         let _alone = match &order {
             Order::CreateKey(NewKey { hash, .. }) | Order::RotateKey { hash, .. } => {
-                Some(self.claim_key(account, *hash).await?)
+                Some(self.claim_key(*hash).await?)
             }
             _ => None,
         };
@@ -374,19 +374,15 @@ impl Accounts {
         }
     }
 
-    /// Whether the account may create a key with this secret (I7). Nobody else may create any while the
-    /// answer lives.
-    async fn claim_key(
-        &self,
-        account: AccountId,
-        hash: KeyHash,
-    ) -> Result<MutexGuard<'_, ()>, Refusal> {
+    /// Whether a key may be given this secret: it is no key's, and never was (I7). Nobody else may give
+    /// any while the answer lives.
+    async fn claim_key(&self, hash: KeyHash) -> Result<MutexGuard<'_, ()>, Refusal> {
         let alone = self.0.key_creation.lock().await;
         // What was created a moment ago, its asker gone, may not be in the store yet.
         self.0.ledger.barrier().await.map_err(|_| Unavailable)?;
         match self.find_key(hash).await.map_err(|_| Unavailable)? {
-            Some((owner, _)) if owner != account => Err(Denial::DuplicateKey.into()),
-            _ => Ok(alone),
+            Some(_) => Err(Denial::DuplicateKey.into()),
+            None => Ok(alone),
         }
     }
 }

@@ -54,6 +54,9 @@ impl Account {
             Order::RotateKey { key, hash, hint, overlap } => {
                 self.working_key(*key)?;
                 self.may_use(hash)?;
+                if !self.key_settings(*key).may_rotate(now_ms) {
+                    return Err(Denial::TooManySecrets);
+                }
                 let overlap_ms = u64::try_from(overlap.as_millis()).unwrap_or(u64::MAX);
                 let former_until_ms = now_ms.saturating_add(overlap_ms);
                 Event::KeyRotated { key: *key, hash: *hash, hint: hint.clone(), former_until_ms }

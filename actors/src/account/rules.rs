@@ -75,7 +75,7 @@ impl Account {
         self.rules.key(key).cloned().unwrap_or_default()
     }
 
-    /// Every secret that any of its keys has or had.
+    /// Every secret that any of its keys has, and of those they had before all that work still.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &KeyHash> {
         let former = self.rules.keys.values().flat_map(|settings| &settings.former);
         self.keys.iter().map(|key| &key.hash).chain(former.map(|former| &former.hash))
@@ -131,6 +131,7 @@ impl Account {
         id: KeyId,
         (hash, hint): (KeyHash, &str),
         until_ms: u64,
+        at_ms: u64,
     ) -> Result<(), &'static str> {
         let key = self.keys.iter_mut().find(|candidate| candidate.id == id);
         let key = key.ok_or("it rotates a key that does not exist")?;
@@ -139,7 +140,7 @@ impl Account {
             hint: std::mem::replace(&mut key.hint, hint.to_owned()),
             until_ms,
         };
-        self.rules.keys.entry(id).or_default().former.push(former);
+        self.rules.keys.entry(id).or_default().rotated(former, at_ms);
         Ok(())
     }
 }

@@ -68,7 +68,7 @@ pub struct KeySettings {
     pub allowed_ips: Vec<Network>,
     /// Its own budgets, one of a kind.
     pub budgets: Vec<Budget>,
-    /// Secrets it had before, the newest last. They stay known, so that they are told from others'.
+    /// Secrets it had before, the newest last: all that work still, and some of the others.
     pub former: Vec<FormerSecret>,
     /// What it spent, counted since it has had a budget, and what its open holds may still spend.
     pub(super) spending: Option<Box<KeySpending>>,
@@ -79,6 +79,9 @@ pub(super) struct KeySpending {
     pub(super) spending: Spending,
     pub(super) held: NanoUsd,
 }
+
+/// How many former secrets of a key may work at a time, and how many are listed.
+const FORMER_MAX: usize = 16;
 
 /// What came with a request beside the key's number. What is `None` is not known, and not checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -123,12 +126,19 @@ impl KeySettings {
         spending.room(Scope::Key, &self.budgets, *held, now_ms)
     }
 
-    /// Why the key may not be used for what needs `scope`, as it was presented.
-    pub fn denial(&self, scope: KeyScope, presented: &Presented, now_ms: u64) -> Option<Denial> {
+    /// Why the `key` that these are of may not be used for what needs `scope`, as it was presented.
+    pub fn denial(
+        &self,
+        key: &Key,
+        scope: KeyScope,
+        presented: &Presented,
+        now_ms: u64,
+    ) -> Option<Denial> {
         let Presented { secret, address } = presented;
-        let is_over =
-            |former: &FormerSecret| Some(former.hash) == *secret && former.until_ms <= now_ms;
-        if self.former.iter().any(is_over) {
+        let works = |former: &FormerSecret, hash| former.hash == hash && former.until_ms > now_ms;
+        // One that is neither is so long over that it was dropped from the list.
+        let is_over = |hash| hash != key.hash && !self.former.iter().any(|it| works(it, hash));
+        if secret.is_some_and(is_over) {
             return Some(Denial::ReplacedSecret);
         }
         if !self.scopes.contains(&scope) {
@@ -137,6 +147,22 @@ impl KeySettings {
         let is_allowed = |address: IpAddr| self.allowed_ips.iter().any(|ips| ips.contains(address));
         let is_elsewhere = address.is_some_and(|address| !is_allowed(address));
         (!self.allowed_ips.is_empty() && is_elsewhere).then_some(Denial::AddressNotAllowed)
+    }
+
+    /// Whether one more former secret may work beside those that do.
+    pub(super) fn may_rotate(&self, now_ms: u64) -> bool {
+        self.former.iter().filter(|former| former.until_ms > now_ms).count() < FORMER_MAX
+    }
+
+    /// The secret that was in use until now is a former one.
+    pub(super) fn rotated(&mut self, former: FormerSecret, now_ms: u64) {
+        self.former.push(former);
+        let is_over = |former: &FormerSecret| former.until_ms <= now_ms;
+        if self.former.len() > FORMER_MAX
+            && let Some(oldest) = self.former.iter().position(is_over)
+        {
+            self.former.remove(oldest);
+        }
     }
 
     /// Counts what a new or extended hold of the key set aside.

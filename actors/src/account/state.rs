@@ -243,7 +243,7 @@ impl Account {
             Event::Voided { hold, .. } => self.end_hold(*hold)?,
             Event::KeyChanged { key, changes } => self.change_key(*key, changes)?,
             Event::KeyRotated { key, hash, hint, former_until_ms } => {
-                self.rotate_key(*key, (*hash, hint), *former_until_ms)?;
+                self.rotate_key(*key, (*hash, hint), *former_until_ms, at_ms)?;
             }
             Event::BudgetsChanged { budgets } => self.rules.set_budgets(budgets),
         }

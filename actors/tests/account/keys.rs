@@ -136,6 +136,33 @@ fn a_secret_is_never_used_for_a_second_time() {
 }
 
 #[test]
+fn former_secrets_that_are_over_are_forgotten_and_stay_over() {
+    let mut bench = bench();
+    let hash = |number: u8| KeyHash([number; 32]);
+    for number in 100..116 {
+        rotate(&mut bench, hash(number), Duration::from_hours(1)).unwrap();
+    }
+    let another = rotate(&mut bench, hash(116), Duration::ZERO);
+    assert_eq!(another, Err(Denial::TooManySecrets));
+    bench.advance(Duration::from_hours(1));
+    for number in 116..130 {
+        rotate(&mut bench, hash(number), Duration::from_hours(1)).unwrap();
+    }
+    let former = bench.machine.account().key_settings(KEY).former;
+    assert_eq!((former.len(), former[0].hash), (16, hash(113)));
+    bench.restart();
+    for (number, expected) in [
+        (7, Err(Denial::ReplacedSecret)),
+        (114, Err(Denial::ReplacedSecret)),
+        (115, Ok(())),
+        (129, Ok(())),
+    ] {
+        let presented = Presented { secret: Some(hash(number)), ..Presented::default() };
+        assert_eq!(present(&mut bench, u128::from(number), presented), expected, "{number}");
+    }
+}
+
+#[test]
 fn a_snapshot_from_before_there_were_budgets_is_read_as_one_without() {
     let mut bench = bench();
     bench.admit(1, 10, 10).unwrap();

@@ -15,7 +15,7 @@ use super::super::args::time;
 #[derive(Debug, Subcommand)]
 pub enum Keys {
     /// Create a key and print its secret, once
-    Create(NewKey),
+    Create(Box<NewKey>),
     /// List an account's keys
     List {
         /// Where.
@@ -26,7 +26,7 @@ pub enum Keys {
         account: AccountId,
     },
     /// Change a key; what is not said stays
-    Update(KeyUpdate),
+    Update(Box<KeyUpdate>),
     /// Give a key another secret and print it, once
     Rotate {
         /// Which.

@@ -83,9 +83,9 @@ struct Budget {
 
 pub(super) async fn run(command: Keys, console: &mut Console<'_>) -> io::Result<Exit> {
     let done = match command {
-        Keys::Create(new) => create(new, console).await,
+        Keys::Create(new) => create(&new, console).await,
         Keys::List { gateway, account } => list(&gateway, account, console).await,
-        Keys::Update(wanted) => update(wanted, console).await,
+        Keys::Update(wanted) => update(&wanted, console).await,
         Keys::Rotate { at, overlap } => rotate(&at, &overlap, console).await,
         Keys::Revoke { at, reason } => {
             revoke(&at, Method::DELETE, "", reason.as_deref(), console).await
@@ -107,7 +107,7 @@ pub(super) async fn run(command: Keys, console: &mut Console<'_>) -> io::Result<
     })
 }
 
-async fn create(new: NewKey, console: &mut Console<'_>) -> Result<(), Error> {
+async fn create(new: &NewKey, console: &mut Console<'_>) -> Result<(), Error> {
     let body = json!({
         "name": new.name,
         "models": new.models,
@@ -145,8 +145,8 @@ fn tell_secret(
     Ok(())
 }
 
-async fn update(wanted: KeyUpdate, console: &mut Console<'_>) -> Result<(), Error> {
-    let body = changes(&wanted);
+async fn update(wanted: &KeyUpdate, console: &mut Console<'_>) -> Result<(), Error> {
+    let body = changes(wanted);
     let KeyPlace { gateway, account, .. } = &wanted.at;
     let path = wanted.at.path();
     let changed = ask(gateway, Method::PATCH, &path, Some(&body), console).await?;

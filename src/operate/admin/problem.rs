@@ -87,6 +87,7 @@ impl From<Denial> for Problem {
             Denial::BadAmount | Denial::BadBudget => StatusCode::UNPROCESSABLE_ENTITY,
             Denial::DuplicateReference
             | Denial::DuplicateKey
+            | Denial::TooManySecrets
             | Denial::DuplicateHold
             | Denial::AlreadyOpen
             | Denial::StatusFinal
