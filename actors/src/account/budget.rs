@@ -3,6 +3,9 @@
 //! What is spent is the fold of the settlements, each counted in the periods that it was written in.
 //! It is counted from the moment on that a key, or an account, is given its first budget, and in every
 //! period then, so that budgets of other periods can follow without beginning at nothing.
+//!
+//! What is spent and held is at no moment more than a budget, unless the budget was made smaller than it
+//! was then: what had begun may go on as far as it was covered, and nothing is added until there is room.
 
 use serde::{Deserialize, Serialize};
 
