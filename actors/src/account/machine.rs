@@ -3,7 +3,7 @@
 //! Each method decides, writes what was decided into a [`Batch`] for the ledger, and applies it. What
 //! it returns is for the one who asked.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::decide::{Cover, Reach};
 use super::limits::Limiter;
@@ -18,9 +18,11 @@ use crate::ledger::{Batch, Record};
 pub struct Machine {
     account: Account,
     limiter: Limiter,
-    key_limiters: HashMap<KeyId, Limiter>,
+    /// Trees, and boxes in them: most accounts have one key and at most times no hold, and tables that
+    /// keep room for more would be paid for by every account awake.
+    key_limiters: BTreeMap<KeyId, Box<Limiter>>,
     /// What each open hold took from the token buckets.
-    token_estimates: HashMap<HoldId, u64>,
+    token_estimates: BTreeMap<HoldId, u64>,
 }
 
 /// Why there is no answer: either a refusal, or the account's own events do not fit together, which
@@ -46,10 +48,10 @@ impl Machine {
             .keys
             .iter()
             .filter(|key| key.revoked_at_ms.is_none())
-            .map(|key| (key.id, Limiter::new(key.limits, of_key(key.id), now.mono)))
+            .map(|key| (key.id, Box::new(Limiter::new(key.limits, of_key(key.id), now.mono))))
             .collect();
         let limiter = Limiter::new(account.limits, count(account.holds.len()), now.mono);
-        Self { account, limiter, key_limiters, token_estimates: HashMap::new() }
+        Self { account, limiter, key_limiters, token_estimates: BTreeMap::new() }
     }
 
     /// The account.
@@ -62,7 +64,7 @@ impl Machine {
     }
 
     pub(super) fn key_limiter(&self, key: KeyId) -> Option<&Limiter> {
-        self.key_limiters.get(&key)
+        self.key_limiters.get(&key).map(|limiter| &**limiter)
     }
 
     /// Lets credit lapse whose time is over. To be called before every question.
@@ -125,7 +127,8 @@ impl Machine {
     /// Whether nothing would be lost if only the account's events were kept: no exchange is under way,
     /// and no limit is partly used up.
     pub fn is_at_rest(&self, now: Now) -> bool {
-        let mut limiters = std::iter::once(&self.limiter).chain(self.key_limiters.values());
+        let mut limiters = std::iter::once(&self.limiter)
+            .chain(self.key_limiters.values().map(|limiter| &**limiter));
         self.account.holds.is_empty() && limiters.all(|limiter| limiter.is_full(now.mono))
     }
 
@@ -186,7 +189,8 @@ impl Machine {
             match &event {
                 Event::LimitsChanged { limits } => self.limiter.set(*limits, now.mono),
                 Event::KeyCreated { key } => {
-                    self.key_limiters.insert(key.id, Limiter::new(key.limits, 0, now.mono));
+                    let limiter = Limiter::new(key.limits, 0, now.mono);
+                    self.key_limiters.insert(key.id, Box::new(limiter));
                 }
                 Event::KeyChanged { key, changes } => {
                     for change in changes {
