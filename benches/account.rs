@@ -12,7 +12,7 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use infergate_actors::account::{
     Account, AccountOptions, Admit, Attempt, AttemptOutcome, End, GrantKind, Limits, Machine,
-    NewKey, Order, Settle, UsageRecord,
+    NewKey, Order, Presented, Settle, UsageRecord,
 };
 use infergate_actors::clock::{Clock, Now};
 use infergate_actors::id::{AccountId, ExchangeIds, HoldId, KeyHash, KeyId};
@@ -41,6 +41,7 @@ fn admit(hold: HoldId, model: &Arc<str>) -> Admit {
     Admit {
         hold,
         key: KeyId(1),
+        presented: Presented::default(),
         model: model.clone(),
         rates: RATES,
         prompt_tokens_max: 1_200,
@@ -92,6 +93,7 @@ fn orders() -> [Order; 2] {
         models: vec!["gpt-*".to_owned()],
         expires_at_ms: None,
         limits,
+        rest: Vec::new(),
     };
     let grant = Order::Grant {
         kind: GrantKind::Paid,

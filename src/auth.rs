@@ -13,6 +13,8 @@ pub const ADMIN_PREFIX: &str = "ig-admin-";
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// 43 letters of 62: 256 bits.
 const SECRET_LETTERS: usize = 43;
+/// Of a key's checksum: as many as 32 bits take.
+const CHECKSUM_LETTERS: usize = 6;
 /// Shorter secrets from outside are refused: they could be guessed.
 const SECRET_BYTES_MIN: usize = 16;
 /// Longer bearer tokens are nobody's.
@@ -25,8 +27,16 @@ pub struct NoEntropy(getrandom::Error);
 
 /// A secret from outside that can't be used as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a secret must have {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX} printable ASCII characters")]
-pub struct WeakSecret;
+pub enum BadSecret {
+    /// It could be guessed, or can't be sent.
+    #[error(
+        "a secret must have {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX} printable ASCII characters"
+    )]
+    Weak,
+    /// It would be taken for a mistyped one of ours.
+    #[error("a secret that looks like one of ours must end in its checksum")]
+    Mistyped,
+}
 
 /// A new secret: `prefix` and 256 random bits.
 pub fn new_secret(prefix: &str) -> Result<String, NoEntropy> {
@@ -47,11 +57,49 @@ pub fn new_secret(prefix: &str) -> Result<String, NoEntropy> {
     Ok(secret)
 }
 
+/// A new key's secret: [`KEY_PREFIX`], 256 random bits, and a checksum of both, so that a typo is told
+/// from a key that is nobody's, and scanners find few that are none.
+pub fn new_key() -> Result<String, NoEntropy> {
+    let mut key = new_secret(KEY_PREFIX)?;
+    key.extend(checksum(&key));
+    Ok(key)
+}
+
+/// Whether a token has the form of a key with a checksum, and the checksum of another.
+pub fn is_mistyped(token: &str) -> bool {
+    let letters = token.strip_prefix(KEY_PREFIX).unwrap_or_default();
+    let is_formed = letters.len() == SECRET_LETTERS + CHECKSUM_LETTERS
+        && letters.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let parts = token.split_at_checked(token.len().saturating_sub(CHECKSUM_LETTERS));
+    let fits = |(key, sum): (&str, &str)| sum.chars().eq(checksum(key));
+    is_formed && !parts.is_some_and(fits)
+}
+
+/// The CRC-32 of a text (that of zip and PNG), written in letters.
+fn checksum(text: &str) -> [char; CHECKSUM_LETTERS] {
+    let crc = text.bytes().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 }
+        })
+    });
+    let mut rest = !crc;
+    let mut letters = ['0'; CHECKSUM_LETTERS];
+    for letter in letters.iter_mut().rev() {
+        let place = usize::try_from(rest % 62).unwrap_or(0);
+        *letter = ALPHABET.get(place).copied().map_or('0', char::from);
+        rest /= 62;
+    }
+    letters
+}
+
 /// Whether a secret from outside can be used.
-pub fn check_secret(secret: &str) -> Result<(), WeakSecret> {
+pub fn check_secret(secret: &str) -> Result<(), BadSecret> {
     let printable = secret.bytes().all(|byte| byte.is_ascii_graphic());
     let fits = (SECRET_BYTES_MIN..=SECRET_BYTES_MAX).contains(&secret.len());
-    if printable && fits { Ok(()) } else { Err(WeakSecret) }
+    if !printable || !fits {
+        return Err(BadSecret::Weak);
+    }
+    if is_mistyped(secret) { Err(BadSecret::Mistyped) } else { Ok(()) }
 }
 
 /// The hash a secret is known by. Secrets are random, so one SHA-256 is as good as a slow hash.
@@ -91,6 +139,39 @@ mod tests {
         assert_eq!(check_secret(&one), Ok(()));
         assert_eq!(hint(&one), one[one.len() - 4..]);
         assert!(same(&hash(&one), &hash(&one)) && !same(&hash(&one), &hash(&other)));
+    }
+
+    #[test]
+    fn any_one_letter_changed_or_two_swapped_make_a_key_mistyped() {
+        let key = new_key().unwrap();
+        assert!(key.starts_with(KEY_PREFIX) && !is_mistyped(&key));
+        assert_eq!(check_secret(&key), Ok(()));
+        for at in KEY_PREFIX.len()..key.len() {
+            let mut bytes = key.clone().into_bytes();
+            bytes[at] = if bytes[at] == b'x' { b'y' } else { b'x' };
+            let typo = String::from_utf8(bytes).unwrap();
+            assert!(is_mistyped(&typo), "{typo}");
+            assert_eq!(check_secret(&typo), Err(BadSecret::Mistyped));
+            let mut bytes = key.clone().into_bytes();
+            bytes.swap(at, at - 1);
+            let swapped = String::from_utf8(bytes).unwrap();
+            assert!(at == KEY_PREFIX.len() || swapped == key || is_mistyped(&swapped), "{swapped}");
+        }
+    }
+
+    #[test]
+    fn keys_from_before_there_were_checksums_and_from_elsewhere_are_not_mistyped() {
+        let old = new_secret(KEY_PREFIX).unwrap();
+        for other in [&old, "ig-x", "", "sk-known-elsewhere", "ig-ä"] {
+            assert!(!is_mistyped(other), "{other}");
+        }
+        // The check value of the polynomial: CRC-32 of "123456789" is 0xcbf43926.
+        let letters: String = checksum("123456789").iter().collect();
+        let read = |sum: u32, letter: char| {
+            let place = ALPHABET.iter().position(|known| char::from(*known) == letter).unwrap();
+            sum * 62 + u32::try_from(place).unwrap()
+        };
+        assert_eq!(letters.chars().fold(0, read), 0xcbf4_3926);
     }
 
     #[test]

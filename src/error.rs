@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use infergate_actors::account::{Denial, End, RateStatus, Remaining};
 
+use crate::budget;
 use crate::config::{Lifecycle, date};
 use crate::dialect::chat::{self, UpstreamError};
 use crate::dialect::envelope::EnvelopeError;
@@ -349,6 +350,21 @@ impl ApiError {
         error.retry_after(retry_after.unwrap_or(Duration::from_secs(2)))
     }
 
+    /// 403: neither account nor key allow it.
+    fn forbidden(code: &'static str, message: &'static str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "permission_error", code, message)
+    }
+
+    /// 429: a limit of the account's or the key's.
+    fn rate_limited(message: String, retry_after: Option<Duration>) -> Self {
+        let (status, kind) = (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error");
+        let error = Self::new(status, kind, "rate_limit_exceeded", message);
+        match retry_after {
+            Some(after) => error.retry_after(after),
+            None => Self { final_answer: true, ..error },
+        }
+    }
+
     /// What is said inside a stream that ends before its answer does.
     pub fn cut_short(end: End) -> Self {
         match end {
@@ -368,7 +384,7 @@ impl ApiError {
                 StatusCode::PAYMENT_REQUIRED,
                 "insufficient_quota",
                 "insufficient_credit",
-                "The credit left does not cover more of this answer.",
+                "The credit or the budget left does not cover more of this answer.",
             ),
             _ => Self::server(
                 StatusCode::BAD_GATEWAY,
@@ -381,31 +397,27 @@ impl ApiError {
 
 impl From<Denial> for ApiError {
     fn from(denial: Denial) -> Self {
-        let rate = |message: String, retry_after: Option<Duration>| {
-            let error = Self::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "rate_limit_error",
-                "rate_limit_exceeded",
-                message,
-            );
-            match retry_after {
-                Some(after) => error.retry_after(after),
-                None => Self { final_answer: true, ..error },
-            }
-        };
-        let forbidden = |code, message: &'static str| {
-            Self::new(StatusCode::FORBIDDEN, "permission_error", code, message)
-        };
         match denial {
-            Denial::Suspended => forbidden("account_suspended", "This account is suspended."),
-            Denial::Closed => forbidden("account_closed", "This account is closed."),
+            Denial::Suspended => Self::forbidden("account_suspended", "This account is suspended."),
+            Denial::Closed => Self::forbidden("account_closed", "This account is closed."),
             Denial::UnknownKey | Denial::NoSuchAccount => {
                 Self::invalid_key("Incorrect API key provided.")
             }
             Denial::RevokedKey => Self::invalid_key("This API key has been revoked."),
             Denial::ExpiredKey => Self::invalid_key("This API key has expired."),
+            Denial::ReplacedSecret => {
+                Self::invalid_key("This API key was rotated: it has another secret now.")
+            }
+            Denial::ScopeMissing => Self::forbidden(
+                "scope_missing",
+                "This API key does not have the scope for this request.",
+            ),
+            Denial::AddressNotAllowed => Self::forbidden(
+                "address_not_allowed",
+                "This API key may not be used from this address.",
+            ),
             Denial::ModelNotAllowed => {
-                forbidden("model_not_available", "This API key may not use this model.")
+                Self::forbidden("model_not_available", "This API key may not use this model.")
                     .param("model")
             }
             Denial::InsufficientCredit { available, needed } => Self::new(
@@ -417,10 +429,17 @@ impl From<Denial> for ApiError {
                      ${needed}. Add credit or lower the output ceiling."
                 ),
             ),
+            Denial::BudgetExceeded { scope, period, limit, resets_at_ms } => Self::new(
+                StatusCode::PAYMENT_REQUIRED,
+                "insufficient_quota",
+                "budget_exceeded",
+                budget::exceeded(scope, period, limit, resets_at_ms),
+            ),
             Denial::RequestRate { limit, retry_after, .. } => {
                 let message = format!("Rate limit reached: {limit} requests per minute.");
                 let requests = Some(Remaining { limit, remaining: 0, reset: retry_after });
-                rate(message, Some(retry_after)).rate(RateStatus { requests, tokens: None })
+                Self::rate_limited(message, Some(retry_after))
+                    .rate(RateStatus { requests, tokens: None })
             }
             Denial::TokenRate { limit, retry_after, .. } => {
                 let message = match retry_after {
@@ -431,9 +450,9 @@ impl From<Denial> for ApiError {
                 };
                 // Where the request alone is too large, nothing has to come back first.
                 let tokens = retry_after.map(|reset| Remaining { limit, remaining: 0, reset });
-                rate(message, retry_after).rate(RateStatus { requests: None, tokens })
+                Self::rate_limited(message, retry_after).rate(RateStatus { requests: None, tokens })
             }
-            Denial::InFlight { limit, .. } => rate(
+            Denial::InFlight { limit, .. } => Self::rate_limited(
                 format!("Rate limit reached: {limit} requests at one time."),
                 Some(Duration::from_secs(1)),
             ),
@@ -441,8 +460,10 @@ impl From<Denial> for ApiError {
             | Denial::UnknownHold
             | Denial::AlreadyOpen
             | Denial::BadAmount
+            | Denial::BadBudget
             | Denial::DuplicateReference
             | Denial::DuplicateKey
+            | Denial::TooManySecrets
             | Denial::StatusFinal => Self::internal(),
         }
     }

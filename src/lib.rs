@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod auth;
+mod budget;
 pub mod catalog;
 pub mod cli;
 pub mod config;

@@ -55,7 +55,7 @@
 //! | I4 | a hold begins once and ends once: settled or voided | the fold: an event that breaks it is refused |
 //! | I5 | at most one actor of an account writes at any time | one leaves the directory only when it has ended or writes nothing any more; a new one starts from all that was handed to the ledger before |
 //! | I6 | an end that is acknowledged is written, also to those who ask a second time | the answer is given by the ledger, behind the end |
-//! | I7 | a key's secret belongs to one account | keys are created one at a time, after a look at the store |
+//! | I7 | a secret that any key has or had belongs to that key | keys are given secrets one at a time, after a look at the store |
 //!
 //! The ledger keeps its own: numbers without gaps, and two chains of digests. See [`ledger`].
 //!
@@ -65,7 +65,7 @@
 //!
 //! | fact | acknowledged | may get lost with the process | with the power, at `process` |
 //! | --- | --- | --- | --- |
-//! | account opened, credit, key, limits, status | flushed | no | no |
+//! | account opened, credit, key, limits, budgets, status | flushed | no | no |
 //! | hold, extension | at once; the first byte to the client waits for its ticket | yes, and then no client has seen a byte | the last [`fsync_interval`] |
 //! | settlement | written; the last byte to the client waits for it | no | the last [`fsync_interval`] |
 //! | void | written | yes: the next start voids the hold | yes, likewise |

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::journal::Record;
 use crate::rest::{Error, Rest};
+use crate::table::usd;
 
 /// Events asked for at a time.
 const PAGE: usize = 1_000;
@@ -105,6 +106,14 @@ impl Admin {
         self.grant(&account, nano, &format!("credit of {name}")).await?;
         let secret = self.create_key(&account, name).await?;
         Ok((account, secret))
+    }
+
+    /// Lets an account, or the first of its keys, spend so much in total.
+    pub async fn set_budget(&self, account: &str, of_key: bool, nano: i64) -> Result<(), Error> {
+        let key = if of_key { "/keys/key_1" } else { "" };
+        let path = format!("/admin/v1/accounts/{account}{key}");
+        let body = json!({ "budgets": { "total_usd": usd(nano) } }).to_string();
+        self.rest.call::<Value>(Method::PATCH, &path, Some(body)).await.map(drop)
     }
 
     /// An account's live state.

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use infergate_actors::id::{AccountId, KeyId};
 
 use super::catalog::Markup;
+use super::keys::Keys;
 use crate::config;
 
 /// A self-hosted AI API gateway: exact money, invisible failover, nearly no cost.
@@ -47,7 +47,7 @@ pub enum Tool {
     /// Look after a ledger that no gateway has open
     #[command(subcommand)]
     Ledger(Ledger),
-    /// Create, list and revoke keys at a running gateway
+    /// Create, list, change, rotate and revoke keys at a running gateway
     #[command(subcommand)]
     Keys(Keys),
 }
@@ -134,65 +134,6 @@ pub struct LedgerPlace {
     pub json: bool,
 }
 
-/// What to do with keys.
-#[derive(Debug, Subcommand)]
-pub enum Keys {
-    /// Create a key and print its secret, once
-    Create(NewKey),
-    /// List an account's keys
-    List {
-        /// Where.
-        #[command(flatten)]
-        gateway: Gateway,
-        /// The account
-        #[arg(long, value_name = "ACCOUNT")]
-        account: AccountId,
-    },
-    /// Revoke a key
-    Revoke {
-        /// Where.
-        #[command(flatten)]
-        gateway: Gateway,
-        /// The key's account
-        #[arg(long, value_name = "ACCOUNT")]
-        account: AccountId,
-        /// The key, such as `key_1`
-        key: KeyId,
-        /// Why, for the account's journal
-        #[arg(long)]
-        reason: Option<String>,
-    },
-}
-
-/// A key to be created.
-#[derive(Debug, Args)]
-pub struct NewKey {
-    /// Where.
-    #[command(flatten)]
-    pub gateway: Gateway,
-    /// The account it is for
-    #[arg(long, value_name = "ACCOUNT")]
-    pub account: AccountId,
-    /// A name for people
-    #[arg(long)]
-    pub name: String,
-    /// A model it may use, `gpt-*` for all that begin so; may be repeated [default: all]
-    #[arg(long = "model", value_name = "MODEL")]
-    pub models: Vec<String>,
-    /// How long it works, such as `12h` or `30d` [default: for ever]
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    pub expires_after: Option<Duration>,
-    /// Requests in any minute
-    #[arg(long, value_name = "NUMBER")]
-    pub requests_per_minute: Option<u32>,
-    /// Tokens in any minute
-    #[arg(long, value_name = "NUMBER")]
-    pub tokens_per_minute: Option<u64>,
-    /// Requests at one time
-    #[arg(long, value_name = "NUMBER")]
-    pub in_flight: Option<u32>,
-}
-
 /// A running gateway. The token comes from `INFERGATE_ADMIN_TOKEN` alone: arguments show in the
 /// list of processes.
 #[derive(Debug, Args)]
@@ -214,7 +155,7 @@ impl Cli {
 }
 
 /// A number and a unit of time, as in the configuration.
-fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     let time = config::duration(text).filter(|time| !time.is_zero());
     time.ok_or_else(|| format!("`{text}` is no time such as `90m`, `12h` or `30d`"))
 }

@@ -17,9 +17,8 @@ use crate::config::Environment;
 pub use catalog::Markup;
 pub use program::main;
 
-pub use args::{
-    Catalog, Cli, Command, ConfigArgs, Gateway, Keys, Ledger, LedgerPlace, NewKey, Tool,
-};
+pub use args::{Catalog, Cli, Command, ConfigArgs, Gateway, Ledger, LedgerPlace, Tool};
+pub use keys::Keys;
 
 /// How a command ended: its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

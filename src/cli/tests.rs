@@ -199,6 +199,51 @@ async fn keys_are_created_listed_and_revoked() {
     assert!(exit == Exit::NotDone && err.contains("no address"), "{err}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_are_changed_rotated_and_reported() {
+    let (gateway, id, first) = used().await;
+    let url = format!("http://{}", gateway.admin);
+    let keys = async |words: &str| {
+        let at = ["--admin-url", &url, "--account", &id];
+        let words: Vec<&str> = words.split(' ').collect();
+        run(&[&["keys"], words.as_slice(), &at].concat()).await
+    };
+    let new = "create --name two --budget day=5 --budget total=9.5 --tag a --scope usage_read";
+    let (exit, secret, err) = keys(new).await;
+    assert_eq!(exit, Exit::Well, "{err}");
+    assert_eq!(gateway.chat(secret.trim()).await, 403);
+    let update = "update key_2 --name renamed --budget day=none --budget week=7 --no-tags \
+                  --scope inference --allow-ip 127.0.0.0/8 --in-flight 3 --expires-after 1d --json";
+    let (exit, changed, err) = keys(update).await;
+    assert_eq!(exit, Exit::Well, "{err}");
+    let changed: Value = serde_json::from_str(&changed).unwrap();
+    assert_eq!((&changed["name"], &changed["tags"]), (&json!("renamed"), &json!([])));
+    assert_eq!(changed["limits"]["in_flight"], 3);
+    let budgets = changed["budgets"].as_object().unwrap();
+    assert_eq!(budgets.keys().collect::<Vec<_>>(), ["total", "week"]);
+    assert_eq!(gateway.chat(secret.trim()).await, 200);
+    let (_, table, _) = keys("list").await;
+    assert!(table.contains("of 7, total ") && table.contains("no budget"), "{table}");
+    let (exit, out, _) = keys("update key_2 --in-flight none --any-ip --expires-after none").await;
+    assert!(exit == Exit::Well && out.contains("(`renamed`) is changed"), "{out}");
+    let view = gateway.get(&format!("/admin/v1/accounts/{id}")).await;
+    let key = &view["keys"][1];
+    assert_eq!((&key["limits"]["in_flight"], &key["expires_at_ms"]), (&Value::Null, &Value::Null));
+
+    let (exit, rotated, err) = keys("rotate key_1 --overlap 1h").await;
+    assert_eq!(exit, Exit::Well, "{err}");
+    for secret in [first.as_str(), rotated.trim()] {
+        assert_eq!(gateway.chat(secret).await, 200);
+    }
+    let (exit, out, _) = keys("compromised key_1 --reason pasted").await;
+    assert!(exit == Exit::Well && out.contains("does not work any more"), "{out}");
+    for secret in [first.as_str(), rotated.trim()] {
+        assert_eq!(gateway.chat(secret).await, 401);
+    }
+    let (exit, _, err) = keys("rotate key_1 --overlap x").await;
+    assert!(exit == Exit::Wrong && err.contains("`overlap` must be a time"), "{err}");
+}
+
 #[test]
 fn an_id_that_is_none_is_a_wrong_argument() {
     for words in [

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use infergate_actors::account::{Accounts, Admit, Denial, Fallback, Permit, Refusal};
+use infergate_actors::account::{Accounts, Admit, Denial, Fallback, Permit, Presented, Refusal};
 use infergate_actors::id::{AccountId, ExchangeId, KeyId};
 use infergate_actors::ledger::Ticket;
 use infergate_actors::money::Rates;
@@ -26,6 +26,8 @@ pub(super) const STREAM_STEP_TOKENS: u64 = 4_096;
 pub(crate) struct Caller {
     pub(crate) account: AccountId,
     pub(crate) key: KeyId,
+    /// How the key was presented.
+    pub(crate) presented: Presented,
 }
 
 /// An exchange that may go on.
@@ -108,6 +110,7 @@ impl Quote {
         Admit {
             hold: id,
             key: caller.key,
+            presented: caller.presented,
             model: first.map_or_else(|| Arc::from(""), |model| Arc::clone(&model.settings.name)),
             rates: first.map(rates).unwrap_or_default(),
             prompt_tokens_max: self.prompt_tokens_max,

@@ -97,7 +97,7 @@ pub(crate) fn explain(
             explained.push(Explained::not_asked(name, RETIRED));
             continue;
         }
-        let Caller { account, key } = caller;
+        let Caller { account, key, .. } = caller;
         let asked = Asked::new(&envelope, &wish, &model.settings, account, key, wall_ms);
         explained.push(Explained::of(world, model, &asked, for_operator));
     }

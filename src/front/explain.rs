@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use infergate_actors::account::Denial;
+use infergate_actors::account::{Denial, KeyScope};
 use serde_json::json;
 
 use super::{AnswerBody, Shared, body, json as answer};
 use crate::accept::ActiveRequest;
 use crate::dialect::wish::Wish;
 use crate::error::ApiError;
-use crate::exchange::{Caller, Question, explain};
+use crate::exchange::{Question, explain};
 
 impl Shared {
     /// Answers a request that has the body and headers of a chat completion. Nothing is charged.
@@ -23,14 +23,13 @@ impl Shared {
     ) -> Result<Response<AnswerBody>, ApiError> {
         let world = &self.world;
         let _admission = world.gate.enter().ok_or_else(ApiError::overloaded)?;
-        let (account, id) = self.caller(&request, client).await?;
-        let key = self.permitted(account, id).await?;
+        let caller = self.caller(&request, client).await?;
+        let key = self.permitted(caller, &[KeyScope::Inference]).await?;
         let (parts, body) = request.into_parts();
         let wish = Wish::of_headers(&parts.headers);
         let wish = wish.map_err(|error| ApiError::envelope(&error))?;
         let body = body::read(&parts.headers, body, **self.limits.load()).await?;
         active.body_was_read();
-        let caller = Caller { account, key: id };
         let question = Question { caller, wish, body: &body, for_operator: false };
         let models = explain(world, question, |model| key.allows(model))?;
         if models.first().is_some_and(|asked_for| !asked_for.is_allowed()) {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use axum::extract::Query;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use infergate_actors::account::{AccountView, End, Event, Key, Settlement};
+use infergate_actors::account::{AccountView, End, Event, Key, KeyScope, Settlement};
 use infergate_actors::id::ExchangeId;
 use infergate_actors::ledger::{LedgerError, UsageEntry};
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,9 @@ struct RateLimit {
     interval: &'static str,
 }
 
+/// Whoever may ask for answers may see what became of them, and of the key itself.
+const OWN_SCOPES: [KeyScope; 2] = [KeyScope::Inference, KeyScope::UsageRead];
+
 impl Shared {
     /// One settled exchange of the caller's account, by its id.
     pub(super) async fn generation(
@@ -88,8 +91,9 @@ impl Shared {
         request: &Request<Incoming>,
         client: SocketAddr,
     ) -> Result<Response<AnswerBody>, ApiError> {
-        let (account, key) = self.caller(request, client).await?;
-        self.permitted(account, key).await?;
+        let caller = self.caller(request, client).await?;
+        self.permitted(caller, &OWN_SCOPES).await?;
+        let account = caller.account;
         let asked = Query::<Asked>::try_from_uri(request.uri()).ok();
         let id = asked.and_then(|Query(asked)| asked.id);
         let id = id.ok_or_else(|| {
@@ -112,7 +116,7 @@ impl Shared {
         request: &Request<Incoming>,
         client: SocketAddr,
     ) -> Result<Response<AnswerBody>, ApiError> {
-        let (_, account) = self.known_key(request, client).await?;
+        let (_, account) = self.known_key(request, client, &[KeyScope::UsageRead]).await?;
         let totals = account.totals;
         Ok(answer(Credits {
             // Less what has lapsed, so that the difference is what is left.
@@ -127,7 +131,7 @@ impl Shared {
         request: &Request<Incoming>,
         client: SocketAddr,
     ) -> Result<Response<AnswerBody>, ApiError> {
-        let (key, account) = self.known_key(request, client).await?;
+        let (key, account) = self.known_key(request, client, &OWN_SCOPES).await?;
         let now_ms = self.world.clock.now().wall_ms;
         let spent = spent(&self.world, account.id, key.id, now_ms).await;
         let Spent { ever, day, week, month } = spent.map_err(|error| unreadable(&error))?;
@@ -151,10 +155,11 @@ impl Shared {
         &self,
         request: &Request<Incoming>,
         client: SocketAddr,
+        scopes: &[KeyScope],
     ) -> Result<(Key, AccountView), ApiError> {
-        let (account, key) = self.caller(request, client).await?;
-        let key = self.permitted(account, key).await?;
-        let account = self.world.accounts.inspect(account).await;
+        let caller = self.caller(request, client).await?;
+        let key = self.permitted(caller, scopes).await?;
+        let account = self.world.accounts.inspect(caller.account).await;
         Ok((key, account.map_err(|_| ApiError::unavailable())?))
     }
 }

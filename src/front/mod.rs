@@ -16,8 +16,8 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
-use infergate_actors::account::{Key, Refusal};
-use infergate_actors::id::{AccountId, ExchangeId, KeyId};
+use infergate_actors::account::{Key, KeyScope, Presented, Refusal};
+use infergate_actors::id::ExchangeId;
 
 use crate::accept::{ActiveRequest, Service};
 use crate::auth;
@@ -158,7 +158,7 @@ impl Shared {
             return Err(ApiError::unavailable());
         }
         let admission = world.gate.enter().ok_or_else(ApiError::overloaded)?;
-        let (account, key) = self.caller(&request, client).await?;
+        let caller = self.caller(&request, client).await?;
         let (parts, body) = request.into_parts();
         let wish = Wish::of_headers(&parts.headers);
         let wish = wish.map_err(|error| ApiError::envelope(&error))?;
@@ -166,7 +166,7 @@ impl Shared {
         let body = body::read(&parts.headers, body, limits).await?;
         active.body_was_read();
         let control = Control::of_headers(&parts.headers);
-        let head = Head { id, started, caller: Caller { account, key }, admission, wish, control };
+        let head = Head { id, started, caller, admission, wish, control };
         exchange::chat(world, head, body).await
     }
 
@@ -175,17 +175,26 @@ impl Shared {
         &self,
         request: &Request<Incoming>,
         client: SocketAddr,
-    ) -> Result<(AccountId, KeyId), ApiError> {
+    ) -> Result<Caller, ApiError> {
         let token = auth::bearer(request.headers()).ok_or_else(ApiError::missing_key)?;
-        let found = self.world.accounts.find_key(auth::hash(token)).await;
+        let wrong = |message| match self.sentry.wrong_key(client.ip()) {
+            Ok(()) => ApiError::invalid_key(message),
+            Err(wait) => ApiError::too_many_wrong_keys(wait),
+        };
+        if auth::is_mistyped(token) {
+            return Err(wrong(
+                "This API key is mistyped or cut: its last letters do not fit the rest of it.",
+            ));
+        }
+        let hash = auth::hash(token);
+        let found = self.world.accounts.find_key(hash).await;
         let found = found.map_err(|error| {
             tracing::error!(%error, "key can't be looked up");
             ApiError::unavailable()
         })?;
-        found.ok_or_else(|| match self.sentry.wrong_key(client.ip()) {
-            Ok(()) => ApiError::invalid_key("Incorrect API key provided."),
-            Err(wait) => ApiError::too_many_wrong_keys(wait),
-        })
+        let (account, key) = found.ok_or_else(|| wrong("Incorrect API key provided."))?;
+        let presented = Presented { secret: Some(hash), address: Some(client.ip()) };
+        Ok(Caller { account, key, presented })
     }
 
     fn health(&self, path: &str) -> Result<Response<AnswerBody>, ApiError> {
@@ -196,19 +205,18 @@ impl Shared {
 
     /// The key that came with the request, if it may be used.
     async fn key(&self, request: &Request<Incoming>, client: SocketAddr) -> Result<Key, ApiError> {
-        let (account, key) = self.caller(request, client).await?;
-        self.permitted(account, key).await
+        self.permitted(self.caller(request, client).await?, &[KeyScope::Inference]).await
     }
 
-    /// The key, if it may be used.
-    async fn permitted(&self, account: AccountId, key: KeyId) -> Result<Key, ApiError> {
-        let account = self.world.accounts.inspect(account).await;
+    /// The key, if it may be used and has one of `scopes`.
+    async fn permitted(&self, caller: Caller, scopes: &[KeyScope]) -> Result<Key, ApiError> {
+        let account = self.world.accounts.inspect(caller.account).await;
         let account = account.map_err(|refusal| match refusal {
             Refusal::Denied(denial) => denial.into(),
             Refusal::Unavailable(_) => ApiError::unavailable(),
         })?;
         let now_ms = self.world.clock.now().wall_ms;
-        Ok(models::permitted_key(account, key, now_ms)?)
+        Ok(models::permitted_key(account, caller, scopes, now_ms)?)
     }
 }
 

@@ -3,30 +3,41 @@
 use std::borrow::Cow;
 
 use http::Response;
-use infergate_actors::account::{AccountView, Denial, Key, Status};
-use infergate_actors::id::KeyId;
+use infergate_actors::account::{AccountView, Denial, Key, KeyScope, KeyView, Status};
 
 use super::{AnswerBody, json};
 use crate::catalog::Catalog;
 use crate::dialect::chat;
 use crate::error::ApiError;
+use crate::exchange::Caller;
 
-/// The key, if it may be used for anything.
-pub(super) fn permitted_key(account: AccountView, key: KeyId, now_ms: u64) -> Result<Key, Denial> {
+/// The caller's key, if it may be used for any model.
+pub(super) fn permitted_key(
+    account: AccountView,
+    caller: Caller,
+    scopes: &[KeyScope],
+    now_ms: u64,
+) -> Result<Key, Denial> {
     match account.status {
         Status::Active => {}
         Status::Suspended => return Err(Denial::Suspended),
         Status::Closed => return Err(Denial::Closed),
     }
-    let key = account.keys.into_iter().map(|view| view.key).find(|known| known.id == key);
-    let key = key.ok_or(Denial::UnknownKey)?;
+    let view = account.keys.into_iter().find(|known| known.key.id == caller.key);
+    let KeyView { key, settings, .. } = view.ok_or(Denial::UnknownKey)?;
     if key.revoked_at_ms.is_some() {
         return Err(Denial::RevokedKey);
     }
     if key.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
         return Err(Denial::ExpiredKey);
     }
-    Ok(key)
+    // Any of them will do; where none does, what the last one lacks is told.
+    let denial = |scope: &KeyScope| settings.denial(&key, *scope, &caller.presented, now_ms);
+    let denials: Option<Vec<Denial>> = scopes.iter().map(denial).collect();
+    match denials.and_then(|denials| denials.last().copied()) {
+        Some(denial) => Err(denial),
+        None => Ok(key),
+    }
 }
 
 /// All that `key` may use at `wall_ms`, in milliseconds since 1970.

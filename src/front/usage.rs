@@ -1,6 +1,7 @@
 //! What an account used, for its owner: `GET /api/v1/usage` with a key of the account. Refusals are
 //! problem details (RFC 9457), as everywhere outside the dialects.
 
+use infergate_actors::account::KeyScope;
 use std::net::SocketAddr;
 
 use axum::extract::Query;
@@ -20,8 +21,8 @@ impl Shared {
         client: SocketAddr,
     ) -> Response<AnswerBody> {
         let caller = async {
-            let (account, key) = self.caller(request, client).await?;
-            self.permitted(account, key).await.map(|_| account)
+            let caller = self.caller(request, client).await?;
+            self.permitted(caller, &[KeyScope::UsageRead]).await.map(|_| caller.account)
         };
         let account = match caller.await {
             Ok(account) => account,

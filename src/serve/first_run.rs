@@ -11,7 +11,7 @@ use infergate_actors::account::{
 use infergate_actors::id::{AccountId, KeyHash};
 use infergate_actors::ledger::LedgerError;
 
-use crate::auth::{self, ADMIN_PREFIX, KEY_PREFIX, NoEntropy, WeakSecret};
+use crate::auth::{self, ADMIN_PREFIX, BadSecret, NoEntropy};
 use crate::config::Config;
 use crate::exchange::World;
 
@@ -47,7 +47,7 @@ pub enum FirstRunError {
         /// Which variable.
         variable: &'static str,
         /// Why.
-        source: WeakSecret,
+        source: BadSecret,
     },
     /// No random numbers.
     #[error(transparent)]
@@ -156,7 +156,7 @@ async fn demo_account(
     let is_ours = given_key.is_none();
     let secret = match given_key {
         Some(secret) => secret,
-        None => auth::new_secret(KEY_PREFIX)?,
+        None => auth::new_key()?,
     };
     create_key(world, demo.id, &secret).await?;
     secrets.demo_key = is_ours.then_some(secret);
@@ -199,6 +199,7 @@ async fn create_key(
         models: Vec::new(),
         expires_at_ms: None,
         limits: Limits::default(),
+        rest: Vec::new(),
     };
     Ok(world.accounts.order(account, Order::CreateKey(key)).await?)
 }

@@ -125,6 +125,9 @@ impl Statement {
             | Event::LimitsChanged { .. }
             | Event::KeyCreated { .. }
             | Event::KeyRevoked { .. }
+            | Event::KeyChanged { .. }
+            | Event::KeyRotated { .. }
+            | Event::BudgetsChanged { .. }
             | Event::Held { .. }
             | Event::Extended { .. }
             | Event::Voided { .. } => {}
@@ -202,6 +205,9 @@ fn change(event: &Event) -> i128 {
         | Event::LimitsChanged { .. }
         | Event::KeyCreated { .. }
         | Event::KeyRevoked { .. }
+        | Event::KeyChanged { .. }
+        | Event::KeyRotated { .. }
+        | Event::BudgetsChanged { .. }
         | Event::Held { .. }
         | Event::Extended { .. }
         | Event::Voided { .. } => 0,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use infergate_actors::account::{
-    Admit, Attempt, AttemptOutcome, End, Event, GrantKind, Order, Settle, UsageRecord,
+    Admit, Attempt, AttemptOutcome, End, Event, GrantKind, Order, Presented, Settle, UsageRecord,
 };
 use infergate_actors::clock::Clock;
 use infergate_actors::id::{AccountId, GrantId, KeyId};
@@ -43,6 +43,7 @@ async fn exchange(world: &Arc<World>, account: AccountId, model: &str, tokens: u
     let admit = Admit {
         hold,
         key: KeyId(1),
+        presented: Presented::default(),
         model: model.into(),
         rates: rates(),
         prompt_tokens_max: 0,

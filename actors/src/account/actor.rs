@@ -150,14 +150,14 @@ impl Actor for AccountActor {
             Message::Order(order, reply) => {
                 let answer = denied(machine.order(&order, now, &mut batch))?;
                 let notice = Notice::of(&order, machine.account().number());
-                let answer = answer.map(|()| (AccountView::of(machine, now.mono), notice));
+                let answer = answer.map(|()| (AccountView::of(machine, now), notice));
                 self.append_order(batch, answer, reply);
             }
             Message::Inspect(reply) => {
                 machine.lapse(now, &mut batch)?;
                 self.append_unasked(batch);
                 let known = machine.account().number() > 0;
-                let view = known.then(|| AccountView::of(machine, now.mono));
+                let view = known.then(|| AccountView::of(machine, now));
                 let _ = reply.send(view.ok_or(Denial::NoSuchAccount));
             }
             Message::Snapshot(reply) => self.snapshot(state, now, Some(reply)),
@@ -301,8 +301,8 @@ impl AccountActor {
     ) {
         self.snapshot(state, now, reply);
         state.is_over = true;
-        for key in state.machine.account().keys() {
-            self.accounts.forget_key(&key.hash);
+        for hash in state.machine.account().secrets() {
+            self.accounts.forget_key(hash);
         }
         self.accounts.forget(self.account, me.get_id());
         me.stop(None);

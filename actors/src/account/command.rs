@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::{End, GrantKind, Limits, Standing, Status, UsageRecord};
+use super::{
+    Budget, End, GrantKind, KeyChange, Limits, Period, Presented, Standing, Status, UsageRecord,
+};
 use crate::id::{HoldId, KeyHash, KeyId};
 use crate::money::{NanoUsd, Rates, Usage};
 
@@ -16,6 +18,8 @@ pub struct Admit {
     pub hold: HoldId,
     /// The key it came with.
     pub key: KeyId,
+    /// How the key was presented.
+    pub presented: Presented,
     /// The public model name asked for.
     pub model: Arc<str>,
     /// The dearest rates that can apply.
@@ -185,6 +189,26 @@ pub enum Order {
         /// Why.
         reason: String,
     },
+    /// Change a key. What it is already is not written again.
+    ChangeKey {
+        /// Which.
+        key: KeyId,
+        /// How.
+        changes: Vec<KeyChange>,
+    },
+    /// Give a key another secret.
+    RotateKey {
+        /// Which.
+        key: KeyId,
+        /// The hash of the new secret.
+        hash: KeyHash,
+        /// The new secret's last four characters.
+        hint: String,
+        /// How long the present one works beside it.
+        overlap: Duration,
+    },
+    /// Change the account's own budgets.
+    SetBudgets(Vec<Budget>),
 }
 
 /// A key to be created.
@@ -202,6 +226,8 @@ pub struct NewKey {
     pub expires_at_ms: Option<u64>,
     /// Its own limits.
     pub limits: Limits,
+    /// What else it is given from the start.
+    pub rest: Vec<KeyChange>,
 }
 
 /// Which limit was met.
@@ -231,6 +257,15 @@ pub enum Denial {
     /// The key's time is over.
     #[error("the key has expired")]
     ExpiredKey,
+    /// The key has another secret now.
+    #[error("the key has another secret now")]
+    ReplacedSecret,
+    /// The key is not good for this.
+    #[error("the key does not have the scope for this")]
+    ScopeMissing,
+    /// The key may not be used from the client's address.
+    #[error("the key may not be used from this address")]
+    AddressNotAllowed,
     /// The key may not use this model.
     #[error("the key may not use this model")]
     ModelNotAllowed,
@@ -241,6 +276,18 @@ pub enum Denial {
         available: NanoUsd,
         /// What even the least useful answer could cost.
         needed: NanoUsd,
+    },
+    /// A spend budget does not cover a useful answer.
+    #[error("the budget of {limit} USD ({}) does not cover the request", period.name())]
+    BudgetExceeded {
+        /// Whose budget.
+        scope: Scope,
+        /// Of which period.
+        period: Period,
+        /// What it is.
+        limit: NanoUsd,
+        /// When it is whole again, in milliseconds since 1970.
+        resets_at_ms: Option<u64>,
     },
     /// Too many requests in a minute.
     #[error("too many requests in a minute")]
@@ -285,12 +332,18 @@ pub enum Denial {
     /// An amount that is not above zero, or does not fit.
     #[error("the amount must be above zero, and the sum within 9.2 billion USD")]
     BadAmount,
+    /// Budgets that can't be.
+    #[error("budgets must not be below zero, and one of a kind")]
+    BadBudget,
     /// A grant with this reference was made before.
     #[error("a grant with this reference was made already")]
     DuplicateReference,
     /// A key with this secret exists in the account.
     #[error("a key with this secret exists already")]
     DuplicateKey,
+    /// Too many former secrets of a key work still.
+    #[error("too many former secrets of the key work still")]
+    TooManySecrets,
     /// A status that can't follow the present one.
     #[error("a closed account stays closed")]
     StatusFinal,

@@ -1,11 +1,11 @@
 //! What an account answers: a command is a question to the state and changes nothing; the answer is
 //! events, or a named refusal. Pure.
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 use super::state::{Account, Grant};
-use super::{Admit, Denial, Draw, Event, Extend, Key, NewKey, Order, Settle, Settlement, Status};
-use crate::id::{GrantId, KeyId};
+use super::{Admit, Denial, Draw, Event, Extend, Key, KeyScope, Settle, Settlement, Status};
+use crate::id::KeyId;
 use crate::money::{NanoUsd, Rates};
 
 /// What a hold was decided to cover.
@@ -60,27 +60,28 @@ impl Account {
         events
     }
 
-    /// The key, if it may be used for `model` now.
-    pub(super) fn permitted_key(
-        &self,
-        key: KeyId,
-        model: &str,
-        now_ms: u64,
-    ) -> Result<&Key, Denial> {
+    /// The key of a question, if it may be used for what is asked now.
+    pub(super) fn permitted_key(&self, admit: &Admit, now_ms: u64) -> Result<&Key, Denial> {
         if let Some(denial) = self.status_denial() {
             return Err(denial);
         }
         if self.number == 0 {
             return Err(Denial::NoSuchAccount);
         }
-        let key = self.key(key).ok_or(Denial::UnknownKey)?;
+        let key = self.key(admit.key).ok_or(Denial::UnknownKey)?;
         if key.revoked_at_ms.is_some() {
             return Err(Denial::RevokedKey);
         }
         if key.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
             return Err(Denial::ExpiredKey);
         }
-        if !key.allows(model) {
+        if let Some(settings) = self.rules.key(key.id)
+            && let Some(denial) =
+                settings.denial(key, KeyScope::Inference, &admit.presented, now_ms)
+        {
+            return Err(denial);
+        }
+        if !key.allows(&admit.model) {
             return Err(Denial::ModelNotAllowed);
         }
         Ok(key)
@@ -101,23 +102,39 @@ impl Account {
         self.status_denial().or_else(|| is_revoked().then_some(Denial::RevokedKey))
     }
 
-    fn key(&self, id: KeyId) -> Option<&Key> {
+    pub(super) fn key(&self, id: KeyId) -> Option<&Key> {
         self.keys.iter().find(|candidate| candidate.id == id)
     }
 
-    /// Decides how much to hold. Credit that does not cover all that is wanted lowers the ceiling;
-    /// credit that does not cover a useful answer refuses.
-    pub(super) fn hold(&self, admit: &Admit, reach: &Reach) -> Result<Cover, Denial> {
+    /// What a new or larger hold of a key may take: free credit, as far as the budgets reach.
+    fn free(&self, key: KeyId, now_ms: u64) -> NanoUsd {
+        let room = self.room(key, now_ms);
+        room.map_or(self.available(), |room| self.available().min(room.left))
+    }
+
+    /// The refusal of a hold that would have to take `more`: whatever is short of that, the credit
+    /// before the budgets.
+    fn short(&self, key: KeyId, more: NanoUsd, needed: NanoUsd, now_ms: u64) -> Denial {
+        match self.room(key, now_ms) {
+            Some(room) if room.left < more && more <= self.available() => room.denial,
+            _ => Denial::InsufficientCredit { available: self.available(), needed },
+        }
+    }
+
+    /// Decides how much to hold. Credit, or a budget, that does not cover all that is wanted lowers the
+    /// ceiling; one that does not cover a useful answer refuses.
+    pub(super) fn hold(&self, admit: &Admit, reach: &Reach, now_ms: u64) -> Result<Cover, Denial> {
         if self.holds.contains_key(&admit.hold) {
             return Err(Denial::DuplicateHold);
         }
         let (rates, prompt) = (&reach.rates, admit.prompt_tokens_max);
-        let affordable = rates.affordable_completion(self.available(), prompt, self.markup);
+        let affordable =
+            rates.affordable_completion(self.free(admit.key, now_ms), prompt, self.markup);
         let useful = admit.completion_tokens_min.min(admit.completion_tokens_max);
         let affordable = affordable.filter(|tokens| *tokens >= useful);
-        let affordable = affordable.ok_or_else(|| Denial::InsufficientCredit {
-            available: self.available(),
-            needed: rates.cost_ceiling(prompt, useful, self.markup),
+        let affordable = affordable.ok_or_else(|| {
+            let needed = rates.cost_ceiling(prompt, useful, self.markup);
+            self.short(admit.key, needed, needed, now_ms)
         })?;
         Ok(self.cover(admit, rates, affordable))
     }
@@ -144,26 +161,31 @@ impl Account {
     }
 
     /// Decides how far a running answer may go on: up to `extend.completion_tokens`, or as far as
-    /// the credit reaches. The second value is the number of completion tokens covered then.
-    pub fn extend(&self, extend: &Extend) -> Result<(Event, u64), Denial> {
+    /// the credit and the budgets reach. The second value is the number of completion tokens covered then.
+    pub fn extend(&self, extend: &Extend, now_ms: u64) -> Result<(Event, u64), Denial> {
         let hold = self.holds.get(&extend.hold).ok_or(Denial::UnknownHold)?;
-        let budget = hold.amount.saturating_add(self.available());
+        let payable = hold.amount.saturating_add(self.free(hold.key, now_ms));
         let (rates, prompt) = (&extend.rates, extend.prompt_tokens_max);
-        let affordable = rates.affordable_completion(budget, prompt, self.markup).unwrap_or(0);
+        let affordable = rates.affordable_completion(payable, prompt, self.markup).unwrap_or(0);
         let tokens = extend.completion_tokens.min(affordable);
         let needed = rates.cost_ceiling(prompt, tokens, self.markup);
         if tokens <= extend.completion_tokens_held {
-            return Err(Denial::InsufficientCredit { available: self.available(), needed });
+            let wanted = extend.completion_tokens_held.saturating_add(1);
+            let wanted = wanted.min(extend.completion_tokens);
+            let wanted = rates.cost_ceiling(prompt, wanted, self.markup);
+            let more = wanted.saturating_sub(hold.amount);
+            return Err(self.short(hold.key, more, needed, now_ms));
         }
         let amount = needed.saturating_sub(hold.amount).max(NanoUsd::ZERO);
         Ok((Event::Extended { hold: extend.hold, amount }, tokens))
     }
 
-    /// Decides the bill: the whole cost where the hold and the free credit reach, never more.
-    pub fn settle(&self, settle: Settle) -> Result<Event, Denial> {
+    /// Decides the bill: the whole cost where the hold and the free credit reach, and what budgets leave
+    /// of that; never more.
+    pub fn settle(&self, settle: Settle, now_ms: u64) -> Result<Event, Denial> {
         let hold = self.holds.get(&settle.hold).ok_or(Denial::UnknownHold)?;
         let cost = settle.rates.cost(&settle.usage, self.markup);
-        let payable = hold.amount.saturating_add(self.available());
+        let payable = hold.amount.saturating_add(self.free(hold.key, now_ms));
         let charged = cost.min(payable);
         Ok(Event::Settled(Box::new(Settlement {
             hold: settle.hold,
@@ -194,90 +216,5 @@ impl Account {
             draws.push(Draw { grant: lot.id, amount: part });
         }
         draws
-    }
-
-    /// Decides an operator's order.
-    pub fn order(&self, order: &Order, now_ms: u64) -> Result<SmallVec<[Event; 2]>, Denial> {
-        let opened = self.number > 0;
-        if let Order::Open { name, limits } = order {
-            if opened {
-                return Err(Denial::AlreadyOpen);
-            }
-            let mut events: SmallVec<[Event; 2]> = smallvec![Event::Opened { name: name.clone() }];
-            if *limits != super::Limits::default() {
-                events.push(Event::LimitsChanged { limits: *limits });
-            }
-            return Ok(events);
-        }
-        if !opened {
-            return Err(Denial::NoSuchAccount);
-        }
-        let event = match order {
-            Order::Open { .. } => return Err(Denial::AlreadyOpen),
-            Order::SetLimits(limits) => Event::LimitsChanged { limits: *limits },
-            Order::SetStatus { status, reason } => {
-                if self.status == Status::Closed {
-                    return Err(Denial::StatusFinal);
-                }
-                Event::StatusChanged { status: *status, reason: reason.clone() }
-            }
-            Order::Grant { kind, amount, expires_at_ms, reference } => {
-                self.may_grant(*amount, reference)?;
-                Event::Granted {
-                    grant: GrantId(self.grants_made.saturating_add(1)),
-                    kind: *kind,
-                    amount: *amount,
-                    expires_at_ms: *expires_at_ms,
-                    reference: reference.clone(),
-                }
-            }
-            Order::CreateKey(new) => Event::KeyCreated { key: self.new_key(new, now_ms)? },
-            Order::RevokeKey { key, reason } => {
-                if self.key(*key).ok_or(Denial::UnknownKey)?.revoked_at_ms.is_some() {
-                    return Ok(SmallVec::new());
-                }
-                Event::KeyRevoked { key: *key, reason: reason.clone() }
-            }
-        };
-        Ok(smallvec![event])
-    }
-
-    fn may_grant(&self, amount: NanoUsd, reference: &str) -> Result<(), Denial> {
-        if !amount.is_positive() || self.totals.granted.checked_add(amount).is_none() {
-            return Err(Denial::BadAmount);
-        }
-        if self.references.contains(reference) {
-            return Err(Denial::DuplicateReference);
-        }
-        Ok(())
-    }
-
-    fn new_key(&self, new: &NewKey, now_ms: u64) -> Result<Key, Denial> {
-        if self.keys.iter().any(|key| key.hash == new.hash) {
-            return Err(Denial::DuplicateKey);
-        }
-        let last = self.keys.iter().map(|key| key.id.0).max().unwrap_or(0);
-        Ok(Key {
-            id: KeyId(last.saturating_add(1)),
-            hash: new.hash,
-            hint: new.hint.clone(),
-            name: new.name.clone(),
-            models: new.models.clone(),
-            expires_at_ms: new.expires_at_ms,
-            limits: new.limits,
-            revoked_at_ms: None,
-            created_at_ms: now_ms,
-        })
-    }
-}
-
-impl Key {
-    /// Whether the key may use the public model name `model`.
-    pub fn allows(&self, model: &str) -> bool {
-        let matches = |pattern: &String| match pattern.strip_suffix('*') {
-            Some(prefix) => model.starts_with(prefix),
-            None => pattern == model,
-        };
-        self.models.is_empty() || self.models.iter().any(matches)
     }
 }

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::{Budget, KeyChange};
 use crate::id::{GrantId, HoldId, KeyHash, KeyId};
 use crate::money::{Markup, NanoUsd, Rates, Usage};
 
@@ -88,6 +89,29 @@ pub enum Event {
         /// How it ended.
         end: End,
     },
+    /// A key was changed.
+    KeyChanged {
+        /// Which.
+        key: KeyId,
+        /// How.
+        changes: Vec<KeyChange>,
+    },
+    /// A key was given another secret.
+    KeyRotated {
+        /// Which. With the field behind it the beginning of [`Key`], as the ledger's indexes read it.
+        key: KeyId,
+        /// The hash of the new secret.
+        hash: KeyHash,
+        /// The new secret's last four characters.
+        hint: String,
+        /// Until when the one before it works, in milliseconds since 1970.
+        former_until_ms: u64,
+    },
+    /// The account's own budgets changed.
+    BudgetsChanged {
+        /// The budgets from here on, one of a kind.
+        budgets: Vec<Budget>,
+    },
 }
 
 /// Whether an account may be used.
@@ -142,7 +166,7 @@ pub struct Key {
     pub hint: String,
     /// A name for people.
     pub name: String,
-    /// Public model names it may use; a trailing `*` matches any ending. Empty: all.
+    /// Public model names it may use; `*` matches anything. Empty: all.
     pub models: Vec<String>,
     /// When it stops working, in milliseconds since 1970.
     pub expires_at_ms: Option<u64>,

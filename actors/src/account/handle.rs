@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, MutexGuard, oneshot};
 use super::actor::{AccountActor, Breakdown, Ended, Message, Refusal};
 use super::living::{ActorLine, Life, Living};
 use super::standing::Boards;
-use super::{AccountView, Admit, Denial, End, Extend, Limits, Order, Permit, Settle};
+use super::{AccountView, Admit, Denial, End, Extend, Limits, NewKey, Order, Permit, Settle};
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::id::{AccountId, HoldId, KeyHash, KeyId};
@@ -63,7 +63,7 @@ struct Shared {
     owners: DashMap<ActorId, AccountId>,
     /// How often each account's actor broke down; of accounts where that has happened.
     faults: DashMap<AccountId, u64>,
-    /// Held while a key is being created: a secret belongs to one account.
+    /// Held while a key is being given a secret: it belongs to one key.
     key_creation: Mutex<()>,
     /// No actor is started any more.
     closed: AtomicBool,
@@ -169,7 +169,9 @@ impl Accounts {
     /// Carries out an operator's order. Returns when it is on disk.
     pub async fn order(&self, account: AccountId, order: Order) -> Result<AccountView, Refusal> {
         let _alone = match &order {
-            Order::CreateKey(new) => Some(self.claim_key(account, new.hash).await?),
+            Order::CreateKey(NewKey { hash, .. }) | Order::RotateKey { hash, .. } => {
+                Some(self.claim_key(*hash).await?)
+            }
             _ => None,
         };
         self.ask(account, TRIES_MAX, |_, reply| Message::Order(order.clone(), reply)).await?
@@ -382,19 +384,15 @@ impl Accounts {
         }
     }
 
-    /// Whether the account may create a key with this secret (I7). Nobody else may create any while the
-    /// answer lives.
-    async fn claim_key(
-        &self,
-        account: AccountId,
-        hash: KeyHash,
-    ) -> Result<MutexGuard<'_, ()>, Refusal> {
+    /// Whether a key may be given this secret: it is no key's, and never was (I7). Nobody else may give
+    /// any while the answer lives.
+    async fn claim_key(&self, hash: KeyHash) -> Result<MutexGuard<'_, ()>, Refusal> {
         let alone = self.0.key_creation.lock().await;
         // What was created a moment ago, its asker gone, may not be in the store yet.
         self.0.ledger.barrier().await.map_err(|_| Unavailable)?;
         match self.find_key(hash).await.map_err(|_| Unavailable)? {
-            Some((owner, _)) if owner != account => Err(Denial::DuplicateKey.into()),
-            _ => Ok(alone),
+            Some(_) => Err(Denial::DuplicateKey.into()),
+            None => Ok(alone),
         }
     }
 }

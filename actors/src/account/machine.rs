@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::decide::{Cover, Reach};
 use super::limits::Limiter;
 use super::state::{Account, Hold, Inconsistency};
-use super::{Admit, Denial, End, Event, Extend, Order, Scope, Settle, Terms};
+use super::{Admit, Denial, End, Event, Extend, KeyChange, Order, Scope, Settle, Terms};
 use crate::clock::Now;
 use crate::id::{HoldId, KeyId};
 use crate::ledger::{Batch, Record};
@@ -79,14 +79,14 @@ impl Machine {
     /// May this exchange begin, and how far does the credit reach?
     pub fn admit(&mut self, admit: &Admit, now: Now, batch: &mut Batch) -> Result<Terms, Failure> {
         self.lapse(now, batch)?;
-        let key = self.account.permitted_key(admit.key, &admit.model, now.wall_ms)?;
+        let key = self.account.permitted_key(admit, now.wall_ms)?;
         let reach = Reach::new(admit, key);
         let tokens = admit.tokens_estimate;
         self.limiter.check(Scope::Account, tokens, now.mono)?;
         if let Some(limiter) = self.key_limiters.get(&admit.key) {
             limiter.check(Scope::Key, tokens, now.mono)?;
         }
-        let cover = self.account.hold(admit, &reach)?;
+        let cover = self.account.hold(admit, &reach, now.wall_ms)?;
         let event = Event::Held { hold: admit.hold, key: admit.key, amount: cover.amount };
         self.write(event, now, batch)?;
         self.limiter.begin(tokens, now.mono);
@@ -139,7 +139,7 @@ impl Machine {
         if let Some(denial) = self.account.status_denial() {
             return Err(denial.into());
         }
-        let (event, tokens) = self.account.extend(extend)?;
+        let (event, tokens) = self.account.extend(extend, now.wall_ms)?;
         self.write(event, now, batch)?;
         Ok(tokens)
     }
@@ -155,7 +155,7 @@ impl Machine {
         self.lapse(now, batch)?;
         let (hold, used) = (settle.hold, settle.usage.total_tokens());
         let before = self.account.totals.settled;
-        let event = self.account.settle(settle)?;
+        let event = self.account.settle(settle, now.wall_ms)?;
         self.end(hold, used, event, now, batch)?;
         Ok(self.account.totals.settled.saturating_sub(before))
     }
@@ -199,6 +199,15 @@ impl Machine {
                 Event::KeyCreated { key } => {
                     let limiter = Limiter::new(key.limits, 0, now.mono);
                     self.key_limiters.insert(key.id, Box::new(limiter));
+                }
+                Event::KeyChanged { key, changes } => {
+                    for change in changes {
+                        if let KeyChange::Limits(limits) = change
+                            && let Some(limiter) = self.key_limiters.get_mut(key)
+                        {
+                            limiter.set(*limits, now.mono);
+                        }
+                    }
                 }
                 Event::KeyRevoked { key, .. } => {
                     self.key_limiters.remove(key);

@@ -147,7 +147,10 @@ impl Notice {
             | Order::Open { .. }
             | Order::SetLimits(_)
             | Order::Grant { .. }
-            | Order::CreateKey(_) => None,
+            | Order::CreateKey(_)
+            | Order::ChangeKey { .. }
+            | Order::RotateKey { .. }
+            | Order::SetBudgets(_) => None,
         }
     }
 }

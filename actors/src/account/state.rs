@@ -13,12 +13,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::rules::Rules;
 use super::{Event, GrantKind, Key, Limits, Settlement, Status};
 use crate::id::{AccountId, GrantId, HoldId, KeyId};
 use crate::ledger::{Digest, Fold, Record};
 use crate::money::{Markup, NanoUsd};
 
-const SNAPSHOT_VERSION: u8 = 1;
+/// The version that this build writes.
+const SNAPSHOT_VERSION: u8 = 2;
+
+/// What it has: the account's fields, and since version 2 its rules behind them.
+const SNAPSHOT_WITHOUT_RULES: u8 = 1;
 
 /// The state of one account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +46,9 @@ pub struct Account {
     pub(super) number: u64,
     /// The digest of the last one.
     pub(super) digest: Digest,
+    /// Budgets, and what keys have been given. Behind the other fields in a snapshot.
+    #[serde(skip)]
+    pub(super) rules: Rules,
 }
 
 /// A credit lot.
@@ -102,7 +110,7 @@ pub struct Inconsistency {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {
     /// Written by a build that this one does not know.
-    #[error("account snapshot version {0}, this build reads version {SNAPSHOT_VERSION}")]
+    #[error("account snapshot version {0}, this build reads up to version {SNAPSHOT_VERSION}")]
     UnknownVersion(u8),
     /// Not decodable.
     #[error("not an account snapshot")]
@@ -127,6 +135,7 @@ impl Account {
             totals: Totals::default(),
             number: 0,
             digest: Digest::default(),
+            rules: Rules::default(),
         }
     }
 
@@ -222,14 +231,21 @@ impl Account {
                     return Err("the hold exists already");
                 }
                 self.totals.held = add(self.totals.held, *amount)?;
+                self.rules.held(*key, *amount);
             }
             Event::Extended { hold, amount } => {
                 let hold = self.holds.get_mut(hold).ok_or("it extends a hold that is not open")?;
                 hold.amount = add(hold.amount, *amount)?;
                 self.totals.held = add(self.totals.held, *amount)?;
+                self.rules.held(hold.key, *amount);
             }
-            Event::Settled(settlement) => self.fold_settlement(settlement)?,
+            Event::Settled(settlement) => self.fold_settlement(settlement, at_ms)?,
             Event::Voided { hold, .. } => self.end_hold(*hold)?,
+            Event::KeyChanged { key, changes } => self.change_key(*key, changes)?,
+            Event::KeyRotated { key, hash, hint, former_until_ms } => {
+                self.rotate_key(*key, (*hash, hint), *former_until_ms, at_ms)?;
+            }
+            Event::BudgetsChanged { budgets } => self.rules.set_budgets(budgets),
         }
         Ok(())
     }
@@ -247,7 +263,7 @@ impl Account {
         Ok(())
     }
 
-    fn fold_settlement(&mut self, settlement: &Settlement) -> Result<(), &'static str> {
+    fn fold_settlement(&mut self, settlement: &Settlement, at_ms: u64) -> Result<(), &'static str> {
         self.end_hold(settlement.hold)?;
         let drawn: NanoUsd = settlement.draws.iter().map(|draw| draw.amount).sum();
         if drawn != settlement.charged {
@@ -261,12 +277,14 @@ impl Account {
         }
         self.totals.settled = add(self.totals.settled, settlement.charged)?;
         self.totals.absorbed = add(self.totals.absorbed, settlement.absorbed)?;
+        self.rules.settled(settlement.key, settlement.charged, at_ms);
         Ok(())
     }
 
     fn end_hold(&mut self, hold: HoldId) -> Result<(), &'static str> {
         let hold = self.holds.remove(&hold).ok_or("it ends a hold that is not open")?;
         self.totals.held = self.totals.held.saturating_sub(hold.amount);
+        self.rules.ended(hold.key, hold.amount);
         Ok(())
     }
 
@@ -303,21 +321,29 @@ impl Account {
         Ok(())
     }
 
-    /// The state as bytes: a version byte, then the fields in the postcard wire format.
+    /// The state as bytes: a version byte, then the fields in the postcard wire format, then the rules.
     pub fn snapshot(&self) -> Vec<u8> {
         // Writing to a Vec can't fail, and no field refuses to be serialised.
-        postcard::to_extend(self, vec![SNAPSHOT_VERSION]).unwrap_or_default()
+        postcard::to_extend(&(self, &self.rules), vec![SNAPSHOT_VERSION]).unwrap_or_default()
     }
 
     /// Reads what [`Account::snapshot`] wrote.
     pub fn restore(bytes: &[u8]) -> Result<Self, SnapshotError> {
         let (version, rest) = bytes.split_first().ok_or(SnapshotError::Malformed)?;
-        if *version != SNAPSHOT_VERSION {
+        if !(SNAPSHOT_WITHOUT_RULES..=SNAPSHOT_VERSION).contains(version) {
             return Err(SnapshotError::UnknownVersion(*version));
         }
-        match postcard::take_from_bytes::<Self>(rest) {
-            Ok((account, [])) if account.check().is_ok() => Ok(account),
-            _ => Err(SnapshotError::Malformed),
+        let malformed = |_| SnapshotError::Malformed;
+        let (mut account, rest) = postcard::take_from_bytes::<Self>(rest).map_err(malformed)?;
+        let (rules, rest) = match *version {
+            SNAPSHOT_WITHOUT_RULES => (Rules::default(), rest),
+            _ => postcard::take_from_bytes(rest).map_err(malformed)?,
+        };
+        account.rules = rules;
+        if rest.is_empty() && account.check().is_ok() {
+            Ok(account)
+        } else {
+            Err(SnapshotError::Malformed)
         }
     }
 }

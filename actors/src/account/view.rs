@@ -3,7 +3,8 @@
 use super::limits::Limiter;
 use super::machine::Machine;
 use super::state::{Grant, Hold, Totals};
-use super::{Key, Limits, RateStatus, Status};
+use super::{BudgetView, Key, KeySettings, Limits, RateStatus, Status};
+use crate::clock::Now;
 use crate::id::{AccountId, HoldId, KeyId};
 use crate::ledger::Digest;
 use crate::money::NanoUsd;
@@ -21,6 +22,8 @@ pub struct AccountView {
     pub opened_at_ms: u64,
     /// Its limits.
     pub limits: Limits,
+    /// Its own budgets.
+    pub budgets: Vec<BudgetView>,
     /// Its sums.
     pub totals: Totals,
     /// What a new hold may take.
@@ -44,6 +47,10 @@ pub struct AccountView {
 pub struct KeyView {
     /// The key. Its hash is not for showing.
     pub key: Key,
+    /// What it has beside what it was created with. The hashes are not for showing.
+    pub settings: KeySettings,
+    /// Its own budgets.
+    pub budgets: Vec<BudgetView>,
     /// What is left under its limits.
     pub usage: LimitUsage,
 }
@@ -58,11 +65,11 @@ pub struct LimitUsage {
 }
 
 impl AccountView {
-    pub(super) fn of(machine: &Machine, now: std::time::Duration) -> Self {
+    pub(super) fn of(machine: &Machine, now: Now) -> Self {
         let account = machine.account();
         let usage = |limiter: &Limiter| LimitUsage {
             in_flight: limiter.in_flight(),
-            rate: limiter.status(now),
+            rate: limiter.status(now.mono),
         };
         let key_usage = |key: KeyId| machine.key_limiter(key).map(usage).unwrap_or_default();
         Self {
@@ -71,6 +78,7 @@ impl AccountView {
             status: account.status,
             opened_at_ms: account.opened_at_ms,
             limits: machine.limiter().limits(),
+            budgets: account.budget_views(now.wall_ms),
             totals: account.totals,
             available: account.available(),
             grants: account.grants.clone(),
@@ -78,7 +86,12 @@ impl AccountView {
             keys: account
                 .keys
                 .iter()
-                .map(|key| KeyView { key: key.clone(), usage: key_usage(key.id) })
+                .map(|key| KeyView {
+                    key: key.clone(),
+                    settings: account.key_settings(key.id),
+                    budgets: account.key_budget_views(key.id, now.wall_ms),
+                    usage: key_usage(key.id),
+                })
                 .collect(),
             usage: usage(machine.limiter()),
             events: account.number,

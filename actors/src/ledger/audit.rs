@@ -67,7 +67,10 @@ impl Audit {
             | Event::StatusChanged { .. }
             | Event::LimitsChanged { .. }
             | Event::KeyCreated { .. }
-            | Event::KeyRevoked { .. } => return faults,
+            | Event::KeyRevoked { .. }
+            | Event::KeyChanged { .. }
+            | Event::KeyRotated { .. }
+            | Event::BudgetsChanged { .. } => return faults,
         }
         let available = self.totals.balance - self.totals.held;
         if available < 0 {

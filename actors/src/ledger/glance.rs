@@ -27,6 +27,7 @@ pub(super) struct Glance {
 pub(super) enum Effect {
     /// Neither.
     Plain,
+    /// A key that is new, or has a new secret.
     KeyCreated(KeyHash, KeyId),
     Held(HoldId, NanoUsd),
     Extended(HoldId, NanoUsd),
@@ -50,6 +51,7 @@ mod variant {
     pub(super) const EXTENDED: u32 = 8;
     pub(super) const SETTLED: u32 = 9;
     pub(super) const VOIDED: u32 = 10;
+    pub(super) const KEY_ROTATED: u32 = 12;
 }
 
 impl Glance {
@@ -70,6 +72,7 @@ impl Effect {
     pub(super) fn of(event: &Event) -> Self {
         match event {
             Event::KeyCreated { key } => Self::KeyCreated(key.hash, key.id),
+            Event::KeyRotated { key, hash, .. } => Self::KeyCreated(*hash, *key),
             Event::Held { hold, amount, .. } => Self::Held(*hold, *amount),
             Event::Extended { hold, amount } => Self::Extended(*hold, *amount),
             Event::Settled(settlement) => Self::Settled(settlement.hold),
@@ -78,6 +81,8 @@ impl Effect {
             | Event::StatusChanged { .. }
             | Event::LimitsChanged { .. }
             | Event::KeyRevoked { .. }
+            | Event::KeyChanged { .. }
+            | Event::BudgetsChanged { .. }
             | Event::Granted { .. }
             | Event::Expired { .. } => Self::Plain,
         }
@@ -85,7 +90,7 @@ impl Effect {
 
     fn read(variant: u32, bytes: &[u8]) -> postcard::Result<Self> {
         Ok(match variant {
-            variant::KEY_CREATED => {
+            variant::KEY_CREATED | variant::KEY_ROTATED => {
                 let ((id, hash), _) = postcard::take_from_bytes::<(KeyId, KeyHash)>(bytes)?;
                 Self::KeyCreated(hash, id)
             }
@@ -113,8 +118,8 @@ mod tests {
 
     use super::*;
     use crate::account::{
-        Attempt, AttemptOutcome, Draw, End, GrantKind, Key, Limits, Settlement, Source, Status,
-        UsageRecord,
+        Attempt, AttemptOutcome, Budget, Draw, End, GrantKind, Key, KeyChange, KeyScope, Limits,
+        Period, Settlement, Source, Status, UsageRecord,
     };
     use crate::id::{ExchangeId, GrantId};
     use crate::ledger::{RECORD_VERSION, Record};
@@ -211,6 +216,29 @@ mod tests {
         )
     }
 
+    fn budgets() -> impl Strategy<Value = Vec<Budget>> {
+        let budget = (prop::sample::select(&Period::ALL), amount())
+            .prop_map(|(period, limit)| Budget { period, limit });
+        prop::collection::vec(budget, 0..4)
+    }
+
+    fn key_changed() -> impl Strategy<Value = Event> {
+        let network = prop::sample::select(&["10.0.0.0/8", "::1", "2001:db8::/32"])
+            .prop_map(|text| text.parse().unwrap());
+        let change = prop_oneof![
+            any::<String>().prop_map(KeyChange::Name),
+            any::<Vec<String>>().prop_map(KeyChange::Tags),
+            any::<Vec<String>>().prop_map(KeyChange::Models),
+            any::<Option<u64>>().prop_map(KeyChange::ExpiresAtMs),
+            limits().prop_map(KeyChange::Limits),
+            budgets().prop_map(KeyChange::Budgets),
+            Just(KeyChange::Scopes(vec![KeyScope::UsageRead, KeyScope::KeyManagement])),
+            prop::collection::vec(network, 0..3).prop_map(KeyChange::AllowedIps),
+        ];
+        (any::<u32>(), prop::collection::vec(change, 0..4))
+            .prop_map(|(key, changes)| Event::KeyChanged { key: KeyId(key), changes })
+    }
+
     fn event() -> impl Strategy<Value = Event> {
         let granted = (any::<(u32, Option<u64>, String)>(), amount());
         prop_oneof![
@@ -238,6 +266,18 @@ mod tests {
             (hold(), amount()).prop_map(|(hold, amount)| Event::Extended { hold, amount }),
             settlement().prop_map(|settlement| Event::Settled(Box::new(settlement))),
             (hold(), end()).prop_map(|(hold, end)| Event::Voided { hold, end }),
+            key_changed(),
+            (any::<(u32, [u8; 32], String, u64)>()).prop_map(
+                |(key, hash, hint, former_until_ms)| {
+                    Event::KeyRotated {
+                        key: KeyId(key),
+                        hash: KeyHash(hash),
+                        hint,
+                        former_until_ms,
+                    }
+                }
+            ),
+            budgets().prop_map(|budgets| Event::BudgetsChanged { budgets }),
         ]
     }
 

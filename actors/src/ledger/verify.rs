@@ -16,7 +16,7 @@ use super::layout::{
 };
 use super::store::{Area, StoreError, View, guarded};
 use super::{Digest, Head, Record, recovery};
-use crate::account::Event;
+use crate::account::{Event, Key};
 use crate::id::AccountId;
 
 /// Differences that are kept; those beyond are only counted.
@@ -272,15 +272,18 @@ impl<'view, F: Fold> Verification<'view, F> {
                 let entry = self.view.get(Area::Usage, &key)?;
                 entry.as_deref().and_then(read_u64) == Some(sequence)
             }
-            Event::KeyCreated { key } => {
+            Event::KeyCreated { key: Key { id: key, hash, .. } }
+            | Event::KeyRotated { key, hash, .. } => {
                 self.keys += 1;
-                let entry = self.view.get(Area::Keys, &key.hash.0)?;
-                entry.as_deref().and_then(split_key_value) == Some((account, key.id))
+                let entry = self.view.get(Area::Keys, &hash.0)?;
+                entry.as_deref().and_then(split_key_value) == Some((account, *key))
             }
             Event::Opened { .. }
             | Event::StatusChanged { .. }
             | Event::LimitsChanged { .. }
             | Event::KeyRevoked { .. }
+            | Event::KeyChanged { .. }
+            | Event::BudgetsChanged { .. }
             | Event::Granted { .. }
             | Event::Expired { .. }
             | Event::Held { .. }

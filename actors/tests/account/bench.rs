@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use infergate_actors::account::{
     Account, Admit, Denial, End, Extend, Failure, GrantKind, Limits, Machine, NewKey, Order,
-    Settle, Terms, UsageRecord,
+    Presented, Settle, Terms, UsageRecord,
 };
 use infergate_actors::clock::Now;
 use infergate_actors::id::{AccountId, HoldId, KeyHash, KeyId};
@@ -47,6 +47,7 @@ impl Bench {
             models: vec!["sim-*".into()],
             expires_at_ms: None,
             limits: key_limits,
+            rest: Vec::new(),
         };
         bench.order(&Order::CreateKey(key)).unwrap();
         bench
@@ -137,6 +138,7 @@ pub(crate) fn admit(hold: u128, tokens: u64, first: u64) -> Admit {
     Admit {
         hold: HoldId::from_bits(hold),
         key: KeyId(1),
+        presented: Presented::default(),
         model: "sim-small".into(),
         rates: UNIT,
         prompt_tokens_max: 0,

@@ -6,7 +6,11 @@ mod auditor;
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod fallbacks;
+#[cfg(test)]
+mod keys;
 #[cfg(test)]
 mod random;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use infergate_actors::account::{
     Account, AccountOptions, AccountView, Admit, Breakdown, End, Extend, GrantKind, Limits, NewKey,
-    Order, Permit, Refusal, Settle, Unavailable, UsageRecord,
+    Order, Permit, Presented, Refusal, Settle, Unavailable, UsageRecord,
 };
 use infergate_actors::clock::Clock;
 use infergate_actors::id::{AccountId, ExchangeIds, HoldId, KeyHash, KeyId};
@@ -120,6 +120,7 @@ impl Desk {
             models: Vec::new(),
             expires_at_ms: None,
             limits: Limits::default(),
+            rest: Vec::new(),
         };
         self.order(account, Order::CreateKey(key)).await
     }
@@ -218,6 +219,7 @@ pub(crate) fn admit(hold: HoldId, tokens: u64) -> Admit {
     Admit {
         hold,
         key: KEY,
+        presented: Presented::default(),
         model: "sim-small".into(),
         rates: unit(),
         prompt_tokens_max: 0,

@@ -13,6 +13,8 @@ mod desk;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod million;

@@ -3,6 +3,7 @@
 //! *All at once*: a request costs a fixed fee and nothing else, so that the balance covers an exact
 //! number of holds however the gateway bounds the size of a prompt. The provider holds every answer
 //! back until each request has its verdict; then exactly that number is served, the rest has got 402.
+//! The same where the credit covers them all, and a budget of the key or the account does not.
 //!
 //! *Until nothing fits*: answers cost less than was held for them, so money comes free again and
 //! clients go on until the gateway refuses all of them.
@@ -53,11 +54,47 @@ enum Shape {
     Mixed,
 }
 
+/// What covers only some of the requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bound {
+    Credit,
+    KeyBudget,
+    AccountBudget,
+}
+
 struct Scene<'a> {
     gateway: &'a Gateway,
     simulator: &'a Simulator,
     requests: u64,
     covered: u64,
+}
+
+const AT_ONCE: [(Bound, Shape); 7] = [
+    (Bound::Credit, Shape::Streamed),
+    (Bound::Credit, Shape::Whole),
+    (Bound::Credit, Shape::Mixed),
+    (Bound::KeyBudget, Shape::Streamed),
+    (Bound::KeyBudget, Shape::Whole),
+    (Bound::KeyBudget, Shape::Mixed),
+    (Bound::AccountBudget, Shape::Streamed),
+];
+
+impl Bound {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Credit => "credit",
+            Self::KeyBudget => "key's budget",
+            Self::AccountBudget => "account's budget",
+        }
+    }
+
+    /// What a refused request is told.
+    fn code(self) -> &'static str {
+        match self {
+            Self::Credit => "insufficient_credit",
+            Self::KeyBudget | Self::AccountBudget => "budget_exceeded",
+        }
+    }
 }
 
 impl Shape {
@@ -94,11 +131,21 @@ pub async fn run(options: &Options, common: &Common) -> Result<Report, Error> {
     let gateway = stage.gateway("fixed-fee", &setup).await?;
     let mut table = Table::new(
         "Overspend: all at once",
-        &["requests", "sent", "covered", "served", "left early", "402", "else", "balance USD"],
+        &[
+            "bound",
+            "requests",
+            "sent",
+            "covered",
+            "served",
+            "left early",
+            "402",
+            "else",
+            "balance USD",
+        ],
     );
     let scene = Scene { gateway: &gateway, simulator: &simulator, requests, covered };
-    for shape in [Shape::Streamed, Shape::Whole, Shape::Mixed] {
-        let row = scene.at_once(shape, fee, &mut report).await?;
+    for (bound, shape) in AT_ONCE {
+        let row = scene.at_once(bound, shape, fee, &mut report).await?;
         table.row(row);
     }
     report.table(table);
@@ -123,14 +170,15 @@ pub async fn run(options: &Options, common: &Common) -> Result<Report, Error> {
 impl Scene<'_> {
     async fn at_once(
         &self,
+        bound: Bound,
         shape: Shape,
         price: Price,
         report: &mut Report,
     ) -> Result<Vec<String>, Error> {
-        let name = format!("all at once, {}", shape.name());
-        let credit = FEE * i64::try_from(self.covered).unwrap_or(i64::MAX);
+        let name = format!("all at once, {}, {}", bound.name(), shape.name());
         let admin = self.gateway.admin();
-        let (account, key) = admin.customer(&name, credit).await?;
+        let (account, key) = self.bounded(bound, &name).await?;
+        let credit = admin.account(&account).await?.available;
         let held_back = Behaviour { faults: Faults::hang(Hang::BeforeHead), ..calm() };
         self.simulator.behave(MODEL, &held_back).await?;
         let before = self.simulator.counts().await?.received;
@@ -159,8 +207,13 @@ impl Scene<'_> {
             &admitted,
             &self.covered,
         );
-        report.claim_equal(format!("{name}: available while all are held"), &state.available, &0);
-        let count = Count::of(&tally.seen);
+        let left = credit - self.cost();
+        report.claim_equal(
+            format!("{name}: available while all are held"),
+            &state.available,
+            &left,
+        );
+        let count = Count::of(&tally.seen, bound);
         report.claim_equal(
             format!("{name}: answers served"),
             &(count.served + count.left),
@@ -173,11 +226,28 @@ impl Scene<'_> {
         let case =
             Case { name: &name, account: &account, price, seen: &tally.seen, winners: &winners };
         let state = audit(admin, &case, report).await?;
-        let mut row = vec![shape.name().to_owned(), self.requests.to_string()];
-        row.push(self.covered.to_string());
+        let mut row = vec![bound.name().to_owned(), shape.name().to_owned()];
+        row.extend([self.requests, self.covered].map(|number| number.to_string()));
         row.extend(count.cells());
         row.push(usd(state.balance));
         Ok(row)
+    }
+
+    /// What the requests cost that are covered.
+    fn cost(&self) -> i64 {
+        FEE * i64::try_from(self.covered).unwrap_or(i64::MAX)
+    }
+
+    /// An account and its key, of whose requests so many are covered and no more.
+    async fn bounded(&self, bound: Bound, name: &str) -> Result<(String, String), Error> {
+        let admin = self.gateway.admin();
+        if bound == Bound::Credit {
+            return Ok(admin.customer(name, self.cost()).await?);
+        }
+        let all = FEE * i64::try_from(self.requests).unwrap_or(i64::MAX);
+        let (account, key) = admin.customer(name, all).await?;
+        admin.set_budget(&account, bound == Bound::KeyBudget, self.cost()).await?;
+        Ok((account, key))
     }
 
     /// Until each request waits at the provider or has its verdict, or patience ends.
@@ -229,7 +299,7 @@ impl Scene<'_> {
                 break;
             }
         }
-        let count = Count::of(&seen);
+        let count = Count::of(&seen, Bound::Credit);
         report.claim(format!("{name}: something was served"), count.served > 0, Vec::new());
         report.claim(format!("{name}: in the end everybody was refused"), ended, Vec::new());
         report.claim_none(format!("{name}: nothing but answers and 402"), count.others.clone());
@@ -309,14 +379,16 @@ struct Count {
 }
 
 impl Count {
-    fn of(seen: &[Seen]) -> Self {
+    fn of(seen: &[Seen], bound: Bound) -> Self {
         let mut count = Self::default();
         for exchange in seen {
             let code = exchange.reading.error.as_ref().and_then(|error| error.code.as_deref());
             match (exchange.ending, exchange.status, code) {
                 (Ending::Complete, _, _) => count.served += 1,
                 (Ending::Left, _, _) => count.left += 1,
-                (Ending::Refused, Some(402), Some("insufficient_credit")) => count.unpaid += 1,
+                (Ending::Refused, Some(402), Some(code)) if code == bound.code() => {
+                    count.unpaid += 1;
+                }
                 (ending, status, code) => {
                     count.others.push(format!("{ending:?}, status {status:?}, code {code:?}"));
                 }

@@ -58,6 +58,7 @@ impl Seeking<'_> {
         Admit {
             hold: self.asking.id,
             key: self.asking.caller.key,
+            presented: self.asking.caller.presented,
             model: self.model.settings.name.clone(),
             rates: Rates { request: u64::try_from(cost).unwrap_or(0), ..Rates::default() },
             prompt_tokens_max: 0,

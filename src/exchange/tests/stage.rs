@@ -206,7 +206,13 @@ async fn client(gateway: &Gateway, credit_usd: &str) -> (String, String) {
     let account = format!("/admin/v1/accounts/{}", gateway.account("one").await);
     let grant = json!({ "amount_usd": credit_usd, "kind": "paid", "reference": "r" });
     gateway.post(&format!("{account}/grants"), &grant, 201).await;
-    let key = gateway.post(&format!("{account}/keys"), &json!({ "name": "k" }), 201).await;
+    let key = gateway
+        .post(
+            &format!("{account}/keys"),
+            &json!({ "name": "k", "scopes": ["inference", "usage_read"] }),
+            201,
+        )
+        .await;
     (account, text(&key["secret"]))
 }
 

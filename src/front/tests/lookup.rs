@@ -161,3 +161,14 @@ async fn another_accounts_usage_is_nobodys_business() {
         assert_eq!(reply.json()["status"], status);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_for_answers_alone_does_not_read_what_the_account_used() {
+    let (stage, _) = after(1).await;
+    let new = json!({ "name": "app", "scopes": ["inference"] });
+    let key = stage.gateway.post(&format!("{}/keys", stage.account), &new, 201).await;
+    let key = key["secret"].as_str().unwrap();
+    for (path, status) in [("/v1/key", 200), ("/v1/credits", 403), ("/api/v1/usage", 403)] {
+        assert_eq!(get(&stage, key, path).await.status, status, "{path}");
+    }
+}

@@ -1,6 +1,7 @@
 //! The front door over sockets: what is refused, how, and what is spoken.
 
 mod explain;
+mod keys;
 mod lookup;
 mod models;
 mod refusals;

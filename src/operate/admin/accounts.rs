@@ -7,11 +7,12 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use futures_util::StreamExt;
 use http::StatusCode;
-use infergate_actors::account::{AccountView, Limits, Order, Refusal, Status};
+use infergate_actors::account::{AccountView, Budget, Limits, Order, Refusal, Status};
 use infergate_actors::id::AccountId;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::json;
 
+use super::change::{BudgetsChange, LimitsChange};
 use super::request::{AccountOf, Asked, Json, id, text};
 use super::view::{Account, AccountLine, Journal, JournalLine};
 use super::{Operator, Problem};
@@ -33,23 +34,10 @@ pub(super) struct NewAccount {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
+    #[serde(default)]
     limits: LimitsChange,
-}
-
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct LimitsChange {
-    requests_per_minute: Setting<u32>,
-    tokens_per_minute: Setting<u64>,
-    in_flight: Setting<u32>,
-}
-
-/// A new limit: an absent one stays, `null` removes it.
-#[derive(Clone, Copy, Default)]
-enum Setting<T> {
-    #[default]
-    Kept,
-    Set(Option<T>),
+    #[serde(default)]
+    budgets: BudgetsChange,
 }
 
 #[derive(Deserialize)]
@@ -118,17 +106,21 @@ pub(super) async fn change(
     Json(change): Json<Change>,
 ) -> Result<impl IntoResponse, Problem> {
     let accounts = operator.system.accounts.clone();
-    let limits = change.limits;
+    let Change { limits, budgets } = change;
     let changing = async move {
-        let before = accounts.inspect(account).await?;
-        let limits = limits.over(before.limits);
-        if limits == before.limits {
-            return Ok(before);
+        let mut view = accounts.inspect(account).await?;
+        let before: Vec<Budget> = view.budgets.iter().map(|view| view.budget).collect();
+        let (limits, budgets) = (limits.over(view.limits), budgets.over(&before)?);
+        if limits != view.limits {
+            view = accounts.order(account, Order::SetLimits(limits)).await?;
         }
-        Ok(accounts.order(account, Order::SetLimits(limits)).await?)
+        if budgets != before {
+            view = accounts.order(account, Order::SetBudgets(budgets)).await?;
+        }
+        Ok(view)
     };
     let view = operator.in_turn(changing).await?;
-    tracing::info!(%account, "account's limits changed");
+    tracing::info!(%account, "account's limits or budgets changed");
     Ok(Answer(Account::of(&view)))
 }
 
@@ -182,31 +174,6 @@ async fn set_status(
     text("reason", &reason)?;
     let order = Order::SetStatus { status, reason };
     Ok(operator.system.accounts.order(account, order).await?)
-}
-
-impl LimitsChange {
-    fn over(self, before: Limits) -> Limits {
-        Limits {
-            requests_per_minute: self.requests_per_minute.over(before.requests_per_minute),
-            tokens_per_minute: self.tokens_per_minute.over(before.tokens_per_minute),
-            in_flight: self.in_flight.over(before.in_flight),
-        }
-    }
-}
-
-impl<T> Setting<T> {
-    fn over(self, before: Option<T>) -> Option<T> {
-        match self {
-            Self::Kept => before,
-            Self::Set(limit) => limit,
-        }
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Setting<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Option::deserialize(deserializer).map(Self::Set)
-    }
 }
 
 /// How many lines a page may have.

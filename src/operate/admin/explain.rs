@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use infergate_actors::account::Presented;
 use infergate_actors::id::{AccountId, KeyId};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -46,8 +47,8 @@ pub(super) async fn explained(
     body.insert("model".to_owned(), Value::String(supposed.model));
     body.entry("messages").or_insert_with(|| json!([{ "role": "user", "content": "" }]));
     let body = Bytes::from(Value::Object(body).to_string());
-    let question =
-        Question { caller: Caller { account, key }, wish, body: &body, for_operator: true };
+    let caller = Caller { account, key, presented: Presented::default() };
+    let question = Question { caller, wish, body: &body, for_operator: true };
     let models = explain(&operator.world, question, |_| true).map_err(told)?;
     Ok(Answer(json!({ "models": models })))
 }

@@ -5,6 +5,7 @@
 //! | `door` | the socket, and the token that every path but three asks for |
 //! | `request`, `problem` | reading what is asked, and saying what is wrong with it |
 //! | `accounts`, `credit`, `keys` | one account: its state, journal, grants, keys |
+//! | `change` | changes of limits and budgets |
 //! | `cache` | answers that are kept |
 //! | `usage` | what was used, and an account's statement of a month |
 //! | `providers`, `system` | providers; actors, snapshots, verification, health, metrics |
@@ -13,10 +14,11 @@
 //!
 //! What changes money or access is answered when it is on disk. Amounts are written twice, as dollars
 //! in a text and as a whole number of nano-dollars; secrets and their hashes are never written,
-//! but for a new key's secret in the answer to its creation.
+//! but for a new secret of a key in the answer to its creation or rotation.
 
 mod accounts;
 mod cache;
+mod change;
 mod credit;
 mod door;
 mod explain;
@@ -33,7 +35,7 @@ pub(crate) mod view;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{delete, get, post};
+use axum::routing::{get, patch, post};
 use http::{Method, StatusCode, Uri};
 use infergate_actors::id::KeyHash;
 use infergate_actors::supervisor::System;
@@ -118,7 +120,9 @@ pub fn router(operator: Arc<Operator>) -> Router {
         .route(&account("/reinstate"), post(accounts::reinstate))
         .route(&account("/grants"), post(credit::grant))
         .route(&account("/keys"), post(keys::create))
-        .route(&account("/keys/{key}"), delete(keys::revoke))
+        .route(&account("/keys/{key}"), patch(keys::change).delete(keys::revoke))
+        .route(&account("/keys/{key}/rotate"), post(keys::rotate))
+        .route(&account("/keys/{key}/compromised"), post(keys::compromised))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&operator), door::check_token))

@@ -84,9 +84,10 @@ impl From<Denial> for Problem {
             Denial::NoSuchAccount | Denial::UnknownKey | Denial::UnknownHold => {
                 StatusCode::NOT_FOUND
             }
-            Denial::BadAmount => StatusCode::UNPROCESSABLE_ENTITY,
+            Denial::BadAmount | Denial::BadBudget => StatusCode::UNPROCESSABLE_ENTITY,
             Denial::DuplicateReference
             | Denial::DuplicateKey
+            | Denial::TooManySecrets
             | Denial::DuplicateHold
             | Denial::AlreadyOpen
             | Denial::StatusFinal
@@ -94,7 +95,11 @@ impl From<Denial> for Problem {
             | Denial::Closed
             | Denial::RevokedKey
             | Denial::ExpiredKey
+            | Denial::ReplacedSecret
+            | Denial::ScopeMissing
+            | Denial::AddressNotAllowed
             | Denial::ModelNotAllowed
+            | Denial::BudgetExceeded { .. }
             | Denial::InsufficientCredit { .. }
             | Denial::RequestRate { .. }
             | Denial::TokenRate { .. }

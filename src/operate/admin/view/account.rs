@@ -1,12 +1,13 @@
 //! An account, its credit and its keys as JSON. Pure.
 
 use infergate_actors::account::{
-    self, AccountView, GrantKind, KeyView, LimitUsage, Limits, Remaining, Status,
+    self, AccountView, GrantKind, KeyScope, KeyView, LimitUsage, Limits, Network, Remaining, Status,
 };
 use infergate_actors::id::{AccountId, GrantId, HoldId};
 use infergate_actors::money::NanoUsd;
 use serde::Serialize;
 
+use super::budget::Budgets;
 use crate::operate::amount::{Amounts, wide};
 
 /// An account's live state.
@@ -23,6 +24,7 @@ pub(in crate::operate::admin) struct Account {
     keys: Vec<Key>,
     limits: Limits,
     buckets: Buckets,
+    budgets: Budgets,
     events: u64,
     digest: String,
 }
@@ -56,9 +58,21 @@ pub(in crate::operate::admin) struct Key {
     revoked_at_ms: Option<u64>,
     limits: Limits,
     buckets: Buckets,
+    budgets: Budgets,
+    tags: Vec<String>,
+    scopes: Vec<KeyScope>,
+    allowed_ips: Vec<Network>,
+    former_secrets: Vec<FormerSecret>,
 }
 
-/// A key that was just created: the only place where its secret is ever shown.
+/// A secret that a key had before, without the secret.
+#[derive(Debug, Serialize)]
+struct FormerSecret {
+    hint: String,
+    until_ms: u64,
+}
+
+/// A key that was just created or rotated: the only place where its secret is ever shown.
 #[derive(Serialize)]
 pub(in crate::operate::admin) struct CreatedKey<'s> {
     pub(in crate::operate::admin) secret: &'s str,
@@ -135,6 +149,7 @@ impl Account {
             keys: view.keys.iter().map(Key::of).collect(),
             limits: view.limits,
             buckets: Buckets::of(&view.usage),
+            budgets: Budgets::of(&view.budgets),
             events: view.events,
             digest: view.digest.to_string(),
         }
@@ -170,7 +185,11 @@ impl AccountLine {
 impl Key {
     /// Of the view its account's actor gave.
     pub(in crate::operate::admin) fn of(view: &KeyView) -> Self {
-        let key = &view.key;
+        let KeyView { key, settings, .. } = view;
+        let former = |former: &account::FormerSecret| FormerSecret {
+            hint: former.hint.clone(),
+            until_ms: former.until_ms,
+        };
         Self {
             id: key.id.to_string(),
             name: key.name.clone(),
@@ -181,7 +200,17 @@ impl Key {
             revoked_at_ms: key.revoked_at_ms,
             limits: key.limits,
             buckets: Buckets::of(&view.usage),
+            budgets: Budgets::of(&view.budgets),
+            tags: settings.tags.clone(),
+            scopes: settings.scopes.clone(),
+            allowed_ips: settings.allowed_ips.clone(),
+            former_secrets: settings.former.iter().map(former).collect(),
         }
+    }
+
+    /// Its id.
+    pub(in crate::operate::admin) fn id(&self) -> &str {
+        &self.id
     }
 }
 

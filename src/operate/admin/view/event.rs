@@ -1,7 +1,9 @@
 //! The journal as JSON: events in the form the ledger's own types have, with ids as texts and a key
 //! without its hash. Amounts are whole numbers of nano-dollars. Pure.
 
-use infergate_actors::account::{self, Event, GrantKind, Limits, Settlement, Status, UsageRecord};
+use infergate_actors::account::{
+    self, Budget, Event, GrantKind, KeyChange, Limits, Settlement, Status, UsageRecord,
+};
 use infergate_actors::id::GrantId;
 use infergate_actors::ledger::JournalEntry;
 use infergate_actors::money::{Markup, NanoUsd, Rates, Usage};
@@ -71,6 +73,18 @@ pub(crate) enum JournalEvent<'e> {
     Voided {
         hold: String,
         end: account::End,
+    },
+    KeyChanged {
+        key: String,
+        changes: &'e [KeyChange],
+    },
+    KeyRotated {
+        key: String,
+        hint: &'e str,
+        former_until_ms: u64,
+    },
+    BudgetsChanged {
+        budgets: &'e [Budget],
     },
 }
 
@@ -152,6 +166,13 @@ impl<'e> JournalEvent<'e> {
             }
             Event::Settled(settlement) => Self::Settled(Box::new(Bill::of(settlement))),
             Event::Voided { hold, end } => Self::Voided { hold: hold.to_string(), end: *end },
+            Event::KeyChanged { key, changes } => {
+                Self::KeyChanged { key: key.to_string(), changes }
+            }
+            Event::KeyRotated { key, hint, former_until_ms, .. } => {
+                Self::KeyRotated { key: key.to_string(), hint, former_until_ms: *former_until_ms }
+            }
+            Event::BudgetsChanged { budgets } => Self::BudgetsChanged { budgets },
         }
     }
 
@@ -169,6 +190,9 @@ impl<'e> JournalEvent<'e> {
             Self::Extended { .. } => "extended",
             Self::Settled(_) => "settled",
             Self::Voided { .. } => "voided",
+            Self::KeyChanged { .. } => "key_changed",
+            Self::KeyRotated { .. } => "key_rotated",
+            Self::BudgetsChanged { .. } => "budgets_changed",
         }
     }
 }

@@ -2,6 +2,7 @@
 //! these, and no secret but in [`CreatedKey`]. Pure.
 
 mod account;
+mod budget;
 mod event;
 
 use infergate_actors::account::ActorLine;

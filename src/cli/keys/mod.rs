@@ -1,5 +1,8 @@
 //! `infergate keys`: keys of a running gateway, over its admin API.
 
+mod args;
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
@@ -7,12 +10,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
+use infergate_actors::account::Period;
 use infergate_actors::clock::Clock;
-use infergate_actors::id::{AccountId, KeyId};
+use infergate_actors::id::AccountId;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{Console, Exit, Gateway, Keys, NewKey};
+pub use args::Keys;
+use args::{BudgetWanted, KeyPlace, KeyUpdate, NewKey, OrNone, Time};
+
+use super::{Console, Exit, Gateway};
 use crate::config::BaseUrl;
 use crate::upstream::{Options, TlsSetupError, Upstream};
 
@@ -56,16 +63,35 @@ struct Key {
     created_at_ms: u64,
     expires_at_ms: Option<u64>,
     revoked_at_ms: Option<u64>,
+    limits: Value,
+    budgets: BTreeMap<String, Budget>,
+    tags: Vec<String>,
+    scopes: Vec<String>,
+    allowed_ips: Vec<String>,
+    former_secrets: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
 }
 
+/// What is spent of a budget.
+#[derive(Deserialize, Serialize)]
+struct Budget {
+    limit_usd: String,
+    spent_usd: String,
+    resets_at_ms: Option<u64>,
+}
+
 pub(super) async fn run(command: Keys, console: &mut Console<'_>) -> io::Result<Exit> {
     let done = match command {
-        Keys::Create(new) => create(new, console).await,
+        Keys::Create(new) => create(&new, console).await,
         Keys::List { gateway, account } => list(&gateway, account, console).await,
-        Keys::Revoke { gateway, account, key, reason } => {
-            revoke(&gateway, (account, key), reason.as_deref(), console).await
+        Keys::Update(wanted) => update(&wanted, console).await,
+        Keys::Rotate { at, overlap } => rotate(&at, &overlap, console).await,
+        Keys::Revoke { at, reason } => {
+            revoke(&at, Method::DELETE, "", reason.as_deref(), console).await
+        }
+        Keys::Compromised { at, reason } => {
+            revoke(&at, Method::POST, "/compromised", reason.as_deref(), console).await
         }
     };
     let Err(error) = done else { return Ok(Exit::Well) };
@@ -81,33 +107,101 @@ pub(super) async fn run(command: Keys, console: &mut Console<'_>) -> io::Result<
     })
 }
 
-async fn create(new: NewKey, console: &mut Console<'_>) -> Result<(), Error> {
-    let expires_at_ms = new.expires_after.map(|after| {
-        let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-        Clock::real().now().wall_ms.saturating_add(after_ms)
-    });
+async fn create(new: &NewKey, console: &mut Console<'_>) -> Result<(), Error> {
     let body = json!({
         "name": new.name,
         "models": new.models,
-        "expires_at_ms": expires_at_ms,
+        "expires_at_ms": new.expires_after.map(from_now_ms),
         "limits": {
             "requests_per_minute": new.requests_per_minute,
             "tokens_per_minute": new.tokens_per_minute,
             "in_flight": new.in_flight,
         },
+        "budgets": budgets(&new.budgets),
+        "tags": new.tags,
+        "scopes": new.scopes,
+        "allowed_ips": new.allowed_ips,
     });
     let path = format!("/admin/v1/accounts/{}/keys", new.account);
     let created = ask(&new.gateway, Method::POST, &path, Some(&body), console).await?;
-    let key: Key = serde_json::from_slice(&created)?;
-    if new.gateway.json {
+    tell_secret(&new.gateway, new.account, &created, console)
+}
+
+/// The secret alone is the result, so that a script can take it as it is.
+fn tell_secret(
+    gateway: &Gateway,
+    account: AccountId,
+    answer: &[u8],
+    console: &mut Console<'_>,
+) -> Result<(), Error> {
+    let key: Key = serde_json::from_slice(answer)?;
+    if gateway.json {
         writeln!(console.out, "{}", serde_json::to_string(&key)?)?;
         return Ok(());
     }
-    // The secret alone is the result, so that a script can take it as it is.
     let Key { id, name, .. } = &key;
-    writeln!(console.err, "{id} of {} (`{name}`); its secret is not shown again:", new.account)?;
+    writeln!(console.err, "{id} of {account} (`{name}`); its secret is not shown again:")?;
     writeln!(console.out, "{}", key.secret.as_deref().unwrap_or_default())?;
     Ok(())
+}
+
+async fn update(wanted: &KeyUpdate, console: &mut Console<'_>) -> Result<(), Error> {
+    let body = changes(wanted);
+    let KeyPlace { gateway, account, .. } = &wanted.at;
+    let path = wanted.at.path();
+    let changed = ask(gateway, Method::PATCH, &path, Some(&body), console).await?;
+    let key: Key = serde_json::from_slice(&changed)?;
+    if gateway.json {
+        writeln!(console.out, "{}", serde_json::to_string(&key)?)?;
+    } else {
+        writeln!(console.out, "{} of {account} (`{}`) is changed", key.id, key.name)?;
+    }
+    Ok(())
+}
+
+/// The fields that were named.
+fn changes(wanted: &KeyUpdate) -> Value {
+    let number = |number: Option<u64>| json!(number);
+    let limits = [
+        ("requests_per_minute", wanted.requests_per_minute.map(|OrNone(it)| it.map(u64::from))),
+        ("tokens_per_minute", wanted.tokens_per_minute.map(|OrNone(it)| it)),
+        ("in_flight", wanted.in_flight.map(|OrNone(it)| it.map(u64::from))),
+    ];
+    let named = |(name, limit): (&str, Option<_>)| Some((name.to_owned(), number(limit?)));
+    let limits: Map<String, Value> = limits.into_iter().filter_map(named).collect();
+    let some = |is_some: bool, value: Value| is_some.then_some(value);
+    let fields = [
+        ("name", wanted.name.as_ref().map(|name| json!(name))),
+        ("models", some(!wanted.models.is_empty(), json!(wanted.models))),
+        (
+            "expires_at_ms",
+            wanted.expires_after.map(|OrNone(it)| json!(it.map(|Time(after)| from_now_ms(after)))),
+        ),
+        ("limits", some(!limits.is_empty(), Value::Object(limits))),
+        ("budgets", some(!wanted.budgets.is_empty(), budgets(&wanted.budgets))),
+        ("tags", some(wanted.no_tags || !wanted.tags.is_empty(), json!(wanted.tags))),
+        ("scopes", some(!wanted.scopes.is_empty(), json!(wanted.scopes))),
+        (
+            "allowed_ips",
+            some(wanted.any_ip || !wanted.allowed_ips.is_empty(), json!(wanted.allowed_ips)),
+        ),
+    ];
+    let named = |(name, value): (&str, Option<Value>)| Some((name.to_owned(), value?));
+    Value::Object(fields.into_iter().filter_map(named).collect())
+}
+
+fn budgets(wanted: &[BudgetWanted]) -> Value {
+    let field = |BudgetWanted { period, limit: OrNone(limit) }: &BudgetWanted| {
+        (format!("{}_usd", period.name()), json!(limit.map(|limit| limit.to_string())))
+    };
+    Value::Object(wanted.iter().map(field).collect())
+}
+
+async fn rotate(at: &KeyPlace, overlap: &str, console: &mut Console<'_>) -> Result<(), Error> {
+    let path = format!("{}/rotate", at.path());
+    let body = json!({ "overlap": overlap });
+    let rotated = ask(&at.gateway, Method::POST, &path, Some(&body), console).await?;
+    tell_secret(&at.gateway, at.account, &rotated, console)
 }
 
 async fn list(
@@ -123,28 +217,35 @@ async fn list(
         return Ok(());
     }
     let out = &mut console.out;
-    writeln!(out, "{:<8} {:<9} {:<34} {:<20} MODELS", "KEY", "ENDS IN", "STATE", "NAME")?;
+    writeln!(
+        out,
+        "{:<8} {:<9} {:<34} {:<20} {:<24} MODELS",
+        "KEY", "ENDS IN", "STATE", "NAME", "SPENT OF"
+    )?;
     let now_ms = Clock::real().now().wall_ms;
     for key in account.keys {
         let models = if key.models.is_empty() { "all".to_owned() } else { key.models.join(", ") };
         let (state, hint) = (key.state(now_ms), format!("…{}", key.hint));
-        writeln!(out, "{:<8} {hint:<9} {state:<34} {:<20} {models}", key.id, key.name)?;
+        let spent = key.spent();
+        writeln!(out, "{:<8} {hint:<9} {state:<34} {:<20} {spent:<24} {models}", key.id, key.name)?;
     }
     Ok(())
 }
 
 async fn revoke(
-    gateway: &Gateway,
-    (account, key): (AccountId, KeyId),
+    at: &KeyPlace,
+    method: Method,
+    rest: &str,
     reason: Option<&str>,
     console: &mut Console<'_>,
 ) -> Result<(), Error> {
-    let mut path = format!("/admin/v1/accounts/{account}/keys/{key}");
+    let KeyPlace { gateway, account, .. } = at;
+    let mut path = at.path() + rest;
     if let Some(reason) = reason {
         path.push_str("?reason=");
         path.push_str(&escaped(reason));
     }
-    let revoked = ask(gateway, Method::DELETE, &path, None, console).await?;
+    let revoked = ask(gateway, method, &path, None, console).await?;
     let key: Key = serde_json::from_slice(&revoked)?;
     if gateway.json {
         writeln!(console.out, "{}", serde_json::to_string(&key)?)?;
@@ -154,7 +255,24 @@ async fn revoke(
     Ok(())
 }
 
+impl KeyPlace {
+    fn path(&self) -> String {
+        format!("/admin/v1/accounts/{}/keys/{}", self.account, self.key)
+    }
+}
+
 impl Key {
+    /// Its budgets, the shortest period first.
+    fn spent(&self) -> String {
+        let periods = Period::ALL.into_iter().map(Period::name);
+        let known = periods.filter_map(|period| Some((period, self.budgets.get(period)?)));
+        let shown = known.map(|(period, budget)| {
+            format!("{period} {} of {}", budget.spent_usd, budget.limit_usd)
+        });
+        let shown = shown.collect::<Vec<_>>().join(", ");
+        if shown.is_empty() { "no budget".to_owned() } else { shown }
+    }
+
     fn state(&self, now_ms: u64) -> String {
         match (self.revoked_at_ms, self.expires_at_ms) {
             (Some(at_ms), _) => format!("revoked {}", date(at_ms)),
@@ -208,6 +326,11 @@ async fn ask(
     let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
     let detail = problem.get("detail").and_then(Value::as_str).unwrap_or("without a reason");
     Err(Error::Refused { status, detail: detail.to_owned() })
+}
+
+fn from_now_ms(after: Duration) -> u64 {
+    let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+    Clock::real().now().wall_ms.saturating_add(after_ms)
 }
 
 fn date(at_ms: u64) -> String {

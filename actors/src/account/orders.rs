@@ -1,0 +1,133 @@
+//! What an account answers to an operator's orders. Pure.
+
+use smallvec::{SmallVec, smallvec};
+
+use super::state::Account;
+use super::{Denial, Event, Key, KeyChange, NewKey, Order, Status, budget};
+use crate::id::{GrantId, KeyHash, KeyId};
+use crate::money::NanoUsd;
+
+impl Account {
+    /// Decides an operator's order.
+    pub fn order(&self, order: &Order, now_ms: u64) -> Result<SmallVec<[Event; 2]>, Denial> {
+        let opened = self.number > 0;
+        if let Order::Open { name, limits } = order {
+            if opened {
+                return Err(Denial::AlreadyOpen);
+            }
+            let mut events: SmallVec<[Event; 2]> = smallvec![Event::Opened { name: name.clone() }];
+            if *limits != super::Limits::default() {
+                events.push(Event::LimitsChanged { limits: *limits });
+            }
+            return Ok(events);
+        }
+        if !opened {
+            return Err(Denial::NoSuchAccount);
+        }
+        let event = match order {
+            Order::Open { .. } => return Err(Denial::AlreadyOpen),
+            Order::SetLimits(limits) => Event::LimitsChanged { limits: *limits },
+            Order::SetStatus { status, reason } => {
+                if self.status == Status::Closed {
+                    return Err(Denial::StatusFinal);
+                }
+                Event::StatusChanged { status: *status, reason: reason.clone() }
+            }
+            Order::Grant { kind, amount, expires_at_ms, reference } => {
+                self.may_grant(*amount, reference)?;
+                Event::Granted {
+                    grant: GrantId(self.grants_made.saturating_add(1)),
+                    kind: *kind,
+                    amount: *amount,
+                    expires_at_ms: *expires_at_ms,
+                    reference: reference.clone(),
+                }
+            }
+            Order::CreateKey(new) => return self.create_key(new, now_ms),
+            Order::RevokeKey { key, reason } => {
+                if self.key(*key).ok_or(Denial::UnknownKey)?.revoked_at_ms.is_some() {
+                    return Ok(SmallVec::new());
+                }
+                Event::KeyRevoked { key: *key, reason: reason.clone() }
+            }
+            Order::ChangeKey { key, changes } => return self.changed_key(*key, changes),
+            Order::RotateKey { key, hash, hint, overlap } => {
+                self.working_key(*key)?;
+                self.may_use(hash)?;
+                if !self.key_settings(*key).may_rotate(now_ms) {
+                    return Err(Denial::TooManySecrets);
+                }
+                let overlap_ms = u64::try_from(overlap.as_millis()).unwrap_or(u64::MAX);
+                let former_until_ms = now_ms.saturating_add(overlap_ms);
+                Event::KeyRotated { key: *key, hash: *hash, hint: hint.clone(), former_until_ms }
+            }
+            Order::SetBudgets(budgets) => {
+                budget::check(budgets)?;
+                if budgets == self.budgets() {
+                    return Ok(SmallVec::new());
+                }
+                Event::BudgetsChanged { budgets: budgets.clone() }
+            }
+        };
+        Ok(smallvec![event])
+    }
+
+    fn may_grant(&self, amount: NanoUsd, reference: &str) -> Result<(), Denial> {
+        if !amount.is_positive() || self.totals.granted.checked_add(amount).is_none() {
+            return Err(Denial::BadAmount);
+        }
+        if self.references.contains(reference) {
+            return Err(Denial::DuplicateReference);
+        }
+        Ok(())
+    }
+
+    /// A secret is one key's, also when that key has another now.
+    fn may_use(&self, hash: &KeyHash) -> Result<(), Denial> {
+        if self.secrets().any(|known| known == hash) { Err(Denial::DuplicateKey) } else { Ok(()) }
+    }
+
+    fn working_key(&self, key: KeyId) -> Result<&Key, Denial> {
+        let key = self.key(key).ok_or(Denial::UnknownKey)?;
+        if key.revoked_at_ms.is_some() { Err(Denial::RevokedKey) } else { Ok(key) }
+    }
+
+    fn create_key(&self, new: &NewKey, now_ms: u64) -> Result<SmallVec<[Event; 2]>, Denial> {
+        self.may_use(&new.hash)?;
+        new.rest.iter().try_for_each(KeyChange::check)?;
+        let last = self.keys.iter().map(|key| key.id.0).max().unwrap_or(0);
+        let key = Key {
+            id: KeyId(last.saturating_add(1)),
+            hash: new.hash,
+            hint: new.hint.clone(),
+            name: new.name.clone(),
+            models: new.models.clone(),
+            expires_at_ms: new.expires_at_ms,
+            limits: new.limits,
+            revoked_at_ms: None,
+            created_at_ms: now_ms,
+        };
+        let id = key.id;
+        let mut events: SmallVec<[Event; 2]> = smallvec![Event::KeyCreated { key }];
+        if !new.rest.is_empty() {
+            events.push(Event::KeyChanged { key: id, changes: new.rest.clone() });
+        }
+        Ok(events)
+    }
+
+    fn changed_key(
+        &self,
+        id: KeyId,
+        changes: &[KeyChange],
+    ) -> Result<SmallVec<[Event; 2]>, Denial> {
+        let key = self.working_key(id)?;
+        changes.iter().try_for_each(KeyChange::check)?;
+        let settings = self.key_settings(id);
+        let is_new = |change: &&KeyChange| !change.is_made(key, &settings);
+        let changes: Vec<KeyChange> = changes.iter().filter(is_new).cloned().collect();
+        if changes.is_empty() {
+            return Ok(SmallVec::new());
+        }
+        Ok(smallvec![Event::KeyChanged { key: id, changes }])
+    }
+}

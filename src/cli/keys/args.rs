@@ -1,0 +1,225 @@
+//! What may be said of keys on the command line. Pure.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use infergate_actors::account::{KeyScope, Network, Period};
+use infergate_actors::id::{AccountId, KeyId};
+use infergate_actors::money::NanoUsd;
+
+use super::super::Gateway;
+use super::super::args::time;
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Create a key and print its secret, once
+    Create(Box<NewKey>),
+    /// List an account's keys
+    List {
+        /// Where.
+        #[command(flatten)]
+        gateway: Gateway,
+        /// The account
+        #[arg(long, value_name = "ACCOUNT")]
+        account: AccountId,
+    },
+    /// Change a key; what is not said stays
+    Update(Box<KeyUpdate>),
+    /// Give a key another secret and print it, once
+    Rotate {
+        /// Which.
+        #[command(flatten)]
+        at: KeyPlace,
+        /// How long the present secret works beside the new one
+        #[arg(long, value_name = "TIME", default_value = "24h")]
+        overlap: String,
+    },
+    /// Revoke a key
+    Revoke {
+        /// Which.
+        #[command(flatten)]
+        at: KeyPlace,
+        /// Why, for the account's journal
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Revoke a key, with every secret it has, because somebody else may know one
+    Compromised {
+        /// Which.
+        #[command(flatten)]
+        at: KeyPlace,
+        /// What is known of it, for the account's journal
+        #[arg(long)]
+        reason: Option<String>,
+    },
+}
+
+/// Which key, and where.
+#[derive(Debug, Args)]
+pub struct KeyPlace {
+    /// Where.
+    #[command(flatten)]
+    pub gateway: Gateway,
+    /// The key's account
+    #[arg(long, value_name = "ACCOUNT")]
+    pub account: AccountId,
+    /// The key, such as `key_1`
+    pub key: KeyId,
+}
+
+/// A key to be created.
+#[derive(Debug, Args)]
+pub struct NewKey {
+    /// Where.
+    #[command(flatten)]
+    pub gateway: Gateway,
+    /// The account it is for
+    #[arg(long, value_name = "ACCOUNT")]
+    pub account: AccountId,
+    /// A name for people
+    #[arg(long)]
+    pub name: String,
+    /// A model it may use, `gpt-*` for all that begin so; may be repeated [default: all]
+    #[arg(long = "model", value_name = "MODEL")]
+    pub models: Vec<String>,
+    /// How long it works, such as `12h` or `30d` [default: for ever]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub expires_after: Option<Duration>,
+    /// Requests in any minute
+    #[arg(long, value_name = "NUMBER")]
+    pub requests_per_minute: Option<u32>,
+    /// Tokens in any minute
+    #[arg(long, value_name = "NUMBER")]
+    pub tokens_per_minute: Option<u64>,
+    /// Requests at one time
+    #[arg(long, value_name = "NUMBER")]
+    pub in_flight: Option<u32>,
+    /// What it may spend, such as `month=100`, in a day, week, month or in total; may be repeated
+    #[arg(long = "budget", value_name = "PERIOD=USD")]
+    pub budgets: Vec<BudgetWanted>,
+    /// A word to sort it by; may be repeated
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// What it is good for: `inference`, `usage_read`, `key_management`; may be repeated
+    #[arg(long = "scope", value_name = "SCOPE", value_parser = scope, default_value = "inference")]
+    pub scopes: Vec<KeyScope>,
+    /// An address or range it may be used from; may be repeated [default: everywhere]
+    #[arg(long = "allow-ip", value_name = "RANGE")]
+    pub allowed_ips: Vec<Network>,
+}
+
+/// A key to be changed.
+#[derive(Debug, Args)]
+pub struct KeyUpdate {
+    /// Which.
+    #[command(flatten)]
+    pub at: KeyPlace,
+    /// Another name
+    #[arg(long)]
+    pub name: Option<String>,
+    /// A model it may use, in place of those before, `*` for all; may be repeated
+    #[arg(long = "model", value_name = "MODEL")]
+    pub models: Vec<String>,
+    /// How long it works from now on, `none` for ever
+    #[arg(long, value_name = "TIME")]
+    pub expires_after: Option<OrNone<Time>>,
+    /// Requests in any minute, or `none` for no limit
+    #[arg(long, value_name = "NUMBER")]
+    pub requests_per_minute: Option<OrNone<u32>>,
+    /// Tokens in any minute, or `none`
+    #[arg(long, value_name = "NUMBER")]
+    pub tokens_per_minute: Option<OrNone<u64>>,
+    /// Requests at one time, or `none`
+    #[arg(long, value_name = "NUMBER")]
+    pub in_flight: Option<OrNone<u32>>,
+    /// What it may spend, such as `month=100`, or `month=none`; may be repeated
+    #[arg(long = "budget", value_name = "PERIOD=USD")]
+    pub budgets: Vec<BudgetWanted>,
+    /// A word to sort it by, in place of those before; may be repeated
+    #[arg(long = "tag", value_name = "TAG", conflicts_with = "no_tags")]
+    pub tags: Vec<String>,
+    /// Take its tags away
+    #[arg(long)]
+    pub no_tags: bool,
+    /// What it is good for, in place of what was before; may be repeated
+    #[arg(long = "scope", value_name = "SCOPE", value_parser = scope)]
+    pub scopes: Vec<KeyScope>,
+    /// An address or range it may be used from, in place of those before; may be repeated
+    #[arg(long = "allow-ip", value_name = "RANGE", conflicts_with = "any_ip")]
+    pub allowed_ips: Vec<Network>,
+    /// It may be used from everywhere
+    #[arg(long)]
+    pub any_ip: bool,
+}
+
+/// A value, or none where there may be one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrNone<T>(pub Option<T>);
+
+/// A time above zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Time(pub Duration);
+
+/// A budget, or that there be none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BudgetWanted {
+    /// Of which period.
+    pub period: Period,
+    /// How much.
+    pub limit: OrNone<NanoUsd>,
+}
+
+impl<T: FromStr> FromStr for OrNone<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        if text == "none" { Ok(Self(None)) } else { text.parse().map(|value| Self(Some(value))) }
+    }
+}
+
+impl FromStr for Time {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        time(text).map(Self)
+    }
+}
+
+impl FromStr for BudgetWanted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form =
+            || format!("`{text}` is no budget such as `day=5`, `month=99.50` or `total=none`");
+        let (period, limit) = text.split_once('=').ok_or_else(form)?;
+        let period =
+            Period::ALL.into_iter().find(|known| known.name() == period).ok_or_else(form)?;
+        let limit: OrNone<NanoUsd> =
+            limit.parse().map_err(|error| format!("`{limit}` is {error}"))?;
+        Ok(Self { period, limit })
+    }
+}
+
+fn scope(text: &str) -> Result<KeyScope, String> {
+    let found = KeyScope::ALL.into_iter().find(|scope| scope.name() == text);
+    found.ok_or_else(|| format!("`{text}` is none of `inference`, `usage_read`, `key_management`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn budgets_have_a_period_and_dollars() {
+        let day = |limit| Ok(BudgetWanted { period: Period::Day, limit: OrNone(limit) });
+        assert_eq!("day=2.5".parse(), day(Some(NanoUsd::from_nano(2_500_000_000))));
+        assert_eq!("day=none".parse(), day(None));
+        for wrong in ["", "day", "year=1", "day=", "day=x", "=1"] {
+            assert!(wrong.parse::<BudgetWanted>().is_err(), "{wrong}");
+        }
+        assert_eq!(scope("usage_read"), Ok(KeyScope::UsageRead));
+        assert!(scope("all").is_err());
+    }
+}
