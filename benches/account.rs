@@ -43,6 +43,7 @@ fn admit(hold: HoldId, model: &Arc<str>) -> Admit {
         hold,
         key: KeyId(1),
         model: model.clone(),
+        free: false,
         rates: RATES,
         prompt_tokens_max: 1_200,
         completion_tokens_max: 512,

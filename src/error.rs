@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use infergate_actors::account::{Denial, End, RateStatus, Remaining};
+use infergate_actors::account::{Denial, End, RateStatus, ReasonClass, Remaining};
 
 use crate::dialect::chat::{self, UpstreamError};
 use crate::dialect::envelope::EnvelopeError;
@@ -325,6 +325,16 @@ impl ApiError {
         error.retry_after(retry_after.unwrap_or(Duration::from_secs(2)))
     }
 
+    /// 403: the account may not do this, for a reason of a class.
+    fn barred(code: &'static str, status: &str, class: ReasonClass) -> Self {
+        let reason = match class {
+            ReasonClass::Other => String::new(),
+            class => format!(" (reason: {})", class.as_str()),
+        };
+        let message = format!("This account is {status}{reason}.");
+        Self::new(StatusCode::FORBIDDEN, "permission_error", code, message)
+    }
+
     /// What is said inside a stream that ends before its answer does.
     pub fn cut_short(end: End) -> Self {
         match end {
@@ -338,7 +348,7 @@ impl ApiError {
                 "gateway_stopping",
                 "The gateway stopped before the answer was complete.",
             ),
-            End::Suspended => Denial::Suspended.into(),
+            End::Suspended => Denial::Suspended(ReasonClass::Other).into(),
             End::KeyRevoked => Denial::RevokedKey.into(),
             End::OutOfCredit => Self::new(
                 StatusCode::PAYMENT_REQUIRED,
@@ -373,7 +383,16 @@ impl From<Denial> for ApiError {
             Self::new(StatusCode::FORBIDDEN, "permission_error", code, message)
         };
         match denial {
-            Denial::Suspended => forbidden("account_suspended", "This account is suspended."),
+            Denial::Suspended(class) => Self::barred("account_suspended", "suspended", class),
+            Denial::Restricted(class) => {
+                Self::barred("account_restricted", "restricted to free models", class)
+            }
+            Denial::NotPaidYet => Self::new(
+                StatusCode::PAYMENT_REQUIRED,
+                "insufficient_quota",
+                "payment_needed",
+                "This model is open to accounts that have paid. Add credit, or use a free model.",
+            ),
             Denial::Closed => forbidden("account_closed", "This account is closed."),
             Denial::UnknownKey | Denial::NoSuchAccount => {
                 Self::invalid_key("Incorrect API key provided.")
@@ -419,7 +438,11 @@ impl From<Denial> for ApiError {
             | Denial::BadAmount
             | Denial::DuplicateReference
             | Denial::DuplicateKey
-            | Denial::StatusFinal => Self::internal(),
+            | Denial::StatusFinal
+            | Denial::UnknownPayment
+            | Denial::UnknownGrant
+            | Denial::NotRefundable
+            | Denial::ReusedId => Self::internal(),
         }
     }
 }

@@ -14,8 +14,11 @@ use crate::error::ApiError;
 /// The key, if it may be used for anything.
 pub(super) fn permitted_key(account: AccountView, key: KeyId, now_ms: u64) -> Result<Key, Denial> {
     match account.status {
-        Status::Active => {}
-        Status::Suspended => return Err(Denial::Suspended),
+        Status::Active | Status::Restricted => {}
+        Status::Suspended => {
+            let class = account.status_set.map(|(set, _)| set.class).unwrap_or_default();
+            return Err(Denial::Suspended(class));
+        }
         Status::Closed => return Err(Denial::Closed),
     }
     let key = account.keys.into_iter().map(|view| view.key).find(|known| known.id == key);

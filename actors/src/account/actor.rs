@@ -10,7 +10,9 @@ use super::living::Life;
 use super::machine::{Failure, Machine};
 use super::standing::{Board, Notice};
 use super::state::Account;
-use super::{AccountView, Admit, Denial, End, Extend, Order, Permit, Settle, Terms};
+use super::{
+    AccountView, Admit, Denial, End, Extend, Movement, Order, Permit, Settle, Terms, Transfer,
+};
 use crate::clock::Now;
 use crate::id::{AccountId, HoldId};
 use crate::ledger::{Batch, JournalEntry, Loaded, Snapshot, Ticket};
@@ -24,6 +26,8 @@ pub(super) enum Message {
     Void(HoldId, End, RpcReplyPort<Result<(), Ended>>),
     /// Answered when it is on disk.
     Order(Order, RpcReplyPort<Result<AccountView, Refusal>>),
+    /// Answered when it is on disk.
+    Transfer(Transfer, RpcReplyPort<Result<Movement, Refusal>>),
     Inspect(RpcReplyPort<Result<AccountView, Denial>>),
     /// Take a snapshot; answered when it is written.
     Snapshot(RpcReplyPort<()>),
@@ -126,6 +130,7 @@ impl Actor for AccountActor {
         let mut batch = Batch::new();
         match message {
             Message::Admit(admit, turn, reply) => {
+                machine.set_rules(self.accounts.credit_rules());
                 let answer = match turn {
                     Turn::First => machine.admit(&admit, now, &mut batch),
                     Turn::Again => machine.admit_again(&admit, now, &mut batch),
@@ -150,6 +155,12 @@ impl Actor for AccountActor {
                 let answer = denied(machine.order(&order, now, &mut batch))?;
                 let notice = Notice::of(&order, machine.account().number());
                 let answer = answer.map(|()| (AccountView::of(machine, now.mono), notice));
+                self.append_order(batch, answer, reply);
+            }
+            Message::Transfer(transfer, reply) => {
+                machine.set_rules(self.accounts.credit_rules());
+                let answer = denied(machine.transfer(&transfer, now, &mut batch))?;
+                let answer = answer.map(|done| (done, Notice::of_account(machine.account())));
                 self.append_order(batch, answer, reply);
             }
             Message::Inspect(reply) => {
@@ -234,13 +245,13 @@ impl AccountActor {
         self.accounts.ledger().append(batch, Some(then));
     }
 
-    fn append_order(
+    fn append_order<T: Send + 'static>(
         &self,
         batch: Batch,
-        answer: Result<(AccountView, Option<Notice>), Denial>,
-        reply: RpcReplyPort<Result<AccountView, Refusal>>,
+        answer: Result<(T, Option<Notice>), Denial>,
+        reply: RpcReplyPort<Result<T, Refusal>>,
     ) {
-        let (view, notice) = match answer {
+        let (done, notice) = match answer {
             Ok(carried_out) => carried_out,
             Err(denial) => {
                 self.append_unasked(batch);
@@ -253,7 +264,7 @@ impl AccountActor {
             if let (Ok(()), Some(notice)) = (&written, notice) {
                 board.put_up(notice);
             }
-            let _ = reply.send(written.map(|()| view).map_err(|_| Unavailable.into()));
+            let _ = reply.send(written.map(|()| done).map_err(|_| Unavailable.into()));
         });
         self.accounts.ledger().append(batch.on_disk(), Some(then));
     }

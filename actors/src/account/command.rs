@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::{End, GrantKind, Limits, Standing, Status, UsageRecord};
+use super::{End, GrantKind, Limits, ReasonClass, Standing, StatusSet, UsageRecord};
 use crate::id::{HoldId, KeyHash, KeyId};
 use crate::money::{NanoUsd, Rates, Usage};
 
@@ -18,6 +18,8 @@ pub struct Admit {
     pub key: KeyId,
     /// The public model name asked for.
     pub model: Arc<str>,
+    /// Whether that model costs nothing, ever.
+    pub free: bool,
     /// The dearest rates that can apply.
     pub rates: Rates,
     /// The most prompt tokens there can be.
@@ -40,6 +42,8 @@ pub struct Admit {
 pub struct Fallback {
     /// Its public name.
     pub model: Arc<str>,
+    /// Whether it costs nothing, ever.
+    pub free: bool,
     /// The dearest of its rates that can apply.
     pub rates: Rates,
 }
@@ -158,12 +162,7 @@ pub enum Order {
     /// Change the limits.
     SetLimits(Limits),
     /// Change the status.
-    SetStatus {
-        /// From here on.
-        status: Status,
-        /// Why.
-        reason: String,
-    },
+    SetStatus(StatusSet),
     /// Add credit.
     Grant {
         /// Where it comes from.
@@ -216,8 +215,14 @@ pub enum Scope {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
     /// The account is suspended.
-    #[error("the account is suspended")]
-    Suspended,
+    #[error("the account is suspended (reason: {})", .0.as_str())]
+    Suspended(ReasonClass),
+    /// The account is restricted to models that are free.
+    #[error("the account is restricted to free models (reason: {})", .0.as_str())]
+    Restricted(ReasonClass),
+    /// Models that cost something are for accounts that have paid.
+    #[error("the account has not paid yet, and only free models are open to it")]
+    NotPaidYet,
     /// The account is closed.
     #[error("the account is closed")]
     Closed,
@@ -293,4 +298,16 @@ pub enum Denial {
     /// A status that can't follow the present one.
     #[error("a closed account stays closed")]
     StatusFinal,
+    /// No payment is known by this.
+    #[error("no payment to this account is known by this")]
+    UnknownPayment,
+    /// No credit lot has this number.
+    #[error("the account has no such grant")]
+    UnknownGrant,
+    /// Credit of this kind is not paid back.
+    #[error("credit of this kind is not refundable")]
+    NotRefundable,
+    /// The id was used for something else.
+    #[error("this id was used before, for something else")]
+    ReusedId,
 }

@@ -3,8 +3,13 @@
 
 use smallvec::{SmallVec, smallvec};
 
+use super::buckets::Buckets;
+use super::rules::matches;
 use super::state::{Account, Grant};
-use super::{Admit, Denial, Draw, Event, Extend, Key, NewKey, Order, Settle, Settlement, Status};
+use super::{
+    Admit, CreditRules, Denial, Event, Extend, Key, Kinds, NewKey, Order, Settle, Settlement,
+    Status,
+};
 use crate::id::{GrantId, KeyId};
 use crate::money::{NanoUsd, Rates};
 
@@ -22,22 +27,16 @@ pub(super) struct Cover {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reach {
     pub(super) rates: Rates,
+    /// The kinds of credit that may pay for each of them.
+    pub(super) kinds: Kinds,
     /// For each fallback that was asked for.
     pub(super) fallbacks_allowed: SmallVec<[bool; 2]>,
 }
 
 impl Reach {
-    /// The reach of a question that came with `key`: a fallback the key may not use is left out.
-    pub(super) fn new(admit: &Admit, key: &Key) -> Self {
-        let mut reach = Self { rates: admit.rates, fallbacks_allowed: SmallVec::new() };
-        for fallback in &admit.fallbacks {
-            let allowed = key.allows(&fallback.model);
-            if allowed {
-                reach.rates = reach.rates.max(fallback.rates);
-            }
-            reach.fallbacks_allowed.push(allowed);
-        }
-        reach
+    /// Of the model asked for alone.
+    fn new(admit: &Admit, kinds: Kinds) -> Self {
+        Self { rates: admit.rates, kinds, fallbacks_allowed: SmallVec::new() }
     }
 }
 
@@ -47,13 +46,15 @@ impl Account {
     /// A hold was promised while its credit was good. So of lapsed lots, what open holds may still
     /// need stays until they end; all else goes.
     pub fn lapse(&self, now_ms: u64) -> SmallVec<[Event; 1]> {
-        let mut spare = self.available();
-        let due = |lot: &&Grant| lot.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms);
+        let due = |lot: &Grant| lot.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms);
         let mut events = SmallVec::new();
-        for lot in self.grants.iter().filter(due) {
-            let amount = lot.remaining.min(spare);
+        if !self.grants.iter().any(due) {
+            return events;
+        }
+        let mut buckets = Buckets::of(self, None);
+        for lot in self.grants.iter().filter(|lot| due(lot)) {
+            let amount = buckets.take(lot, lot.remaining);
             if amount.is_positive() {
-                spare = spare.saturating_sub(amount);
                 events.push(Event::Expired { grant: lot.id, amount });
             }
         }
@@ -89,10 +90,54 @@ impl Account {
     /// Why nothing of the account may go on, whatever its keys.
     pub(super) fn status_denial(&self) -> Option<Denial> {
         match self.status {
-            Status::Active => None,
-            Status::Suspended => Some(Denial::Suspended),
+            // What a restricted account may not begin may go on.
+            Status::Active | Status::Restricted => None,
+            Status::Suspended => Some(Denial::Suspended(self.status_class())),
             Status::Closed => Some(Denial::Closed),
         }
+    }
+
+    /// Why the account may not begin anything that costs something.
+    pub(super) fn paid_denial(&self, rules: &CreditRules) -> Option<Denial> {
+        if self.status == Status::Restricted {
+            return Some(Denial::Restricted(self.status_class()));
+        }
+        (rules.paid_entitlement && !self.has_paid()).then_some(Denial::NotPaidYet)
+    }
+
+    /// Which models a question that came with `key` may end up at, and what may pay for all of them. A
+    /// fallback that the key or the account may not use is left out. So is one that less of the credit
+    /// may buy, where what may buy it does not cover a useful answer: without it there may be one.
+    pub(super) fn reach(&self, admit: &Admit, key: &Key, rules: &CreditRules) -> Reach {
+        let mut reach = Reach::new(admit, kinds_for(&admit.model, admit.free, rules));
+        for fallback in &admit.fallbacks {
+            let kinds = reach.kinds & kinds_for(&fallback.model, fallback.free, rules);
+            let rates = reach.rates.max(fallback.rates);
+            let is_covered = || kinds == reach.kinds || self.affords(admit, &rates, kinds).is_ok();
+            let allowed = key.allows(&fallback.model)
+                && (fallback.free || self.paid_denial(rules).is_none())
+                && is_covered();
+            if allowed {
+                (reach.rates, reach.kinds) = (rates, kinds);
+            }
+            reach.fallbacks_allowed.push(allowed);
+        }
+        reach
+    }
+
+    /// [`Account::reach`] of a question whose hold is there already, and counts on `kinds`.
+    fn reach_held(&self, admit: &Admit, key: &Key, kinds: Kinds, rules: &CreditRules) -> Reach {
+        let mut reach = Reach::new(admit, kinds);
+        for fallback in &admit.fallbacks {
+            let allowed = key.allows(&fallback.model)
+                && (fallback.free || self.paid_denial(rules).is_none())
+                && kinds.are_within(kinds_for(&fallback.model, fallback.free, rules));
+            if allowed {
+                reach.rates = reach.rates.max(fallback.rates);
+            }
+            reach.fallbacks_allowed.push(allowed);
+        }
+        reach
     }
 
     /// Why an exchange that began with `key` must not go on. A key whose time is over ends none.
@@ -111,15 +156,20 @@ impl Account {
         if self.holds.contains_key(&admit.hold) {
             return Err(Denial::DuplicateHold);
         }
-        let (rates, prompt) = (&reach.rates, admit.prompt_tokens_max);
-        let affordable = rates.affordable_completion(self.available(), prompt, self.markup);
+        let affordable = self.affords(admit, &reach.rates, reach.kinds)?;
+        Ok(self.cover(admit, &reach.rates, affordable))
+    }
+
+    /// How many completion tokens these kinds of credit cover, if they cover a useful answer.
+    fn affords(&self, admit: &Admit, rates: &Rates, kinds: Kinds) -> Result<u64, Denial> {
+        let (available, prompt) = (self.available_of(kinds), admit.prompt_tokens_max);
+        let affordable = rates.affordable_completion(available, prompt, self.markup);
         let useful = admit.completion_tokens_min.min(admit.completion_tokens_max);
         let affordable = affordable.filter(|tokens| *tokens >= useful);
-        let affordable = affordable.ok_or_else(|| Denial::InsufficientCredit {
-            available: self.available(),
+        affordable.ok_or_else(|| Denial::InsufficientCredit {
+            available,
             needed: rates.cost_ceiling(prompt, useful, self.markup),
-        })?;
-        Ok(self.cover(admit, rates, affordable))
+        })
     }
 
     fn cover(&self, admit: &Admit, rates: &Rates, affordable: u64) -> Cover {
@@ -134,9 +184,10 @@ impl Account {
 
     /// What an open hold covers, if it is the one that `admit` asks for: a question whose answer was
     /// lost is asked again, and its hold is there already.
-    pub(super) fn held_for(&self, admit: &Admit) -> Option<(Reach, Cover)> {
+    pub(super) fn held_for(&self, admit: &Admit, rules: &CreditRules) -> Option<(Reach, Cover)> {
         let hold = self.holds.get(&admit.hold).filter(|hold| hold.key == admit.key)?;
-        let reach = Reach::new(admit, self.key(admit.key)?);
+        let kinds = self.kinds_of(admit.hold);
+        let reach = self.reach_held(admit, self.key(admit.key)?, kinds, rules);
         let (rates, prompt) = (&reach.rates, admit.prompt_tokens_max);
         let covered = rates.affordable_completion(hold.amount, prompt, self.markup)?;
         let cover = self.cover(admit, rates, covered);
@@ -147,13 +198,14 @@ impl Account {
     /// the credit reaches. The second value is the number of completion tokens covered then.
     pub fn extend(&self, extend: &Extend) -> Result<(Event, u64), Denial> {
         let hold = self.holds.get(&extend.hold).ok_or(Denial::UnknownHold)?;
-        let budget = hold.amount.saturating_add(self.available());
+        let available = self.available_of(self.kinds_of(extend.hold));
+        let budget = hold.amount.saturating_add(available);
         let (rates, prompt) = (&extend.rates, extend.prompt_tokens_max);
         let affordable = rates.affordable_completion(budget, prompt, self.markup).unwrap_or(0);
         let tokens = extend.completion_tokens.min(affordable);
         let needed = rates.cost_ceiling(prompt, tokens, self.markup);
         if tokens <= extend.completion_tokens_held {
-            return Err(Denial::InsufficientCredit { available: self.available(), needed });
+            return Err(Denial::InsufficientCredit { available, needed });
         }
         let amount = needed.saturating_sub(hold.amount).max(NanoUsd::ZERO);
         Ok((Event::Extended { hold: extend.hold, amount }, tokens))
@@ -163,7 +215,8 @@ impl Account {
     pub fn settle(&self, settle: Settle) -> Result<Event, Denial> {
         let hold = self.holds.get(&settle.hold).ok_or(Denial::UnknownHold)?;
         let cost = settle.rates.cost(&settle.usage, self.markup);
-        let payable = hold.amount.saturating_add(self.available());
+        let free = self.available_of(self.kinds_of(settle.hold));
+        let payable = hold.amount.saturating_add(free);
         let charged = cost.min(payable);
         Ok(Event::Settled(Box::new(Settlement {
             hold: settle.hold,
@@ -175,25 +228,10 @@ impl Account {
             cost,
             charged,
             absorbed: cost.saturating_sub(charged),
-            draws: self.draws(charged),
+            draws: self.draws(settle.hold, charged),
             end: settle.end,
             record: settle.record,
         })))
-    }
-
-    /// Which lots pay `amount`: the soonest to lapse first, then the oldest.
-    fn draws(&self, amount: NanoUsd) -> SmallVec<[Draw; 1]> {
-        let mut left = amount;
-        let mut draws = SmallVec::new();
-        for lot in &self.grants {
-            if left == NanoUsd::ZERO {
-                break;
-            }
-            let part = lot.remaining.min(left);
-            left = left.saturating_sub(part);
-            draws.push(Draw { grant: lot.id, amount: part });
-        }
-        draws
     }
 
     /// Decides an operator's order.
@@ -215,11 +253,11 @@ impl Account {
         let event = match order {
             Order::Open { .. } => return Err(Denial::AlreadyOpen),
             Order::SetLimits(limits) => Event::LimitsChanged { limits: *limits },
-            Order::SetStatus { status, reason } => {
+            Order::SetStatus(set) => {
                 if self.status == Status::Closed {
                     return Err(Denial::StatusFinal);
                 }
-                Event::StatusChanged { status: *status, reason: reason.clone() }
+                Event::StatusSet(set.clone())
             }
             Order::Grant { kind, amount, expires_at_ms, reference } => {
                 self.may_grant(*amount, reference)?;
@@ -242,7 +280,7 @@ impl Account {
         Ok(smallvec![event])
     }
 
-    fn may_grant(&self, amount: NanoUsd, reference: &str) -> Result<(), Denial> {
+    pub(super) fn may_grant(&self, amount: NanoUsd, reference: &str) -> Result<(), Denial> {
         if !amount.is_positive() || self.totals.granted.checked_add(amount).is_none() {
             return Err(Denial::BadAmount);
         }
@@ -274,10 +312,11 @@ impl Account {
 impl Key {
     /// Whether the key may use the public model name `model`.
     pub fn allows(&self, model: &str) -> bool {
-        let matches = |pattern: &String| match pattern.strip_suffix('*') {
-            Some(prefix) => model.starts_with(prefix),
-            None => pattern == model,
-        };
-        self.models.is_empty() || self.models.iter().any(matches)
+        self.models.is_empty() || self.models.iter().any(|pattern| matches(pattern, model))
     }
+}
+
+/// Which credit may pay for a model. For one that is free nothing has to.
+fn kinds_for(model: &str, free: bool, rules: &CreditRules) -> Kinds {
+    if free { Kinds::ALL } else { rules.buying(model) }
 }

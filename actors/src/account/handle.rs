@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use ractor::rpc::CallResult;
 use ractor::{ActorCell, ActorId, ActorRuntime, RpcReplyPort};
@@ -13,7 +14,10 @@ use tokio::sync::{Mutex, MutexGuard, oneshot};
 use super::actor::{AccountActor, Breakdown, Ended, Message, Refusal};
 use super::living::{ActorLine, Life, Living};
 use super::standing::Boards;
-use super::{AccountView, Admit, Denial, End, Extend, Limits, Order, Permit, Settle};
+use super::{
+    AccountView, Admit, CreditRules, Denial, End, Extend, Limits, Movement, Order, Permit, Settle,
+    Transfer,
+};
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::id::{AccountId, HoldId, KeyHash, KeyId};
@@ -64,6 +68,8 @@ struct Shared {
     faults: DashMap<AccountId, u64>,
     /// Held while a key is being created: a secret belongs to one account.
     key_creation: Mutex<()>,
+    /// What holds of every account's credit.
+    credit_rules: ArcSwap<CreditRules>,
     /// No actor is started any more.
     closed: AtomicBool,
 }
@@ -86,8 +92,19 @@ impl Accounts {
             owners: DashMap::new(),
             faults: DashMap::new(),
             key_creation: Mutex::new(()),
+            credit_rules: ArcSwap::default(),
             closed: AtomicBool::new(false),
         }))
+    }
+
+    /// From here on, these rules hold of every account's credit.
+    pub fn set_credit_rules(&self, rules: CreditRules) {
+        self.0.credit_rules.store(Arc::new(rules));
+    }
+
+    /// The rules that hold of every account's credit.
+    pub fn credit_rules(&self) -> Arc<CreditRules> {
+        self.0.credit_rules.load_full()
     }
 
     pub(super) fn clock(&self) -> &Clock {
@@ -163,6 +180,17 @@ impl Accounts {
             _ => None,
         };
         self.ask(account, TRIES_MAX, |_, reply| Message::Order(order.clone(), reply)).await?
+    }
+
+    /// Takes in what has happened to money outside. Returns what was done, when it is on disk; told
+    /// again, the same.
+    pub async fn transfer(
+        &self,
+        account: AccountId,
+        transfer: Transfer,
+    ) -> Result<Movement, Refusal> {
+        let ask = |_, reply| Message::Transfer(transfer.clone(), reply);
+        self.ask(account, TRIES_MAX, ask).await?
     }
 
     /// The account as it is now.

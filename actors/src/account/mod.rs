@@ -1,6 +1,7 @@
 //! Accounts: one actor an account, the only writer of its balance and limits.
 
 mod actor;
+mod buckets;
 mod command;
 mod decide;
 mod event;
@@ -8,6 +9,8 @@ mod handle;
 mod limits;
 mod living;
 mod machine;
+mod payment;
+mod rules;
 mod standing;
 mod state;
 mod view;
@@ -20,13 +23,15 @@ pub use command::{
     Terms,
 };
 pub use event::{
-    Attempt, AttemptOutcome, Draw, End, Event, GrantKind, Key, Limits, Settlement, Source, Status,
-    UsageRecord,
+    Attempt, AttemptOutcome, Draw, End, Event, GrantKind, Key, Limits, ReasonClass, Settlement,
+    Source, Status, StatusSet, UsageRecord,
 };
 pub use handle::{AccountOptions, Accounts, Unavailable};
 pub use living::ActorLine;
 pub(crate) use living::status_name;
 pub use machine::{Failure, Machine};
+pub use payment::{Movement, MovementKind, Payment, Return, Transfer, TransferKind};
+pub use rules::{CreditRules, KindRule, Kinds, OnDispute};
 pub use standing::Standing;
 pub use state::{Account, Grant, Hold, Inconsistency, SnapshotError, Totals};
 pub use view::{AccountView, KeyView, LimitUsage};

@@ -4,21 +4,31 @@
 //! living actor all call it, so what is in memory is what the journal would give.
 //!
 //! Invariants, checked after every event:
-//! - I1: `granted = settled + expired + remaining`, where `remaining` is what is left in the lots.
+//! - I1: `granted = settled + expired + refunded + charged back + remaining`, where `remaining` is what
+//!   is left in the lots.
 //! - I2: no lot, and not the whole, is below zero.
-//! - I3: `held <= remaining`: open holds are covered by credit that is really there.
+//! - I3: `held <= remaining`: open holds are covered by credit that is really there; each by credit of
+//!   the kinds that it counts on.
 //! - I4: a hold begins once and ends once.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Event, GrantKind, Key, Limits, Settlement, Status};
+use super::buckets::Buckets;
+use super::payment::{Movement, MovementKind};
+use super::{Event, GrantKind, Key, Kinds, Limits, ReasonClass, Settlement, Status, StatusSet};
 use crate::id::{AccountId, GrantId, HoldId, KeyId};
 use crate::ledger::{Digest, Fold, Record};
 use crate::money::{Markup, NanoUsd};
 
-const SNAPSHOT_VERSION: u8 = 1;
+/// The version that this build writes. Version 2 has `credit` and `status_set` at its end.
+const SNAPSHOT_VERSION: u8 = 2;
+
+/// What version 1 lacks at its end, as version 2 writes what an account has that never had any of it:
+/// two empty maps, two sums of nothing, and nothing.
+const LACKING_IN_1: [u8; 5] = [0; 5];
 
 /// The state of one account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +51,23 @@ pub struct Account {
     pub(super) number: u64,
     /// The digest of the last one.
     pub(super) digest: Digest,
+    pub(super) credit: Credit,
+    /// How its status was last set, and when, in milliseconds since 1970; `None` where it was before
+    /// that was written down.
+    pub(super) status_set: Option<(StatusSet, u64)>,
+}
+
+/// What came in from outside and went back there, and what may pay for what.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Credit {
+    /// What was done under each id that a payment, refund or dispute was told by.
+    pub(super) movements: BTreeMap<String, Movement>,
+    /// The kinds of credit that open holds count on, where those are not all.
+    pub(super) hold_kinds: BTreeMap<HoldId, Kinds>,
+    /// Ever taken back and paid back.
+    pub(super) refunded: NanoUsd,
+    /// Ever taken back in disputes.
+    pub(super) charged_back: NanoUsd,
 }
 
 /// A credit lot.
@@ -102,7 +129,7 @@ pub struct Inconsistency {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {
     /// Written by a build that this one does not know.
-    #[error("account snapshot version {0}, this build reads version {SNAPSHOT_VERSION}")]
+    #[error("account snapshot version {0}, this build reads up to version {SNAPSHOT_VERSION}")]
     UnknownVersion(u8),
     /// Not decodable.
     #[error("not an account snapshot")]
@@ -127,6 +154,8 @@ impl Account {
             totals: Totals::default(),
             number: 0,
             digest: Digest::default(),
+            credit: Credit::default(),
+            status_set: None,
         }
     }
 
@@ -158,6 +187,16 @@ impl Account {
     /// Its open holds.
     pub fn holds(&self) -> &BTreeMap<HoldId, Hold> {
         &self.holds
+    }
+
+    /// Ever taken back because it was paid back, and in disputes.
+    pub fn taken_back(&self) -> (NanoUsd, NanoUsd) {
+        (self.credit.refunded, self.credit.charged_back)
+    }
+
+    /// Why its status is what it is, in one word.
+    pub(super) fn status_class(&self) -> ReasonClass {
+        self.status_set.as_ref().map(|(set, _)| set.class).unwrap_or_default()
     }
 
     /// What a new hold may take.
@@ -217,11 +256,7 @@ impl Account {
                 self.totals.expired = add(self.totals.expired, *amount)?;
             }
             Event::Held { hold, key, amount } => {
-                let entry = Hold { key: *key, amount: *amount, at_ms };
-                if self.holds.insert(*hold, entry).is_some() {
-                    return Err("the hold exists already");
-                }
-                self.totals.held = add(self.totals.held, *amount)?;
+                self.begin_hold(*hold, Hold { key: *key, amount: *amount, at_ms })?;
             }
             Event::Extended { hold, amount } => {
                 let hold = self.holds.get_mut(hold).ok_or("it extends a hold that is not open")?;
@@ -230,11 +265,30 @@ impl Account {
             }
             Event::Settled(settlement) => self.fold_settlement(settlement)?,
             Event::Voided { hold, .. } => self.end_hold(*hold)?,
+            Event::StatusSet(set) => {
+                self.status = set.status;
+                self.status_set = Some((set.clone(), at_ms));
+            }
+            Event::HeldOf { hold, key, amount, kinds } => {
+                self.begin_hold(*hold, Hold { key: *key, amount: *amount, at_ms })?;
+                self.credit.hold_kinds.insert(*hold, *kinds);
+            }
+            Event::Paid(paid) => self.fold_payment(paid, at_ms)?,
+            Event::Refunded(back) => self.fold_return(MovementKind::Refunded, back, at_ms)?,
+            Event::ChargedBack(back) => self.fold_return(MovementKind::ChargedBack, back, at_ms)?,
         }
         Ok(())
     }
 
-    fn grant(&mut self, lot: Grant, reference: &str) -> Result<(), &'static str> {
+    fn begin_hold(&mut self, hold: HoldId, entry: Hold) -> Result<(), &'static str> {
+        self.totals.held = add(self.totals.held, entry.amount)?;
+        match self.holds.insert(hold, entry) {
+            None => Ok(()),
+            Some(_) => Err("the hold exists already"),
+        }
+    }
+
+    pub(super) fn grant(&mut self, lot: Grant, reference: &str) -> Result<(), &'static str> {
         if !self.references.insert(reference.to_owned()) {
             return Err("a grant with its reference exists already");
         }
@@ -248,6 +302,7 @@ impl Account {
     }
 
     fn fold_settlement(&mut self, settlement: &Settlement) -> Result<(), &'static str> {
+        let kinds = self.kinds_of(settlement.hold);
         self.end_hold(settlement.hold)?;
         let drawn: NanoUsd = settlement.draws.iter().map(|draw| draw.amount).sum();
         if drawn != settlement.charged {
@@ -257,6 +312,10 @@ impl Account {
             return Err("charged and absorbed do not add up to the cost");
         }
         for draw in &settlement.draws {
+            let kind = self.grants.iter().find(|lot| lot.id == draw.grant).map(|lot| lot.kind);
+            if kind.is_some_and(|kind| !kinds.contains(kind)) {
+                return Err("it draws on credit that may not pay for it");
+            }
             self.draw(draw.grant, draw.amount)?;
         }
         self.totals.settled = add(self.totals.settled, settlement.charged)?;
@@ -265,12 +324,13 @@ impl Account {
     }
 
     fn end_hold(&mut self, hold: HoldId) -> Result<(), &'static str> {
-        let hold = self.holds.remove(&hold).ok_or("it ends a hold that is not open")?;
-        self.totals.held = self.totals.held.saturating_sub(hold.amount);
+        let amount = self.holds.remove(&hold).ok_or("it ends a hold that is not open")?.amount;
+        self.credit.hold_kinds.remove(&hold);
+        self.totals.held = self.totals.held.saturating_sub(amount);
         Ok(())
     }
 
-    fn draw(&mut self, grant: GrantId, amount: NanoUsd) -> Result<(), &'static str> {
+    pub(super) fn draw(&mut self, grant: GrantId, amount: NanoUsd) -> Result<(), &'static str> {
         let place = self.grants.iter().position(|lot| lot.id == grant);
         let place = place.ok_or("it draws on a credit lot that has nothing left")?;
         let lot = self.grants.get_mut(place).ok_or("it draws on no credit lot")?;
@@ -294,11 +354,15 @@ impl Account {
         {
             return Err("a sum is below zero (I2)");
         }
-        if granted != add(add(settled, expired)?, remaining)? {
-            return Err("grants are not settled + expired + remaining (I1)");
+        let back = add(self.credit.refunded, self.credit.charged_back)?;
+        if granted != add(add(add(settled, expired)?, back)?, remaining)? {
+            return Err("grants are not settled + expired + taken back + remaining (I1)");
         }
         if held > remaining {
             return Err("more is held than there is (I3)");
+        }
+        if !self.credit.hold_kinds.is_empty() && !Buckets::of(self, None).are_covered() {
+            return Err("more is held than there is of the credit that may pay for it (I3)");
         }
         Ok(())
     }
@@ -312,10 +376,12 @@ impl Account {
     /// Reads what [`Account::snapshot`] wrote.
     pub fn restore(bytes: &[u8]) -> Result<Self, SnapshotError> {
         let (version, rest) = bytes.split_first().ok_or(SnapshotError::Malformed)?;
-        if *version != SNAPSHOT_VERSION {
-            return Err(SnapshotError::UnknownVersion(*version));
-        }
-        match postcard::take_from_bytes::<Self>(rest) {
+        let completed = match *version {
+            1 => Cow::Owned([rest, &LACKING_IN_1].concat()),
+            SNAPSHOT_VERSION => Cow::Borrowed(rest),
+            unknown => return Err(SnapshotError::UnknownVersion(unknown)),
+        };
+        match postcard::take_from_bytes::<Self>(&completed) {
             Ok((account, [])) if account.check().is_ok() => Ok(account),
             _ => Err(SnapshotError::Malformed),
         }

@@ -3,7 +3,7 @@
 use super::limits::Limiter;
 use super::machine::Machine;
 use super::state::{Grant, Hold, Totals};
-use super::{Key, Limits, RateStatus, Status};
+use super::{Key, Limits, RateStatus, Status, StatusSet};
 use crate::id::{AccountId, HoldId, KeyId};
 use crate::ledger::Digest;
 use crate::money::NanoUsd;
@@ -17,12 +17,19 @@ pub struct AccountView {
     pub name: String,
     /// Its status.
     pub status: Status,
+    /// How its status was last set, and when, in milliseconds since 1970; `None` where that is not
+    /// written down.
+    pub status_set: Option<(StatusSet, u64)>,
     /// When it was opened, in milliseconds since 1970.
     pub opened_at_ms: u64,
     /// Its limits.
     pub limits: Limits,
     /// Its sums.
     pub totals: Totals,
+    /// Credit ever taken back because it was paid back.
+    pub refunded: NanoUsd,
+    /// Credit ever taken back in disputes.
+    pub charged_back: NanoUsd,
     /// What a new hold may take.
     pub available: NanoUsd,
     /// Credit lots with something left, in the order they are spent.
@@ -65,13 +72,17 @@ impl AccountView {
             rate: limiter.status(now),
         };
         let key_usage = |key: KeyId| machine.key_limiter(key).map(usage).unwrap_or_default();
+        let (refunded, charged_back) = account.taken_back();
         Self {
             id: account.id,
             name: account.name.clone(),
             status: account.status,
+            status_set: account.status_set.clone(),
             opened_at_ms: account.opened_at_ms,
             limits: machine.limiter().limits(),
             totals: account.totals,
+            refunded,
+            charged_back,
             available: account.available(),
             grants: account.grants.clone(),
             holds: account.holds.iter().map(|(id, hold)| (*id, *hold)).collect(),

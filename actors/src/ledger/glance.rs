@@ -50,6 +50,7 @@ mod variant {
     pub(super) const EXTENDED: u32 = 8;
     pub(super) const SETTLED: u32 = 9;
     pub(super) const VOIDED: u32 = 10;
+    pub(super) const HELD_OF: u32 = 12;
 }
 
 impl Glance {
@@ -70,7 +71,9 @@ impl Effect {
     pub(super) fn of(event: &Event) -> Self {
         match event {
             Event::KeyCreated { key } => Self::KeyCreated(key.hash, key.id),
-            Event::Held { hold, amount, .. } => Self::Held(*hold, *amount),
+            Event::Held { hold, amount, .. } | Event::HeldOf { hold, amount, .. } => {
+                Self::Held(*hold, *amount)
+            }
             Event::Extended { hold, amount } => Self::Extended(*hold, *amount),
             Event::Settled(settlement) => Self::Settled(settlement.hold),
             Event::Voided { hold, .. } => Self::Voided(*hold),
@@ -79,7 +82,11 @@ impl Effect {
             | Event::LimitsChanged { .. }
             | Event::KeyRevoked { .. }
             | Event::Granted { .. }
-            | Event::Expired { .. } => Self::Plain,
+            | Event::Expired { .. }
+            | Event::StatusSet(_)
+            | Event::Paid(_)
+            | Event::Refunded(_)
+            | Event::ChargedBack(_) => Self::Plain,
         }
     }
 
@@ -89,7 +96,7 @@ impl Effect {
                 let ((id, hash), _) = postcard::take_from_bytes::<(KeyId, KeyHash)>(bytes)?;
                 Self::KeyCreated(hash, id)
             }
-            variant::HELD => {
+            variant::HELD | variant::HELD_OF => {
                 let ((hold, _, amount), _) =
                     postcard::take_from_bytes::<(HoldId, KeyId, NanoUsd)>(bytes)?;
                 Self::Held(hold, amount)
@@ -113,8 +120,8 @@ mod tests {
 
     use super::*;
     use crate::account::{
-        Attempt, AttemptOutcome, Draw, End, GrantKind, Key, Limits, Settlement, Source, Status,
-        UsageRecord,
+        Attempt, AttemptOutcome, Draw, End, GrantKind, Key, Kinds, Limits, Payment, ReasonClass,
+        Return, Settlement, Source, Status, StatusSet, UsageRecord,
     };
     use crate::id::{ExchangeId, GrantId};
     use crate::ledger::{RECORD_VERSION, Record};
@@ -210,6 +217,39 @@ mod tests {
         )
     }
 
+    fn of_credit() -> impl Strategy<Value = Event> {
+        let texts = any::<(String, String)>;
+        let back = (texts(), any::<(u32, bool)>(), amount(), amount()).prop_map(
+            |((id, payment), (grant, is_of_payment), asked, taken)| {
+                let payment = is_of_payment.then_some(payment);
+                Box::new(Return { id, payment, grant: GrantId(grant), asked, taken })
+            },
+        );
+        let kinds = prop::collection::vec(prop::sample::select(GrantKind::ALL.to_vec()), 0..4);
+        prop_oneof![
+            texts().prop_map(|(by, reason)| Event::StatusSet(StatusSet {
+                status: Status::Restricted,
+                by,
+                class: ReasonClass::Fraud,
+                reason,
+            })),
+            (hold(), any::<u32>(), amount(), kinds).prop_map(|(hold, key, amount, kinds)| {
+                let (key, kinds) = (KeyId(key), kinds.into_iter().collect::<Kinds>());
+                Event::HeldOf { hold, key, amount, kinds }
+            }),
+            (texts(), any::<(u32, Option<u64>)>(), amount()).prop_map(
+                |((id, payment), (grant, expires_at_ms), amount)| {
+                    let grant = GrantId(grant);
+                    Event::Paid(Box::new(Payment { id, payment, grant, amount, expires_at_ms }))
+                }
+            ),
+            (back, any::<bool>()).prop_map(|(back, is_disputed)| match is_disputed {
+                false => Event::Refunded(back),
+                true => Event::ChargedBack(back),
+            }),
+        ]
+    }
+
     fn event() -> impl Strategy<Value = Event> {
         let granted = (any::<(u32, Option<u64>, String)>(), amount());
         prop_oneof![
@@ -237,6 +277,7 @@ mod tests {
             (hold(), amount()).prop_map(|(hold, amount)| Event::Extended { hold, amount }),
             settlement().prop_map(|settlement| Event::Settled(Box::new(settlement))),
             (hold(), end()).prop_map(|(hold, end)| Event::Voided { hold, end }),
+            of_credit(),
         ]
     }
 

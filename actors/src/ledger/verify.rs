@@ -285,7 +285,12 @@ impl<'view, F: Fold> Verification<'view, F> {
             | Event::Expired { .. }
             | Event::Held { .. }
             | Event::Extended { .. }
-            | Event::Voided { .. } => true,
+            | Event::Voided { .. }
+            | Event::StatusSet(_)
+            | Event::HeldOf { .. }
+            | Event::Paid(_)
+            | Event::Refunded(_)
+            | Event::ChargedBack(_) => true,
         };
         Ok((!agrees).then(|| "the event is not in its index".to_owned()))
     }

@@ -6,6 +6,10 @@ mod auditor;
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod credit;
+#[cfg(test)]
+mod credit_random;
+#[cfg(test)]
 mod fallbacks;
 #[cfg(test)]
 mod random;

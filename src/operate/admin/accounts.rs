@@ -1,4 +1,4 @@
-//! Accounts: opened, listed, looked at, limited, suspended.
+//! Accounts: opened, listed, looked at, limited, and their status set.
 
 use std::sync::Arc;
 
@@ -7,7 +7,9 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use futures_util::StreamExt;
 use http::StatusCode;
-use infergate_actors::account::{AccountView, Limits, Order, Refusal, Status};
+use infergate_actors::account::{
+    AccountView, Limits, Order, ReasonClass, Refusal, Status, StatusSet,
+};
 use infergate_actors::id::AccountId;
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
@@ -16,6 +18,8 @@ use super::request::{AccountOf, Asked, Json, id, text};
 use super::view::{Account, AccountLine, Journal, JournalLine};
 use super::{Operator, Problem};
 
+/// The name of whoever has the admin token.
+const OPERATOR: &str = "operator";
 const ACCOUNTS_MAX: usize = 100;
 const EVENTS_MAX: usize = 1_000;
 const EVENTS_DEFAULT: usize = 100;
@@ -55,6 +59,10 @@ enum Setting<T> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Reason {
+    /// One word that the account's owner may know.
+    #[serde(default)]
+    class: ReasonClass,
+    /// For operators.
     reason: String,
 }
 
@@ -152,6 +160,26 @@ pub(super) async fn reinstate(
     Ok(Answer(Account::of(&view)))
 }
 
+pub(super) async fn restrict(
+    State(operator): State<Arc<Operator>>,
+    AccountOf(account): AccountOf,
+    Json(why): Json<Reason>,
+) -> Result<impl IntoResponse, Problem> {
+    let view = set_status(&operator, account, Status::Restricted, why).await?;
+    tracing::info!(%account, "account restricted");
+    Ok(Answer(Account::of(&view)))
+}
+
+pub(super) async fn close(
+    State(operator): State<Arc<Operator>>,
+    AccountOf(account): AccountOf,
+    Json(why): Json<Reason>,
+) -> Result<impl IntoResponse, Problem> {
+    let view = set_status(&operator, account, Status::Closed, why).await?;
+    tracing::info!(%account, "account closed");
+    Ok(Answer(Account::of(&view)))
+}
+
 pub(super) async fn journal(
     State(operator): State<Arc<Operator>>,
     AccountOf(account): AccountOf,
@@ -177,10 +205,11 @@ async fn set_status(
     operator: &Operator,
     account: AccountId,
     status: Status,
-    Reason { reason }: Reason,
+    Reason { class, reason }: Reason,
 ) -> Result<AccountView, Problem> {
     text("reason", &reason)?;
-    let order = Order::SetStatus { status, reason };
+    let set = StatusSet { status, by: OPERATOR.to_owned(), class, reason };
+    let order = Order::SetStatus(set);
     Ok(operator.system.accounts.order(account, order).await?)
 }
 

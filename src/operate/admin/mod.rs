@@ -5,6 +5,7 @@
 //! | `door` | the socket, and the token that every path but three asks for |
 //! | `request`, `problem` | reading what is asked, and saying what is wrong with it |
 //! | `accounts`, `credit`, `keys` | one account: its state, journal, grants, keys |
+//! | `payments` | what a payment processor tells; refunds |
 //! | `cache` | answers that are kept |
 //! | `providers`, `system` | providers; actors, snapshots, verification, health, metrics |
 //! | `explain` | where a request would go, and why |
@@ -20,6 +21,7 @@ mod credit;
 mod door;
 mod explain;
 mod keys;
+mod payments;
 mod problem;
 mod providers;
 mod request;
@@ -112,7 +114,11 @@ pub fn router(operator: Arc<Operator>) -> Router {
         .route(&account("/journal"), get(accounts::journal))
         .route(&account("/suspend"), post(accounts::suspend))
         .route(&account("/reinstate"), post(accounts::reinstate))
+        .route(&account("/restrict"), post(accounts::restrict))
+        .route(&account("/close"), post(accounts::close))
         .route(&account("/grants"), post(credit::grant))
+        .route(&account("/refunds"), post(payments::refund))
+        .route("/admin/v1/payments/events", post(payments::event))
         .route(&account("/keys"), post(keys::create))
         .route(&account("/keys/{key}"), delete(keys::revoke))
         .fallback(unknown_path)

@@ -81,16 +81,22 @@ impl IntoResponse for Problem {
 impl From<Denial> for Problem {
     fn from(denial: Denial) -> Self {
         let status = match denial {
-            Denial::NoSuchAccount | Denial::UnknownKey | Denial::UnknownHold => {
-                StatusCode::NOT_FOUND
-            }
+            Denial::NoSuchAccount
+            | Denial::UnknownKey
+            | Denial::UnknownHold
+            | Denial::UnknownPayment
+            | Denial::UnknownGrant => StatusCode::NOT_FOUND,
             Denial::BadAmount => StatusCode::UNPROCESSABLE_ENTITY,
             Denial::DuplicateReference
             | Denial::DuplicateKey
             | Denial::DuplicateHold
             | Denial::AlreadyOpen
             | Denial::StatusFinal
-            | Denial::Suspended
+            | Denial::Suspended(_)
+            | Denial::Restricted(_)
+            | Denial::NotPaidYet
+            | Denial::NotRefundable
+            | Denial::ReusedId
             | Denial::Closed
             | Denial::RevokedKey
             | Denial::ExpiredKey

@@ -3,4 +3,5 @@
 mod access;
 mod accounts;
 mod explain;
+mod payments;
 mod whole;

@@ -1,8 +1,11 @@
 //! The journal as JSON: events in the form the ledger's own types have, with ids as texts and a key
 //! without its hash. Amounts are whole numbers of nano-dollars. Pure.
 
-use infergate_actors::account::{self, Event, GrantKind, Limits, Settlement, Status, UsageRecord};
-use infergate_actors::id::GrantId;
+use infergate_actors::account::{
+    self, Event, GrantKind, Kinds, Limits, Payment, Return, Settlement, Status, StatusSet,
+    UsageRecord,
+};
+use infergate_actors::id::{GrantId, HoldId, KeyId};
 use infergate_actors::ledger::JournalEntry;
 use infergate_actors::money::{Markup, NanoUsd, Rates, Usage};
 use serde::Serialize;
@@ -72,6 +75,32 @@ pub(crate) enum JournalEvent<'e> {
         hold: String,
         end: account::End,
     },
+    StatusSet(&'e StatusSet),
+    HeldOf {
+        hold: String,
+        key: String,
+        amount: NanoUsd,
+        kinds: Vec<GrantKind>,
+    },
+    Paid {
+        id: &'e str,
+        payment: &'e str,
+        grant: String,
+        amount: NanoUsd,
+        expires_at_ms: Option<u64>,
+    },
+    Refunded(Back<'e>),
+    ChargedBack(Back<'e>),
+}
+
+/// Credit that was taken back.
+#[derive(Debug, Serialize)]
+pub(crate) struct Back<'e> {
+    id: &'e str,
+    payment: Option<&'e str>,
+    grant: String,
+    asked: NanoUsd,
+    taken: NanoUsd,
 }
 
 /// A key as it was created.
@@ -152,6 +181,28 @@ impl<'e> JournalEvent<'e> {
             }
             Event::Settled(settlement) => Self::Settled(Box::new(Bill::of(settlement))),
             Event::Voided { hold, end } => Self::Voided { hold: hold.to_string(), end: *end },
+            Event::StatusSet(set) => Self::StatusSet(set),
+            Event::HeldOf { hold, key, amount, kinds } => {
+                Self::held_of(*hold, *key, *amount, *kinds)
+            }
+            Event::Paid(paid) => Self::paid(paid),
+            Event::Refunded(back) => Self::Refunded(Back::of(back)),
+            Event::ChargedBack(back) => Self::ChargedBack(Back::of(back)),
+        }
+    }
+
+    fn held_of(hold: HoldId, key: KeyId, amount: NanoUsd, kinds: Kinds) -> Self {
+        let (hold, key, kinds) = (hold.to_string(), key.to_string(), kinds.iter().collect());
+        Self::HeldOf { hold, key, amount, kinds }
+    }
+
+    fn paid(paid: &'e Payment) -> Self {
+        Self::Paid {
+            id: &paid.id,
+            payment: &paid.payment,
+            grant: paid.grant.to_string(),
+            amount: paid.amount,
+            expires_at_ms: paid.expires_at_ms,
         }
     }
 
@@ -169,6 +220,23 @@ impl<'e> JournalEvent<'e> {
             Self::Extended { .. } => "extended",
             Self::Settled(_) => "settled",
             Self::Voided { .. } => "voided",
+            Self::StatusSet(_) => "status_set",
+            Self::HeldOf { .. } => "held_of",
+            Self::Paid { .. } => "paid",
+            Self::Refunded(_) => "refunded",
+            Self::ChargedBack(_) => "charged_back",
+        }
+    }
+}
+
+impl<'e> Back<'e> {
+    fn of(back: &'e Return) -> Self {
+        Self {
+            id: &back.id,
+            payment: back.payment.as_deref(),
+            grant: back.grant.to_string(),
+            asked: back.asked,
+            taken: back.taken,
         }
     }
 }

@@ -1,0 +1,278 @@
+//! Credit of several kinds, payments, refunds and disputes, at random: judged by books that know every
+//! event and nothing of how it was decided.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use infergate_actors::account::{
+    Account, Admit, CreditRules, Denial, End, Event, Extend, Fallback, GrantKind, Order, Settle,
+    Status, Transfer, TransferKind, UsageRecord,
+};
+use infergate_actors::id::{GrantId, HoldId};
+use infergate_actors::ledger::Batch;
+use infergate_actors::money::Usage;
+use proptest::prelude::*;
+
+use crate::bench::{Bench, UNIT, denial, set_status};
+use crate::credit::{bench, dispute, nano, question, refund, rules};
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Grant { kind: GrantKind, nano: i64, lasts_ms: Option<u64> },
+    Pay { name: u8, nano: i64, lasts_ms: Option<u64> },
+    Refund { name: u8, nano: Option<i64> },
+    Dispute { name: u8 },
+    GrantRefund { grant: u32, nano: Option<i64> },
+    Reinstate,
+    Hold { hold: u128, model: usize, fallback: Option<usize>, tokens: u64, first: u64 },
+    Extend { hold: u128, tokens: u64 },
+    Settle { hold: u128, tokens: u64 },
+    Void { hold: u128 },
+    Rules { restricted: bool },
+    Wait { ms: u64 },
+    Restart,
+}
+
+const MODELS: [&str; 3] = ["sim-a", "sim-b", "gpt"];
+
+fn step() -> impl Strategy<Value = Step> {
+    let hold = || 0..8_u128;
+    let lasts = || proptest::option::of(1..5_000_u64);
+    let some = || proptest::option::of(1..150_i64);
+    let model = || 0..MODELS.len();
+    prop_oneof![
+        2 => (prop::sample::select(GrantKind::ALL.to_vec()), 1..300_i64, lasts())
+            .prop_map(|(kind, nano, lasts_ms)| Step::Grant { kind, nano, lasts_ms }),
+        2 => (0..4_u8, 1..300_i64, lasts())
+            .prop_map(|(name, nano, lasts_ms)| Step::Pay { name, nano, lasts_ms }),
+        1 => (0..4_u8, some()).prop_map(|(name, nano)| Step::Refund { name, nano }),
+        1 => (0..4_u8).prop_map(|name| Step::Dispute { name }),
+        1 => (1..8_u32, some()).prop_map(|(grant, nano)| Step::GrantRefund { grant, nano }),
+        1 => Just(Step::Reinstate),
+        8 => (hold(), model(), proptest::option::of(model()), 1..200_u64, 1..200_u64).prop_map(
+            |(hold, model, fallback, tokens, first)| {
+                Step::Hold { hold, model, fallback, tokens, first }
+            }
+        ),
+        3 => (hold(), 1..400_u64).prop_map(|(hold, tokens)| Step::Extend { hold, tokens }),
+        5 => (hold(), 0..300_u64).prop_map(|(hold, tokens)| Step::Settle { hold, tokens }),
+        1 => hold().prop_map(|hold| Step::Void { hold }),
+        1 => any::<bool>().prop_map(|restricted| Step::Rules { restricted }),
+        1 => (0..2_000_u64).prop_map(|ms| Step::Wait { ms }),
+        1 => Just(Step::Restart),
+    ]
+}
+
+/// Every event of an account, and what follows from them alone.
+#[derive(Default)]
+struct Books {
+    events: Vec<Event>,
+    lots: BTreeMap<GrantId, (GrantKind, i64)>,
+    paid: HashMap<String, i64>,
+    returned: HashMap<String, i64>,
+    /// Which models each hold may end up at, and under which rules it was taken.
+    holds: HashMap<HoldId, (Vec<&'static str>, bool)>,
+}
+
+impl Books {
+    fn take(&mut self, event: Event) {
+        match &event {
+            Event::Granted { grant, kind, amount, .. } => {
+                self.lots.insert(*grant, (*kind, amount.nano()));
+            }
+            Event::Paid(paid) => {
+                self.lots.insert(paid.grant, (GrantKind::Paid, paid.amount.nano()));
+                self.paid.insert(paid.payment.clone(), paid.amount.nano());
+            }
+            Event::Expired { grant, amount } => self.draw(*grant, amount.nano()),
+            Event::Refunded(back) | Event::ChargedBack(back) => {
+                assert!(back.taken <= back.asked);
+                if back.taken.is_positive() {
+                    self.draw(back.grant, back.taken.nano());
+                }
+                if let Some(payment) = &back.payment {
+                    *self.returned.entry(payment.clone()).or_default() += back.taken.nano();
+                }
+            }
+            Event::Settled(settlement) => {
+                let (models, restricted) = self.holds.remove(&settlement.hold).expect("a hold");
+                let rules = if restricted { rules() } else { CreditRules::default() };
+                for draw in &settlement.draws {
+                    let kind = self.lots[&draw.grant].0;
+                    let may_buy = |model: &&str| rules.buying(model).contains(kind);
+                    assert!(models.iter().all(may_buy), "{kind:?} pays for {models:?}");
+                    self.draw(draw.grant, draw.amount.nano());
+                }
+            }
+            Event::Voided { hold, .. } => {
+                self.holds.remove(hold).expect("a hold");
+            }
+            _ => {}
+        }
+        self.events.push(event);
+        for (payment, returned) in &self.returned {
+            assert!(*returned <= self.paid[payment], "more of {payment} went back than was paid");
+        }
+    }
+
+    fn draw(&mut self, grant: GrantId, nano: i64) {
+        let (_, left) = self.lots.get_mut(&grant).expect("a lot that was given");
+        *left -= nano;
+        assert!(nano >= 0 && *left >= 0, "{grant} below zero");
+    }
+
+    fn balance(&self) -> i64 {
+        self.lots.values().map(|(_, left)| left).sum()
+    }
+}
+
+/// Reads what the machine decided off its records, and folds it a second time.
+struct Witness {
+    books: Books,
+    copy: Account,
+}
+
+impl Witness {
+    fn read(&mut self, batch: &Batch) {
+        for (record, digest) in batch.decoded() {
+            self.copy.apply(&record, digest).unwrap();
+            self.books.take(record.event);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn no_order_of_commands_lets_credit_pay_what_it_may_not_or_return_what_was_not_paid(
+        steps in prop::collection::vec(step(), 1..120),
+    ) {
+        let mut bench = bench(rules());
+        let copy = bench.machine.account().clone();
+        let mut witness = Witness { books: Books::default(), copy };
+        let mut restricted = true;
+        for (place, step) in steps.into_iter().enumerate() {
+            let mut batch = Batch::new();
+            take(&mut bench, &mut witness, &mut restricted, step, place, &mut batch);
+            witness.read(&batch);
+            let account = bench.machine.account();
+            prop_assert_eq!(account, &witness.copy);
+            prop_assert_eq!(account.totals().remaining.nano(), witness.books.balance());
+            prop_assert!(account.totals().held <= account.totals().remaining);
+        }
+        // What is held is covered: it settles in full, in whatever order.
+        let open: Vec<_> =
+            bench.machine.account().holds().iter().map(|(id, hold)| (*id, hold.amount)).collect();
+        let before = bench.machine.account().totals().absorbed;
+        for (hold, amount) in open.into_iter().rev() {
+            bench.settle(hold.0, u64::try_from(amount.nano()).unwrap()).unwrap();
+        }
+        prop_assert_eq!(bench.machine.account().totals().absorbed, before);
+    }
+}
+
+fn take(
+    bench: &mut Bench,
+    witness: &mut Witness,
+    restricted: &mut bool,
+    step: Step,
+    place: usize,
+    batch: &mut Batch,
+) {
+    let now = bench.now;
+    let at = |lasts_ms: Option<u64>| lasts_ms.map(|lasts_ms| now.wall_ms + lasts_ms);
+    let mut tell = |id: String, what| {
+        let transfer = Transfer { id, what };
+        let first = denial(bench.machine.transfer(&transfer, now, batch));
+        let again = denial(bench.machine.transfer(&transfer, now, batch));
+        assert_eq!(first, again, "told again, the same");
+    };
+    match step {
+        Step::Grant { kind, nano: amount, lasts_ms } => {
+            let (amount, expires_at_ms, reference) =
+                (nano(amount), at(lasts_ms), place.to_string());
+            let order = Order::Grant { kind, amount, expires_at_ms, reference };
+            denial(bench.machine.order(&order, now, batch)).unwrap();
+        }
+        Step::Pay { name, nano: amount, lasts_ms } => {
+            let (payment, expires_at_ms) = (format!("pay {name}"), at(lasts_ms));
+            let what = TransferKind::Payment { payment, amount: nano(amount), expires_at_ms };
+            tell(place.to_string(), what);
+        }
+        Step::Refund { name, nano } => {
+            tell(place.to_string(), refund(&format!("pay {name}"), nano))
+        }
+        Step::Dispute { name } => tell(place.to_string(), dispute(&format!("pay {name}"))),
+        Step::GrantRefund { grant, nano: amount } => {
+            let (grant, amount) = (GrantId(grant), amount.map(nano));
+            tell(place.to_string(), TransferKind::GrantRefund { grant, amount });
+        }
+        Step::Reinstate => {
+            let order = set_status(Status::Active);
+            denial(bench.machine.order(&order, now, batch)).unwrap();
+        }
+        Step::Hold { hold, model, fallback, tokens, first } => {
+            let model = MODELS[model];
+            let fallback = fallback.map(|fallback| MODELS[fallback]);
+            let fallbacks = fallback
+                .map(|model| Fallback { model: model.into(), free: false, rates: UNIT })
+                .into_iter()
+                .collect();
+            let asked = question(hold, model, tokens);
+            let asked = Admit { completion_tokens_first: first, fallbacks, ..asked };
+            match denial(bench.machine.admit(&asked, now, batch)) {
+                Ok(terms) => {
+                    let mut models = vec![model];
+                    models.extend(fallback.filter(|_| terms.fallbacks_allowed[0]));
+                    witness.books.holds.insert(asked.hold, (models, *restricted));
+                    let again = bench.machine.admit_again(&asked, now, batch);
+                    assert_eq!(denial(again), Ok(terms));
+                }
+                Err(
+                    Denial::DuplicateHold
+                    | Denial::InsufficientCredit { .. }
+                    | Denial::Suspended(_),
+                ) => {}
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        Step::Extend { hold, tokens } => {
+            let extend = Extend {
+                hold: HoldId::from_bits(hold),
+                rates: UNIT,
+                prompt_tokens_max: 0,
+                completion_tokens_held: 0,
+                completion_tokens: tokens,
+            };
+            let _ = denial(bench.machine.extend(&extend, now, batch));
+        }
+        Step::Settle { hold, tokens } => {
+            let settle = Settle {
+                hold: HoldId::from_bits(hold),
+                usage: Usage { output: tokens, ..Usage::default() },
+                estimated: false,
+                rates: UNIT,
+                end: End::Completed,
+                record: UsageRecord::default(),
+            };
+            let _ = denial(bench.machine.settle(settle, now, batch));
+        }
+        Step::Void { hold } => {
+            let end = End::ClientGone;
+            let _ = denial(bench.machine.void(HoldId::from_bits(hold), end, now, batch));
+        }
+        Step::Rules { restricted: are } => {
+            *restricted = are;
+            let new = if are { rules() } else { CreditRules::default() };
+            bench.machine.set_rules(Arc::new(new));
+        }
+        Step::Wait { ms } => bench.advance(Duration::from_millis(ms)),
+        Step::Restart => {
+            bench.restart();
+            let new = if *restricted { rules() } else { CreditRules::default() };
+            bench.machine.set_rules(Arc::new(new));
+        }
+    }
+}
