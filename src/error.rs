@@ -325,6 +325,21 @@ impl ApiError {
         error.retry_after(retry_after.unwrap_or(Duration::from_secs(2)))
     }
 
+    /// 429: a limit of the account's or the key's own.
+    fn limited(message: String, retry_after: Option<Duration>) -> Self {
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let error = Self::new(status, "rate_limit_error", "rate_limit_exceeded", message);
+        match retry_after {
+            Some(after) => error.retry_after(after),
+            None => Self { final_answer: true, ..error },
+        }
+    }
+
+    /// 402: the account's credit does not do.
+    fn unpaid(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::PAYMENT_REQUIRED, "insufficient_quota", code, message)
+    }
+
     /// 403: the account may not do this, for a reason of a class.
     fn barred(code: &'static str, status: &str, class: ReasonClass) -> Self {
         let reason = match class {
@@ -350,9 +365,7 @@ impl ApiError {
             ),
             End::Suspended => Denial::Suspended(ReasonClass::Other).into(),
             End::KeyRevoked => Denial::RevokedKey.into(),
-            End::OutOfCredit => Self::new(
-                StatusCode::PAYMENT_REQUIRED,
-                "insufficient_quota",
+            End::OutOfCredit => Self::unpaid(
                 "insufficient_credit",
                 "The credit left does not cover more of this answer.",
             ),
@@ -367,18 +380,7 @@ impl ApiError {
 
 impl From<Denial> for ApiError {
     fn from(denial: Denial) -> Self {
-        let rate = |message: String, retry_after: Option<Duration>| {
-            let error = Self::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "rate_limit_error",
-                "rate_limit_exceeded",
-                message,
-            );
-            match retry_after {
-                Some(after) => error.retry_after(after),
-                None => Self { final_answer: true, ..error },
-            }
-        };
+        let rate = Self::limited;
         let forbidden = |code, message: &'static str| {
             Self::new(StatusCode::FORBIDDEN, "permission_error", code, message)
         };
@@ -387,9 +389,7 @@ impl From<Denial> for ApiError {
             Denial::Restricted(class) => {
                 Self::barred("account_restricted", "restricted to free models", class)
             }
-            Denial::NotPaidYet => Self::new(
-                StatusCode::PAYMENT_REQUIRED,
-                "insufficient_quota",
+            Denial::NotPaidYet => Self::unpaid(
                 "payment_needed",
                 "This model is open to accounts that have paid. Add credit, or use a free model.",
             ),
@@ -403,9 +403,7 @@ impl From<Denial> for ApiError {
                 forbidden("model_not_allowed", "This API key may not use this model.")
                     .param("model")
             }
-            Denial::InsufficientCredit { available, needed } => Self::new(
-                StatusCode::PAYMENT_REQUIRED,
-                "insufficient_quota",
+            Denial::InsufficientCredit { available, needed } => Self::unpaid(
                 "insufficient_credit",
                 format!(
                     "The credit left (${available}) does not cover this request, which may cost \

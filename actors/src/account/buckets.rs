@@ -113,11 +113,9 @@ impl Account {
     /// may, and none that another hold could not do without.
     pub(super) fn draws(&self, hold: HoldId, amount: NanoUsd) -> SmallVec<[Draw; 1]> {
         let kinds = self.kinds_of(hold);
-        let mut others = match self.credit.hold_kinds.is_empty() {
-            // Every lot can stand in for every other.
-            true => None,
-            false => Some(Buckets::of(self, Some(hold))),
-        };
+        // Where all holds count on all credit, every lot can stand in for every other.
+        let is_plain = self.credit.hold_kinds.is_empty();
+        let mut others = (!is_plain).then(|| Buckets::of(self, Some(hold)));
         let mut left = amount;
         let mut draws = SmallVec::new();
         for lot in self.grants.iter().filter(|lot| kinds.contains(lot.kind)) {

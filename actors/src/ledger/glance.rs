@@ -243,9 +243,8 @@ mod tests {
                     Event::Paid(Box::new(Payment { id, payment, grant, amount, expires_at_ms }))
                 }
             ),
-            (back, any::<bool>()).prop_map(|(back, is_disputed)| match is_disputed {
-                false => Event::Refunded(back),
-                true => Event::ChargedBack(back),
+            (back, any::<bool>()).prop_map(|(back, is_disputed)| {
+                if is_disputed { Event::ChargedBack(back) } else { Event::Refunded(back) }
             }),
         ]
     }

@@ -149,19 +149,19 @@ proptest! {
     fn no_order_of_commands_lets_credit_pay_what_it_may_not_or_return_what_was_not_paid(
         steps in prop::collection::vec(step(), 1..120),
     ) {
-        let mut bench = bench(rules());
+        let bench = bench(rules());
         let copy = bench.machine.account().clone();
-        let mut witness = Witness { books: Books::default(), copy };
-        let mut restricted = true;
+        let witness = Witness { books: Books::default(), copy };
+        let mut run = Run { bench, witness, restricted: true };
         for (place, step) in steps.into_iter().enumerate() {
-            let mut batch = Batch::new();
-            take(&mut bench, &mut witness, &mut restricted, step, place, &mut batch);
-            witness.read(&batch);
-            let account = bench.machine.account();
+            let batch = run.take(step, place);
+            run.witness.read(&batch);
+            let (account, witness) = (run.bench.machine.account(), &run.witness);
             prop_assert_eq!(account, &witness.copy);
             prop_assert_eq!(account.totals().remaining.nano(), witness.books.balance());
             prop_assert!(account.totals().held <= account.totals().remaining);
         }
+        let Run { mut bench, .. } = run;
         // What is held is covered: it settles in full, in whatever order.
         let open: Vec<_> =
             bench.machine.account().holds().iter().map(|(id, hold)| (*id, hold.amount)).collect();
@@ -173,106 +173,135 @@ proptest! {
     }
 }
 
-fn take(
-    bench: &mut Bench,
-    witness: &mut Witness,
-    restricted: &mut bool,
-    step: Step,
-    place: usize,
-    batch: &mut Batch,
-) {
-    let now = bench.now;
-    let at = |lasts_ms: Option<u64>| lasts_ms.map(|lasts_ms| now.wall_ms + lasts_ms);
-    let mut tell = |id: String, what| {
-        let transfer = Transfer { id, what };
-        let first = denial(bench.machine.transfer(&transfer, now, batch));
-        let again = denial(bench.machine.transfer(&transfer, now, batch));
-        assert_eq!(first, again, "told again, the same");
-    };
-    match step {
-        Step::Grant { kind, nano: amount, lasts_ms } => {
-            let (amount, expires_at_ms, reference) =
-                (nano(amount), at(lasts_ms), place.to_string());
-            let order = Order::Grant { kind, amount, expires_at_ms, reference };
-            denial(bench.machine.order(&order, now, batch)).unwrap();
-        }
-        Step::Pay { name, nano: amount, lasts_ms } => {
-            let (payment, expires_at_ms) = (format!("pay {name}"), at(lasts_ms));
-            let what = TransferKind::Payment { payment, amount: nano(amount), expires_at_ms };
-            tell(place.to_string(), what);
-        }
-        Step::Refund { name, nano } => {
-            tell(place.to_string(), refund(&format!("pay {name}"), nano))
-        }
-        Step::Dispute { name } => tell(place.to_string(), dispute(&format!("pay {name}"))),
-        Step::GrantRefund { grant, nano: amount } => {
-            let (grant, amount) = (GrantId(grant), amount.map(nano));
-            tell(place.to_string(), TransferKind::GrantRefund { grant, amount });
-        }
-        Step::Reinstate => {
-            let order = set_status(Status::Active);
-            denial(bench.machine.order(&order, now, batch)).unwrap();
-        }
-        Step::Hold { hold, model, fallback, tokens, first } => {
-            let model = MODELS[model];
-            let fallback = fallback.map(|fallback| MODELS[fallback]);
-            let fallbacks = fallback
-                .map(|model| Fallback { model: model.into(), free: false, rates: UNIT })
-                .into_iter()
-                .collect();
-            let asked = question(hold, model, tokens);
-            let asked = Admit { completion_tokens_first: first, fallbacks, ..asked };
-            match denial(bench.machine.admit(&asked, now, batch)) {
-                Ok(terms) => {
-                    let mut models = vec![model];
-                    models.extend(fallback.filter(|_| terms.fallbacks_allowed[0]));
-                    witness.books.holds.insert(asked.hold, (models, *restricted));
-                    let again = bench.machine.admit_again(&asked, now, batch);
-                    assert_eq!(denial(again), Ok(terms));
-                }
-                Err(
-                    Denial::DuplicateHold
-                    | Denial::InsufficientCredit { .. }
-                    | Denial::Suspended(_),
-                ) => {}
-                Err(other) => panic!("{other:?}"),
+/// An account under way, its books, and which rules hold.
+struct Run {
+    bench: Bench,
+    witness: Witness,
+    restricted: bool,
+}
+
+impl Run {
+    fn set_rules(&mut self, restricted: bool) {
+        self.restricted = restricted;
+        let new = if restricted { rules() } else { CreditRules::default() };
+        self.bench.machine.set_rules(Arc::new(new));
+    }
+
+    /// Takes one step, named by its place, and gives what it wrote.
+    fn take(&mut self, step: Step, place: usize) -> Batch {
+        let mut batch = Batch::new();
+        let now = self.bench.now;
+        let at = |lasts_ms: Option<u64>| lasts_ms.map(|lasts_ms| now.wall_ms + lasts_ms);
+        match step {
+            Step::Grant { kind, nano: amount, lasts_ms } => {
+                let (amount, expires_at_ms) = (nano(amount), at(lasts_ms));
+                let reference = place.to_string();
+                let order = Order::Grant { kind, amount, expires_at_ms, reference };
+                self.order(&order, &mut batch);
+            }
+            Step::Pay { name, nano: amount, lasts_ms } => {
+                let (payment, expires_at_ms) = (format!("pay {name}"), at(lasts_ms));
+                let what = TransferKind::Payment { payment, amount: nano(amount), expires_at_ms };
+                self.tell(place, what, &mut batch);
+            }
+            Step::Refund { name, nano } => {
+                self.tell(place, refund(&format!("pay {name}"), nano), &mut batch);
+            }
+            Step::Dispute { name } => {
+                self.tell(place, dispute(&format!("pay {name}")), &mut batch);
+            }
+            Step::GrantRefund { grant, nano: amount } => {
+                let (grant, amount) = (GrantId(grant), amount.map(nano));
+                self.tell(place, TransferKind::GrantRefund { grant, amount }, &mut batch);
+            }
+            Step::Reinstate => self.order(&set_status(Status::Active), &mut batch),
+            Step::Rules { restricted } => self.set_rules(restricted),
+            Step::Wait { ms } => self.bench.advance(Duration::from_millis(ms)),
+            Step::Restart => {
+                self.bench.restart();
+                self.set_rules(self.restricted);
+            }
+            Step::Hold { hold, model, fallback, tokens, first } => {
+                let fallback = fallback.map(|fallback| MODELS[fallback]);
+                self.hold(hold, (MODELS[model], fallback), (tokens, first), &mut batch);
+            }
+            Step::Extend { .. } | Step::Settle { .. } | Step::Void { .. } => {
+                self.go_on(step, &mut batch);
             }
         }
-        Step::Extend { hold, tokens } => {
-            let extend = Extend {
-                hold: HoldId::from_bits(hold),
-                rates: UNIT,
-                prompt_tokens_max: 0,
-                completion_tokens_held: 0,
-                completion_tokens: tokens,
-            };
-            let _ = denial(bench.machine.extend(&extend, now, batch));
+        batch
+    }
+
+    fn order(&mut self, order: &Order, batch: &mut Batch) {
+        denial(self.bench.machine.order(order, self.bench.now, batch)).unwrap();
+    }
+
+    fn tell(&mut self, place: usize, what: TransferKind, batch: &mut Batch) {
+        let transfer = Transfer { id: place.to_string(), what };
+        let now = self.bench.now;
+        let first = denial(self.bench.machine.transfer(&transfer, now, batch));
+        let again = denial(self.bench.machine.transfer(&transfer, now, batch));
+        assert_eq!(first, again, "told again, the same");
+    }
+
+    fn hold(
+        &mut self,
+        hold: u128,
+        (model, fallback): (&'static str, Option<&'static str>),
+        (tokens, first): (u64, u64),
+        batch: &mut Batch,
+    ) {
+        let now = self.bench.now;
+        let as_fallback =
+            |model: &'static str| Fallback { model: model.into(), free: false, rates: UNIT };
+        let fallbacks = fallback.map(as_fallback).into_iter().collect();
+        let asked = question(hold, model, tokens);
+        let asked = Admit { completion_tokens_first: first, fallbacks, ..asked };
+        match denial(self.bench.machine.admit(&asked, now, batch)) {
+            Ok(terms) => {
+                let mut models = vec![model];
+                models.extend(fallback.filter(|_| terms.fallbacks_allowed[0]));
+                self.witness.books.holds.insert(asked.hold, (models, self.restricted));
+                let again = self.bench.machine.admit_again(&asked, now, batch);
+                assert_eq!(denial(again), Ok(terms));
+            }
+            Err(
+                Denial::DuplicateHold | Denial::InsufficientCredit { .. } | Denial::Suspended(_),
+            ) => {}
+            Err(other) => panic!("{other:?}"),
         }
-        Step::Settle { hold, tokens } => {
-            let settle = Settle {
-                hold: HoldId::from_bits(hold),
-                usage: Usage { output: tokens, ..Usage::default() },
-                estimated: false,
-                rates: UNIT,
-                end: End::Completed,
-                record: UsageRecord::default(),
-            };
-            let _ = denial(bench.machine.settle(settle, now, batch));
-        }
-        Step::Void { hold } => {
-            let end = End::ClientGone;
-            let _ = denial(bench.machine.void(HoldId::from_bits(hold), end, now, batch));
-        }
-        Step::Rules { restricted: are } => {
-            *restricted = are;
-            let new = if are { rules() } else { CreditRules::default() };
-            bench.machine.set_rules(Arc::new(new));
-        }
-        Step::Wait { ms } => bench.advance(Duration::from_millis(ms)),
-        Step::Restart => {
-            bench.restart();
-            let new = if *restricted { rules() } else { CreditRules::default() };
-            bench.machine.set_rules(Arc::new(new));
+    }
+
+    /// What becomes of a hold, if there is one.
+    fn go_on(&mut self, step: Step, batch: &mut Batch) {
+        let now = self.bench.now;
+        match step {
+            Step::Extend { hold, tokens } => {
+                let extend = Extend {
+                    hold: HoldId::from_bits(hold),
+                    rates: UNIT,
+                    prompt_tokens_max: 0,
+                    completion_tokens_held: 0,
+                    completion_tokens: tokens,
+                };
+                let _ = denial(self.bench.machine.extend(&extend, now, batch));
+            }
+            Step::Settle { hold, tokens } => {
+                let settle = Settle {
+                    hold: HoldId::from_bits(hold),
+                    usage: Usage { output: tokens, ..Usage::default() },
+                    estimated: false,
+                    rates: UNIT,
+                    end: End::Completed,
+                    record: UsageRecord::default(),
+                };
+                let _ = denial(self.bench.machine.settle(settle, now, batch));
+            }
+            Step::Void { hold } => {
+                let hold = HoldId::from_bits(hold);
+                let _ = denial(self.bench.machine.void(hold, End::ClientGone, now, batch));
+            }
+            _ => {}
         }
     }
 }

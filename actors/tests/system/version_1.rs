@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use infergate_actors::account::{
-    Account, Breakdown, Event, Order, Settle, Source, Status, UsageRecord,
-};
+use infergate_actors::account::{Account, Breakdown, Event, Settle, Source, Status, UsageRecord};
 use infergate_actors::id::{AccountId, KeyId};
 use infergate_actors::ledger::{
     Digest, RECORD_VERSION, VerifyOnStart, export_directory, import, repair, verify_directory,
