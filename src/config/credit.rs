@@ -58,8 +58,11 @@ fn models(node: &Node<'_>) -> Option<Vec<String>> {
     let mut models: Vec<String> = Vec::new();
     for node in &nodes {
         let text = node.text()?;
-        if text.strip_suffix('*').unwrap_or(&text).contains('*') || text.is_empty() {
-            node.fault("a `*` may stand at a name's end only, and stands for any ending");
+        if text.is_empty() {
+            node.fault("no model has an empty name: write \"*\" for all");
+        }
+        if text.strip_suffix('*').unwrap_or(&text).contains('*') {
+            node.fault("a `*` may stand at a name's end only, where it stands for any ending");
         }
         models.push(text);
     }
@@ -68,4 +71,47 @@ fn models(node: &Node<'_>) -> Option<Vec<String>> {
         models.clear();
     }
     Some(models)
+}
+
+#[cfg(test)]
+mod tests {
+    use infergate_actors::account::Kinds;
+
+    use crate::config::Config;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse("c", text, &|_| None).map_err(|faults| faults.to_string())
+    }
+
+    #[test]
+    fn a_kind_buys_what_its_rule_says_and_all_where_it_says_nothing() {
+        let rules = parse(
+            "[credit]\non_dispute = \"restrict\"\n[credit.rules.trial]\nmodels = [\"sim-*\", \"a\"]\n\
+             [credit.rules]\npaid = { models = [\"b\", \"*\"] }\ncompensation.refundable = true\n",
+        );
+        let rules = rules.unwrap().credit;
+        assert_eq!((rules.on_dispute, rules.paid_entitlement), (OnDispute::Restrict, false));
+        assert_eq!(rules.buying("sim-1"), Kinds::ALL);
+        let others = GrantKind::ALL.into_iter().filter(|kind| *kind != GrantKind::Trial);
+        assert_eq!(rules.buying("b"), others.collect());
+        assert!(rules.rule(GrantKind::Paid).refundable, "what is not written stays");
+        assert!(rules.rule(GrantKind::Compensation).refundable);
+        assert_eq!(parse("").unwrap().credit, CreditRules::default());
+    }
+
+    #[test]
+    fn a_rule_that_can_not_be_meant_is_a_fault() {
+        for (text, fault) in [
+            ("[credit.rules.trial]\nmodels = []", "name those it may buy"),
+            ("[credit.rules.trial]\nmodels = [\"a*b\"]", "at a name's end only"),
+            ("[credit.rules.trial]\nmodels = [\"\"]", "an empty name"),
+            ("[credit.rules.trail]\nmodels = [\"a\"]", "did you mean `trial`?"),
+            ("[credit]\non_dispute = \"close\"", "one of \"suspend\", \"restrict\""),
+        ] {
+            let faults = parse(text).unwrap_err();
+            assert!(faults.contains(fault), "{text}: {faults}");
+        }
+    }
 }
