@@ -440,7 +440,10 @@ impl From<Denial> for ApiError {
             | Denial::UnknownPayment
             | Denial::UnknownGrant
             | Denial::NotRefundable
-            | Denial::ReusedId => Self::internal(),
+            | Denial::ReusedId
+            | Denial::UnknownCode
+            | Denial::ExpiredCode
+            | Denial::UsedUpCode => Self::internal(),
         }
     }
 }

@@ -11,7 +11,8 @@ use super::machine::{Failure, Machine};
 use super::standing::{Board, Notice};
 use super::state::Account;
 use super::{
-    AccountView, Admit, Denial, End, Extend, Movement, Order, Permit, Settle, Terms, Transfer,
+    AccountView, Admit, CodeTerms, CodeUse, Denial, End, Extend, Movement, Order, Permit, Settle,
+    Terms, Transfer,
 };
 use crate::clock::Now;
 use crate::id::{AccountId, HoldId};
@@ -28,6 +29,8 @@ pub(super) enum Message {
     Order(Order, RpcReplyPort<Result<AccountView, Refusal>>),
     /// Answered when it is on disk.
     Transfer(Transfer, RpcReplyPort<Result<Movement, Refusal>>),
+    /// Answered when it is on disk.
+    UseCode(CodeUse, RpcReplyPort<Result<CodeTerms, Refusal>>),
     Inspect(RpcReplyPort<Result<AccountView, Denial>>),
     /// Take a snapshot; answered when it is written.
     Snapshot(RpcReplyPort<()>),
@@ -163,10 +166,15 @@ impl Actor for AccountActor {
                 let answer = answer.map(|done| (done, Notice::of_account(machine.account())));
                 self.append_order(batch, answer, reply);
             }
+            Message::UseCode(wish, reply) => {
+                let answer = denied(machine.use_code(&wish, now, &mut batch))?;
+                self.append_order(batch, answer.map(|terms| (terms, None)), reply);
+            }
             Message::Inspect(reply) => {
                 machine.lapse(now, &mut batch)?;
                 self.append_unasked(batch);
-                let known = machine.account().number() > 0;
+                let account = machine.account();
+                let known = account.number() > 0 && !account.is_code_batch();
                 let view = known.then(|| AccountView::of(machine, now.mono));
                 let _ = reply.send(view.ok_or(Denial::NoSuchAccount));
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::{End, GrantKind, Limits, ReasonClass, Standing, StatusSet, UsageRecord};
+use super::{CodeBatch, End, GrantKind, Limits, ReasonClass, Standing, StatusSet, UsageRecord};
 use crate::id::{HoldId, KeyHash, KeyId};
 use crate::money::{NanoUsd, Rates, Usage};
 
@@ -159,6 +159,8 @@ pub enum Order {
         /// Its limits.
         limits: Limits,
     },
+    /// Make codes: what begins a batch, under an id that is no account's.
+    MakeCodes(CodeBatch),
     /// Change the limits.
     SetLimits(Limits),
     /// Change the status.
@@ -307,6 +309,15 @@ pub enum Denial {
     /// Credit of this kind is not paid back.
     #[error("credit of this kind is not refundable")]
     NotRefundable,
+    /// No code is like this.
+    #[error("no such code")]
+    UnknownCode,
+    /// The code's time is over.
+    #[error("the code has expired")]
+    ExpiredCode,
+    /// As many accounts have used the code as may.
+    #[error("the code is used up")]
+    UsedUpCode,
     /// The id was used for something else.
     #[error("this id was used before, for something else")]
     ReusedId,

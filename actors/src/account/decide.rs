@@ -71,7 +71,7 @@ impl Account {
         if let Some(denial) = self.status_denial() {
             return Err(denial);
         }
-        if self.number == 0 {
+        if self.number == 0 || self.is_code_batch() {
             return Err(Denial::NoSuchAccount);
         }
         let key = self.key(key).ok_or(Denial::UnknownKey)?;
@@ -247,11 +247,15 @@ impl Account {
             }
             return Ok(events);
         }
-        if !opened {
+        if let Order::MakeCodes(batch) = order {
+            let made = || smallvec![Event::CodesMade(Box::new(batch.clone()))];
+            return if opened { Err(Denial::AlreadyOpen) } else { Ok(made()) };
+        }
+        if !opened || self.is_code_batch() {
             return Err(Denial::NoSuchAccount);
         }
         let event = match order {
-            Order::Open { .. } => return Err(Denial::AlreadyOpen),
+            Order::Open { .. } | Order::MakeCodes(_) => return Err(Denial::AlreadyOpen),
             Order::SetLimits(limits) => Event::LimitsChanged { limits: *limits },
             Order::SetStatus(set) => {
                 if self.status == Status::Closed {

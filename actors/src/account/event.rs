@@ -7,10 +7,11 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::code::CodeBatch;
 use super::payment::{Payment, Return};
 use super::rules::Kinds;
 
-use crate::id::{GrantId, HoldId, KeyHash, KeyId};
+use crate::id::{AccountId, GrantId, HoldId, KeyHash, KeyId};
 use crate::money::{Markup, NanoUsd, Rates, Usage};
 
 /// One fact.
@@ -111,6 +112,15 @@ pub enum Event {
     Refunded(Box<Return>),
     /// Credit was taken back because its payment is disputed.
     ChargedBack(Box<Return>),
+    /// Codes were made: the first event of a batch.
+    CodesMade(Box<CodeBatch>),
+    /// An account used a code of the batch.
+    CodeUsed {
+        /// Its place in the batch, from 0.
+        code: u32,
+        /// Whose use.
+        account: AccountId,
+    },
 }
 
 /// A status and its reason.

@@ -15,8 +15,8 @@ use super::actor::{AccountActor, Breakdown, Ended, Message, Refusal};
 use super::living::{ActorLine, Life, Living};
 use super::standing::Boards;
 use super::{
-    AccountView, Admit, CreditRules, Denial, End, Extend, Limits, Movement, Order, Permit, Settle,
-    Transfer,
+    AccountView, Admit, CodeBatch, CodeTerms, CodeUse, CreditRules, Denial, End, Extend, Limits,
+    Movement, Order, Permit, Settle, Status, Transfer,
 };
 use crate::clock::Clock;
 use crate::directory::Directory;
@@ -191,6 +191,37 @@ impl Accounts {
     ) -> Result<Movement, Refusal> {
         let ask = |_, reply| Message::Transfer(transfer.clone(), reply);
         self.ask(account, TRIES_MAX, ask).await?
+    }
+
+    /// An id that no account has: for a batch of codes, which name it.
+    pub fn new_id(&self) -> AccountId {
+        self.0.ledger.new_account_id()
+    }
+
+    /// Makes codes, as a batch of this id. Returns when they are on disk.
+    pub async fn make_codes(&self, id: AccountId, batch: CodeBatch) -> Result<(), Refusal> {
+        self.order(id, Order::MakeCodes(batch)).await.map(|_| ())
+    }
+
+    /// Gives an account what a code of this batch gives, once. Returns when that is on disk.
+    pub async fn redeem(
+        &self,
+        account: AccountId,
+        batch: AccountId,
+        hash: KeyHash,
+    ) -> Result<CodeTerms, Refusal> {
+        // Before a use is spent on it: nothing may come to an account that is none, or is closed.
+        if self.inspect(account).await?.status == Status::Closed {
+            return Err(Denial::Closed.into());
+        }
+        let wish = CodeUse { hash, account };
+        let terms = self.ask(batch, TRIES_MAX, |_, reply| Message::UseCode(wish, reply)).await??;
+        let CodeTerms { kind, amount, expires_at_ms, .. } = terms;
+        let order = Order::Grant { kind, amount, expires_at_ms, reference: terms.reference() };
+        match self.order(account, order).await {
+            Ok(_) | Err(Refusal::Denied(Denial::DuplicateReference)) => Ok(terms),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// The account as it is now.

@@ -11,7 +11,7 @@ use super::limits::Limiter;
 use super::payment::{Movement, Transfer};
 use super::rules::{CreditRules, Kinds};
 use super::state::{Account, Hold, Inconsistency};
-use super::{Admit, Denial, End, Event, Extend, Order, Scope, Settle, Terms};
+use super::{Admit, CodeTerms, CodeUse, Denial, End, Event, Extend, Order, Scope, Settle, Terms};
 use crate::clock::Now;
 use crate::id::{HoldId, KeyId};
 use crate::ledger::{Batch, Record};
@@ -224,6 +224,19 @@ impl Machine {
             self.write(event, now, batch)?;
         }
         Ok(self.account.movement(&transfer.id).cloned().ok_or(Denial::UnknownPayment)?)
+    }
+
+    /// Uses a code of this batch; what it gives, also when it was used before.
+    pub fn use_code(
+        &mut self,
+        wish: &CodeUse,
+        now: Now,
+        batch: &mut Batch,
+    ) -> Result<CodeTerms, Failure> {
+        if let Some(event) = self.account.use_code(wish, now.wall_ms)? {
+            self.write(event, now, batch)?;
+        }
+        Ok(self.account.terms_of(wish).ok_or(Denial::UnknownCode)?)
     }
 
     fn write(&mut self, event: Event, now: Now, batch: &mut Batch) -> Result<(), Inconsistency> {

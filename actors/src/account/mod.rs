@@ -2,6 +2,7 @@
 
 mod actor;
 mod buckets;
+mod code;
 mod command;
 mod decide;
 mod event;
@@ -18,6 +19,7 @@ mod view;
 #[doc(hidden)]
 pub use actor::Breakdown;
 pub use actor::Refusal;
+pub use code::{CodeBatch, CodeTerms, CodeUse};
 pub use command::{
     Admit, Denial, Extend, Fallback, NewKey, Order, Permit, RateStatus, Remaining, Scope, Settle,
     Terms,

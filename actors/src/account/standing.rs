@@ -151,6 +151,7 @@ impl Notice {
             Order::RevokeKey { key, .. } => Some(Self::Revoked(*key)),
             Order::SetStatus(StatusSet { status: Status::Active | Status::Restricted, .. })
             | Order::Open { .. }
+            | Order::MakeCodes(_)
             | Order::SetLimits(_)
             | Order::Grant { .. }
             | Order::CreateKey(_) => None,

@@ -17,18 +17,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::buckets::Buckets;
+use super::code::Codes;
 use super::payment::{Movement, MovementKind};
 use super::{Event, GrantKind, Key, Kinds, Limits, ReasonClass, Settlement, Status, StatusSet};
 use crate::id::{AccountId, GrantId, HoldId, KeyId};
 use crate::ledger::{Digest, Fold, Record};
 use crate::money::{Markup, NanoUsd};
 
-/// The version that this build writes. Version 2 has `credit` and `status_set` at its end.
+/// The version that this build writes. Version 2 has `credit`, `status_set` and `codes`
+/// at its end.
 const SNAPSHOT_VERSION: u8 = 2;
 
 /// What version 1 lacks at its end, as version 2 writes what an account has that never had any of it:
-/// two empty maps, two sums of nothing, and nothing.
-const LACKING_IN_1: [u8; 5] = [0; 5];
+/// two empty maps, two sums of nothing, and twice nothing.
+const LACKING_IN_1: [u8; 6] = [0; 6];
 
 /// The state of one account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +57,8 @@ pub struct Account {
     /// How its status was last set, and when, in milliseconds since 1970; `None` where it was before
     /// that was written down.
     pub(super) status_set: Option<(StatusSet, u64)>,
+    /// Its codes and their uses, where it is a batch of codes and nobody's account.
+    pub(super) codes: Option<Box<Codes>>,
 }
 
 /// What came in from outside and went back there, and what may pay for what.
@@ -156,6 +160,7 @@ impl Account {
             digest: Digest::default(),
             credit: Credit::default(),
             status_set: None,
+            codes: None,
         }
     }
 
@@ -275,6 +280,16 @@ impl Account {
             }
             Event::Paid(paid) => self.fold_payment(paid, at_ms)?,
             Event::Refunded(back) => self.fold_return(MovementKind::Refunded, back, at_ms)?,
+            Event::CodesMade(batch) => {
+                if self.number > 0 {
+                    return Err("codes are made in what is something else already");
+                }
+                self.codes = Some(Box::new(Codes::new((**batch).clone())));
+            }
+            Event::CodeUsed { code, account } => {
+                let codes = self.codes.as_mut().ok_or("it uses a code where there are none")?;
+                codes.fold_use(*code, *account, at_ms)?;
+            }
             Event::ChargedBack(back) => self.fold_return(MovementKind::ChargedBack, back, at_ms)?,
         }
         Ok(())

@@ -82,6 +82,9 @@ impl Audit {
                 self.held(*hold, *amount, *kinds, &mut faults);
             }
             Event::Paid(paid) => self.paid(paid, &mut faults),
+            Event::CodeUsed { code, account } => {
+                self.told(&format!("code {code} for {account}"), &mut faults);
+            }
             Event::Refunded(back) => {
                 self.totals.refunded += wide(back.taken);
                 self.taken_back(back, &mut faults);
@@ -96,6 +99,7 @@ impl Audit {
             Event::Opened { .. }
             | Event::StatusChanged { .. }
             | Event::StatusSet(_)
+            | Event::CodesMade(_)
             | Event::LimitsChanged { .. }
             | Event::KeyCreated { .. }
             | Event::KeyRevoked { .. } => return faults,

@@ -86,7 +86,9 @@ impl Effect {
             | Event::StatusSet(_)
             | Event::Paid(_)
             | Event::Refunded(_)
-            | Event::ChargedBack(_) => Self::Plain,
+            | Event::ChargedBack(_)
+            | Event::CodesMade(_)
+            | Event::CodeUsed { .. } => Self::Plain,
         }
     }
 
@@ -120,8 +122,8 @@ mod tests {
 
     use super::*;
     use crate::account::{
-        Attempt, AttemptOutcome, Draw, End, GrantKind, Key, Kinds, Limits, Payment, ReasonClass,
-        Return, Settlement, Source, Status, StatusSet, UsageRecord,
+        Attempt, AttemptOutcome, CodeBatch, Draw, End, GrantKind, Key, Kinds, Limits, Payment,
+        ReasonClass, Return, Settlement, Source, Status, StatusSet, UsageRecord,
     };
     use crate::id::{ExchangeId, GrantId};
     use crate::ledger::{RECORD_VERSION, Record};
@@ -241,6 +243,26 @@ mod tests {
                 |((id, payment), (grant, expires_at_ms), amount)| {
                     let grant = GrantId(grant);
                     Event::Paid(Box::new(Payment { id, payment, grant, amount, expires_at_ms }))
+                }
+            ),
+            (hold(), any::<u32>(), amount(), any::<(String, [u8; 32])>()).prop_map(
+                |(hold, code, amount, (name, hash))| {
+                    let account = AccountId(u64::from(code));
+                    let batch = CodeBatch {
+                        name,
+                        hashes: vec![KeyHash(hash)],
+                        kind: GrantKind::Compensation,
+                        amount,
+                        uses_max: code,
+                        expires_at_ms: None,
+                        lasts_ms: Some(1),
+                    };
+                    let is_use = hold.0 % 2 == 0;
+                    if is_use {
+                        Event::CodeUsed { code, account }
+                    } else {
+                        Event::CodesMade(Box::new(batch))
+                    }
                 }
             ),
             (back, any::<bool>()).prop_map(|(back, is_disputed)| {

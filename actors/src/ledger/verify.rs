@@ -290,7 +290,9 @@ impl<'view, F: Fold> Verification<'view, F> {
             | Event::HeldOf { .. }
             | Event::Paid(_)
             | Event::Refunded(_)
-            | Event::ChargedBack(_) => true,
+            | Event::ChargedBack(_)
+            | Event::CodesMade(_)
+            | Event::CodeUsed { .. } => true,
         };
         Ok((!agrees).then(|| "the event is not in its index".to_owned()))
     }

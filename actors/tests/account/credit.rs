@@ -236,9 +236,9 @@ fn a_snapshot_of_an_account_that_had_none_of_this_reads_as_it_always_did() {
     let bytes = account.snapshot();
     let (version, rest) = bytes.split_first().unwrap();
     assert_eq!(*version, 2);
-    // Version 1 ended before the five bytes that say that there was none.
-    let (rest, lacking) = rest.split_at(rest.len() - 5);
-    assert_eq!(lacking, [0; 5]);
+    // Version 1 ended before the six bytes that say that there was none.
+    let (rest, lacking) = rest.split_at(rest.len() - 6);
+    assert_eq!(lacking, [0; 6]);
     let old = [&[1], rest].concat();
     assert_eq!(Account::restore(&old).unwrap(), account);
     assert!(Account::restore(&[&[2], rest].concat()).is_err());

@@ -1,10 +1,10 @@
 //! The journal's format, held by bytes that an earlier build wrote. These never change.
 
 use infergate_actors::account::{
-    AttemptOutcome, End, Event, GrantKind, Limits, Payment, ReasonClass, Return, Source, Status,
-    StatusSet, UsageRecord,
+    AttemptOutcome, CodeBatch, End, Event, GrantKind, Limits, Payment, ReasonClass, Return, Source,
+    Status, StatusSet, UsageRecord,
 };
-use infergate_actors::id::{AccountId, GrantId, KeyId};
+use infergate_actors::id::{AccountId, GrantId, KeyHash, KeyId};
 use infergate_actors::ledger::{Digest, Record, RecordError};
 use infergate_actors::money::NanoUsd;
 
@@ -33,13 +33,15 @@ const VERSION_2: [&str; 2] = [
 ];
 
 /// The events of credit, which version 2 was given later: a build without them refuses them.
-const CREDIT: [&str; 6] = [
+const CREDIT: [&str; 8] = [
     "0285808080808080010f6db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1340b030673797374656d01046c617465",
     "028580808080808001106db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1340c878080808080808080808088808080800903b81722",
     "028580808080808001116db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1340d056576745f31057061795f3103d00f0180a0f1c2b134",
     "028580808080808001126db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1340e08726566756e6420310003880ec801",
     "028580808080808001136db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1340f056576745f3201057061795f3103880e880e",
     "028580808080808001146db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1340504050a0005736f727279",
+    "028580808080808001156db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1341006737072696e67010909090909090909090909090909090909090909090909090909090909090909030a020180a0f1c2b13400",
+    "028580808080808001166db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b13411018680808080808001",
 ];
 
 fn bytes(hex: &str) -> Vec<u8> {
@@ -161,10 +163,22 @@ fn the_events_of_credit_read_as_they_have_always_read() {
             reference: "sorry".into(),
         },
     ];
-    for ((number, hex), event) in (15..).zip(CREDIT).zip(events) {
+    let made = CodeBatch {
+        name: "spring".into(),
+        hashes: vec![KeyHash([9; 32])],
+        kind: GrantKind::Promotional,
+        amount: nano(5),
+        uses_max: 2,
+        expires_at_ms: Some(1_800_000_000_000),
+        lasts_ms: None,
+    };
+    let codes = [
+        Event::CodesMade(Box::new(made)),
+        Event::CodeUsed { code: 1, account: AccountId::new(2, 6) },
+    ];
+    for ((number, hex), event) in (15..).zip(CREDIT).zip(events.into_iter().chain(codes)) {
         let record = record(number, event);
-        let written: String = record.encode().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(written, hex);
+        assert_eq!(record.encode(), bytes(hex));
         assert_eq!(Record::decode(&bytes(hex)), Ok(record));
     }
 }

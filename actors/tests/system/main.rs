@@ -5,6 +5,8 @@ mod accounts;
 #[cfg(test)]
 mod auditor;
 #[cfg(test)]
+mod codes;
+#[cfg(test)]
 mod concurrency;
 #[cfg(test)]
 mod crash;

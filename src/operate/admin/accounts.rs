@@ -8,7 +8,7 @@ use axum::response::IntoResponse;
 use futures_util::StreamExt;
 use http::StatusCode;
 use infergate_actors::account::{
-    AccountView, Limits, Order, ReasonClass, Refusal, Status, StatusSet,
+    AccountView, Denial, Limits, Order, ReasonClass, Refusal, Status, StatusSet,
 };
 use infergate_actors::id::AccountId;
 use serde::{Deserialize, Deserializer};
@@ -103,12 +103,17 @@ pub(super) async fn list(
     ids.truncate(limit);
     let lines = futures_util::stream::iter(ids).map(|account| async move {
         match accounts.inspect(account).await {
-            Ok(view) => AccountLine::of(&view),
+            Ok(view) => Some(AccountLine::of(&view)),
+            // A batch of codes, which is nobody's account.
+            Err(Refusal::Denied(Denial::NoSuchAccount)) => None,
             // One that can't be loaded must not hide the others.
-            Err(Refusal::Denied(_) | Refusal::Unavailable(_)) => AccountLine::unavailable(account),
+            Err(Refusal::Denied(_) | Refusal::Unavailable(_)) => {
+                Some(AccountLine::unavailable(account))
+            }
         }
     });
-    let lines: Vec<AccountLine> = lines.buffered(INSPECTED_AT_ONCE).collect().await;
+    let lines: Vec<Option<AccountLine>> = lines.buffered(INSPECTED_AT_ONCE).collect().await;
+    let lines: Vec<AccountLine> = lines.into_iter().flatten().collect();
     Ok(Answer(json!({ "accounts": lines, "next": next })))
 }
 

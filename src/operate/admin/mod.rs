@@ -6,6 +6,7 @@
 //! | `request`, `problem` | reading what is asked, and saying what is wrong with it |
 //! | `accounts`, `credit`, `keys` | one account: its state, journal, grants, keys |
 //! | `payments` | what a payment processor tells; refunds |
+//! | `codes` | redemption codes |
 //! | `cache` | answers that are kept |
 //! | `providers`, `system` | providers; actors, snapshots, verification, health, metrics |
 //! | `explain` | where a request would go, and why |
@@ -17,6 +18,7 @@
 
 mod accounts;
 mod cache;
+mod codes;
 mod credit;
 mod door;
 mod explain;
@@ -118,6 +120,8 @@ pub fn router(operator: Arc<Operator>) -> Router {
         .route(&account("/close"), post(accounts::close))
         .route(&account("/grants"), post(credit::grant))
         .route(&account("/refunds"), post(payments::refund))
+        .route(&account("/redeem"), post(codes::redeem))
+        .route("/admin/v1/codes", post(codes::make))
         .route("/admin/v1/payments/events", post(payments::event))
         .route(&account("/keys"), post(keys::create))
         .route(&account("/keys/{key}"), delete(keys::revoke))

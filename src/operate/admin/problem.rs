@@ -85,7 +85,8 @@ impl From<Denial> for Problem {
             | Denial::UnknownKey
             | Denial::UnknownHold
             | Denial::UnknownPayment
-            | Denial::UnknownGrant => StatusCode::NOT_FOUND,
+            | Denial::UnknownGrant
+            | Denial::UnknownCode => StatusCode::NOT_FOUND,
             Denial::BadAmount => StatusCode::UNPROCESSABLE_ENTITY,
             Denial::DuplicateReference
             | Denial::DuplicateKey
@@ -97,6 +98,8 @@ impl From<Denial> for Problem {
             | Denial::NotPaidYet
             | Denial::NotRefundable
             | Denial::ReusedId
+            | Denial::ExpiredCode
+            | Denial::UsedUpCode
             | Denial::Closed
             | Denial::RevokedKey
             | Denial::ExpiredKey

@@ -2,6 +2,7 @@
 
 mod access;
 mod accounts;
+mod codes;
 mod explain;
 mod payments;
 mod whole;

@@ -2,8 +2,8 @@
 //! without its hash. Amounts are whole numbers of nano-dollars. Pure.
 
 use infergate_actors::account::{
-    self, Event, GrantKind, Kinds, Limits, Payment, Return, Settlement, Status, StatusSet,
-    UsageRecord,
+    self, CodeBatch, Event, GrantKind, Kinds, Limits, Payment, Return, Settlement, Status,
+    StatusSet, UsageRecord,
 };
 use infergate_actors::id::{GrantId, HoldId, KeyId};
 use infergate_actors::ledger::JournalEntry;
@@ -91,6 +91,19 @@ pub(crate) enum JournalEvent<'e> {
     },
     Refunded(Back<'e>),
     ChargedBack(Back<'e>),
+    CodesMade {
+        name: &'e str,
+        codes: usize,
+        kind: GrantKind,
+        amount: NanoUsd,
+        uses_max: u32,
+        expires_at_ms: Option<u64>,
+        lasts_ms: Option<u64>,
+    },
+    CodeUsed {
+        code: u32,
+        account: String,
+    },
 }
 
 /// Credit that was taken back.
@@ -188,12 +201,29 @@ impl<'e> JournalEvent<'e> {
             Event::Paid(paid) => Self::paid(paid),
             Event::Refunded(back) => Self::Refunded(Back::of(back)),
             Event::ChargedBack(back) => Self::ChargedBack(Back::of(back)),
+            Event::CodesMade(batch) => Self::codes_made(batch),
+            Event::CodeUsed { code, account } => {
+                Self::CodeUsed { code: *code, account: account.to_string() }
+            }
         }
     }
 
     fn held_of(hold: HoldId, key: KeyId, amount: NanoUsd, kinds: Kinds) -> Self {
         let (hold, key, kinds) = (hold.to_string(), key.to_string(), kinds.iter().collect());
         Self::HeldOf { hold, key, amount, kinds }
+    }
+
+    /// Of codes, how many: not even their hashes.
+    fn codes_made(batch: &'e CodeBatch) -> Self {
+        Self::CodesMade {
+            name: &batch.name,
+            codes: batch.hashes.len(),
+            kind: batch.kind,
+            amount: batch.amount,
+            uses_max: batch.uses_max,
+            expires_at_ms: batch.expires_at_ms,
+            lasts_ms: batch.lasts_ms,
+        }
     }
 
     fn paid(paid: &'e Payment) -> Self {
@@ -225,6 +255,8 @@ impl<'e> JournalEvent<'e> {
             Self::Paid { .. } => "paid",
             Self::Refunded(_) => "refunded",
             Self::ChargedBack(_) => "charged_back",
+            Self::CodesMade { .. } => "codes_made",
+            Self::CodeUsed { .. } => "code_used",
         }
     }
 }
