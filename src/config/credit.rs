@@ -107,7 +107,7 @@ mod tests {
             ("[credit.rules.trial]\nmodels = []", "name those it may buy"),
             ("[credit.rules.trial]\nmodels = [\"a*b\"]", "at a name's end only"),
             ("[credit.rules.trial]\nmodels = [\"\"]", "an empty name"),
-            ("[credit.rules.trail]\nmodels = [\"a\"]", "did you mean `trial`?"),
+            ("[credit.rules.trail]\nmodels = [\"a\"]", "known here are trial, paid"),
             ("[credit]\non_dispute = \"close\"", "one of \"suspend\", \"restrict\""),
         ] {
             let faults = parse(text).unwrap_err();

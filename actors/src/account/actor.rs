@@ -133,7 +133,7 @@ impl Actor for AccountActor {
         let mut batch = Batch::new();
         match message {
             Message::Admit(admit, turn, reply) => {
-                machine.set_rules(self.accounts.credit_rules());
+                self.accounts.tell_rules(machine);
                 let answer = match turn {
                     Turn::First => machine.admit(&admit, now, &mut batch),
                     Turn::Again => machine.admit_again(&admit, now, &mut batch),
@@ -161,7 +161,7 @@ impl Actor for AccountActor {
                 self.append_order(batch, answer, reply);
             }
             Message::Transfer(transfer, reply) => {
-                machine.set_rules(self.accounts.credit_rules());
+                self.accounts.tell_rules(machine);
                 let answer = denied(machine.transfer(&transfer, now, &mut batch))?;
                 let answer = answer.map(|done| (done, Notice::of_account(machine.account())));
                 self.append_order(batch, answer, reply);

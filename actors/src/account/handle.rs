@@ -14,10 +14,7 @@ use tokio::sync::{Mutex, MutexGuard, oneshot};
 use super::actor::{AccountActor, Breakdown, Ended, Message, Refusal};
 use super::living::{ActorLine, Life, Living};
 use super::standing::Boards;
-use super::{
-    AccountView, Admit, CodeBatch, CodeTerms, CodeUse, CreditRules, Denial, End, Extend, Limits,
-    Movement, Order, Permit, Settle, Status, Transfer,
-};
+use super::{AccountView, Admit, CreditRules, Denial, End, Extend, Limits, Order, Permit, Settle};
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::id::{AccountId, HoldId, KeyHash, KeyId};
@@ -25,7 +22,7 @@ use crate::ledger::{Ledger, LedgerError, Loaded, Ticket};
 
 /// How often a question that got no answer is asked: a passivated actor takes one more try, one that
 /// broke down another.
-const TRIES_MAX: u32 = 4;
+pub(super) const TRIES_MAX: u32 = 4;
 /// The same for the end of an exchange: given up, it would leave money held and a bill unpaid.
 const END_TRIES_MAX: u32 = 64;
 
@@ -53,9 +50,9 @@ pub(super) enum Turn {
 
 /// All accounts. Cheap to clone.
 #[derive(Clone)]
-pub struct Accounts(Arc<Shared>);
+pub struct Accounts(pub(super) Arc<Shared>);
 
-struct Shared {
+pub(super) struct Shared {
     ledger: Ledger,
     clock: Clock,
     options: AccountOptions,
@@ -69,7 +66,7 @@ struct Shared {
     /// Held while a key is being created: a secret belongs to one account.
     key_creation: Mutex<()>,
     /// What holds of every account's credit.
-    credit_rules: ArcSwap<CreditRules>,
+    pub(super) credit_rules: ArcSwap<CreditRules>,
     /// No actor is started any more.
     closed: AtomicBool,
 }
@@ -95,16 +92,6 @@ impl Accounts {
             credit_rules: ArcSwap::default(),
             closed: AtomicBool::new(false),
         }))
-    }
-
-    /// From here on, these rules hold of every account's credit.
-    pub fn set_credit_rules(&self, rules: CreditRules) {
-        self.0.credit_rules.store(Arc::new(rules));
-    }
-
-    /// The rules that hold of every account's credit.
-    pub fn credit_rules(&self) -> Arc<CreditRules> {
-        self.0.credit_rules.load_full()
     }
 
     pub(super) fn clock(&self) -> &Clock {
@@ -180,48 +167,6 @@ impl Accounts {
             _ => None,
         };
         self.ask(account, TRIES_MAX, |_, reply| Message::Order(order.clone(), reply)).await?
-    }
-
-    /// Takes in what has happened to money outside. Returns what was done, when it is on disk; told
-    /// again, the same.
-    pub async fn transfer(
-        &self,
-        account: AccountId,
-        transfer: Transfer,
-    ) -> Result<Movement, Refusal> {
-        let ask = |_, reply| Message::Transfer(transfer.clone(), reply);
-        self.ask(account, TRIES_MAX, ask).await?
-    }
-
-    /// An id that no account has: for a batch of codes, which name it.
-    pub fn new_id(&self) -> AccountId {
-        self.0.ledger.new_account_id()
-    }
-
-    /// Makes codes, as a batch of this id. Returns when they are on disk.
-    pub async fn make_codes(&self, id: AccountId, batch: CodeBatch) -> Result<(), Refusal> {
-        self.order(id, Order::MakeCodes(batch)).await.map(|_| ())
-    }
-
-    /// Gives an account what a code of this batch gives, once. Returns when that is on disk.
-    pub async fn redeem(
-        &self,
-        account: AccountId,
-        batch: AccountId,
-        hash: KeyHash,
-    ) -> Result<CodeTerms, Refusal> {
-        // Before a use is spent on it: nothing may come to an account that is none, or is closed.
-        if self.inspect(account).await?.status == Status::Closed {
-            return Err(Denial::Closed.into());
-        }
-        let wish = CodeUse { hash, account };
-        let terms = self.ask(batch, TRIES_MAX, |_, reply| Message::UseCode(wish, reply)).await??;
-        let CodeTerms { kind, amount, expires_at_ms, .. } = terms;
-        let order = Order::Grant { kind, amount, expires_at_ms, reference: terms.reference() };
-        match self.order(account, order).await {
-            Ok(_) | Err(Refusal::Denied(Denial::DuplicateReference)) => Ok(terms),
-            Err(refusal) => Err(refusal),
-        }
     }
 
     /// The account as it is now.
@@ -401,7 +346,7 @@ impl Accounts {
     /// Sends a message and waits for its answer; where there is none, because the actor went to sleep
     /// or broke down meanwhile, sends it again to the one that follows. `message` is told whether it
     /// is asked again: the one that gave no answer may have done what it was asked.
-    async fn ask<T: Send + 'static>(
+    pub(super) async fn ask<T: Send + 'static>(
         &self,
         account: AccountId,
         tries_max: u32,

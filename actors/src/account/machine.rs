@@ -59,6 +59,11 @@ impl Machine {
         Self { account, limiter, key_limiters, token_estimates: HashMap::new(), rules }
     }
 
+    /// Whether these are the rules that hold here, and not merely the same.
+    pub(super) fn knows_rules(&self, rules: &Arc<CreditRules>) -> bool {
+        Arc::ptr_eq(&self.rules, rules)
+    }
+
     /// From here on, these rules hold. What is held already stays held as it is.
     pub fn set_rules(&mut self, rules: Arc<CreditRules>) {
         self.rules = rules;

@@ -12,8 +12,10 @@ mod living;
 mod machine;
 mod payment;
 mod rules;
+mod snapshot;
 mod standing;
 mod state;
+mod till;
 mod view;
 
 #[doc(hidden)]
@@ -34,6 +36,7 @@ pub(crate) use living::status_name;
 pub use machine::{Failure, Machine};
 pub use payment::{Movement, MovementKind, Payment, Return, Transfer, TransferKind};
 pub use rules::{CreditRules, KindRule, Kinds, OnDispute};
+pub use snapshot::SnapshotError;
 pub use standing::Standing;
-pub use state::{Account, Grant, Hold, Inconsistency, SnapshotError, Totals};
+pub use state::{Account, Grant, Hold, Inconsistency, Totals};
 pub use view::{AccountView, KeyView, LimitUsage};
