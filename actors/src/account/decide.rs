@@ -4,7 +4,7 @@
 use smallvec::{SmallVec, smallvec};
 
 use super::buckets::Buckets;
-use super::rules::matches;
+use super::credit_rules::matches;
 use super::state::{Account, Grant};
 use super::{
     Admit, CreditRules, Denial, Event, Extend, Key, Kinds, NewKey, Order, Settle, Settlement,

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::code::CodeBatch;
+use super::credit_rules::Kinds;
 use super::payment::{Payment, Return};
-use super::rules::Kinds;
 
 use crate::id::{AccountId, GrantId, HoldId, KeyHash, KeyId};
 use crate::money::{Markup, NanoUsd, Rates, Usage};

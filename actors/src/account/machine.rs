@@ -6,10 +6,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::credit_rules::{CreditRules, Kinds};
 use super::decide::{Cover, Reach};
 use super::limits::Limiter;
 use super::payment::{Movement, Transfer};
-use super::rules::{CreditRules, Kinds};
 use super::state::{Account, Hold, Inconsistency};
 use super::{Admit, CodeTerms, CodeUse, Denial, End, Event, Extend, Order, Scope, Settle, Terms};
 use crate::clock::Now;

@@ -4,6 +4,7 @@ mod actor;
 mod buckets;
 mod code;
 mod command;
+mod credit_rules;
 mod decide;
 mod event;
 mod handle;
@@ -11,7 +12,6 @@ mod limits;
 mod living;
 mod machine;
 mod payment;
-mod rules;
 mod snapshot;
 mod standing;
 mod state;
@@ -26,6 +26,7 @@ pub use command::{
     Admit, Denial, Extend, Fallback, NewKey, Order, Permit, RateStatus, Remaining, Scope, Settle,
     Terms,
 };
+pub use credit_rules::{CreditRules, KindRule, Kinds, OnDispute};
 pub use event::{
     Attempt, AttemptOutcome, Draw, End, Event, GrantKind, Key, Limits, ReasonClass, Settlement,
     Source, Status, StatusSet, UsageRecord,
@@ -35,7 +36,6 @@ pub use living::ActorLine;
 pub(crate) use living::status_name;
 pub use machine::{Failure, Machine};
 pub use payment::{Movement, MovementKind, Payment, Return, Transfer, TransferKind};
-pub use rules::{CreditRules, KindRule, Kinds, OnDispute};
 pub use snapshot::SnapshotError;
 pub use standing::Standing;
 pub use state::{Account, Grant, Hold, Inconsistency, Totals};
