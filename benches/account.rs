@@ -19,7 +19,6 @@ use infergate_actors::id::{AccountId, ExchangeIds, HoldId, KeyHash, KeyId};
 use infergate_actors::ledger::{Batch, Ledger, LedgerOptions};
 use infergate_actors::money::{NanoUsd, Rates, Usage};
 use infergate_actors::supervisor::System;
-use smallvec::SmallVec;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
@@ -50,7 +49,7 @@ fn admit(hold: HoldId, model: &Arc<str>) -> Admit {
         completion_tokens_first: 512,
         completion_tokens_min: 16,
         tokens_estimate: 700,
-        fallbacks: SmallVec::new(),
+        fallbacks: Vec::new(),
     }
 }
 

@@ -33,8 +33,9 @@ pub struct Admit {
     pub completion_tokens_min: u64,
     /// The likely number of tokens, for tokens-per-minute limits; trued up when it is settled.
     pub tokens_estimate: u64,
-    /// The models that may answer in its place.
-    pub fallbacks: SmallVec<[Fallback; 2]>,
+    /// The models that may answer in its place. Mostly none, and not inline: every account awake pays
+    /// for the size of what it may be sent.
+    pub fallbacks: Vec<Fallback>,
 }
 
 /// A model that may answer in the place of the one asked for.

@@ -3,8 +3,8 @@
 //! Each method decides, writes what was decided into a [`Batch`] for the ledger, and applies it. What
 //! it returns is for the one who asked.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 use super::credit_rules::{CreditRules, Kinds};
 use super::decide::{Cover, Reach};
@@ -17,14 +17,19 @@ use crate::id::{HoldId, KeyId};
 use crate::ledger::{Batch, Record};
 use crate::money::NanoUsd;
 
+/// What holds until something is told: one for all, as every account awake points there.
+static DEFAULT_RULES: LazyLock<Arc<CreditRules>> = LazyLock::new(Arc::default);
+
 /// One account's state.
 #[derive(Debug)]
 pub struct Machine {
     account: Account,
     limiter: Limiter,
-    key_limiters: HashMap<KeyId, Limiter>,
+    /// Trees, and boxes in them: most accounts have one key and at most times no hold, and tables that
+    /// keep room for more would be paid for by every account awake.
+    key_limiters: BTreeMap<KeyId, Box<Limiter>>,
     /// What each open hold took from the token buckets.
-    token_estimates: HashMap<HoldId, u64>,
+    token_estimates: BTreeMap<HoldId, u64>,
     /// What holds of every account's credit at present.
     rules: Arc<CreditRules>,
 }
@@ -52,11 +57,11 @@ impl Machine {
             .keys
             .iter()
             .filter(|key| key.revoked_at_ms.is_none())
-            .map(|key| (key.id, Limiter::new(key.limits, of_key(key.id), now.mono)))
+            .map(|key| (key.id, Box::new(Limiter::new(key.limits, of_key(key.id), now.mono))))
             .collect();
         let limiter = Limiter::new(account.limits, count(account.holds.len()), now.mono);
-        let rules = Arc::default();
-        Self { account, limiter, key_limiters, token_estimates: HashMap::new(), rules }
+        let rules = Arc::clone(&DEFAULT_RULES);
+        Self { account, limiter, key_limiters, token_estimates: BTreeMap::new(), rules }
     }
 
     /// Whether these are the rules that hold here, and not merely the same.
@@ -79,7 +84,7 @@ impl Machine {
     }
 
     pub(super) fn key_limiter(&self, key: KeyId) -> Option<&Limiter> {
-        self.key_limiters.get(&key)
+        self.key_limiters.get(&key).map(|limiter| &**limiter)
     }
 
     /// Lets credit lapse whose time is over. To be called before every question.
@@ -144,7 +149,8 @@ impl Machine {
     /// Whether nothing would be lost if only the account's events were kept: no exchange is under way,
     /// and no limit is partly used up.
     pub fn is_at_rest(&self, now: Now) -> bool {
-        let mut limiters = std::iter::once(&self.limiter).chain(self.key_limiters.values());
+        let mut limiters = std::iter::once(&self.limiter)
+            .chain(self.key_limiters.values().map(|limiter| &**limiter));
         self.account.holds.is_empty() && limiters.all(|limiter| limiter.is_full(now.mono))
     }
 
@@ -205,7 +211,8 @@ impl Machine {
             match &event {
                 Event::LimitsChanged { limits } => self.limiter.set(*limits, now.mono),
                 Event::KeyCreated { key } => {
-                    self.key_limiters.insert(key.id, Limiter::new(key.limits, 0, now.mono));
+                    let limiter = Limiter::new(key.limits, 0, now.mono);
+                    self.key_limiters.insert(key.id, Box::new(limiter));
                 }
                 Event::KeyRevoked { key, .. } => {
                     self.key_limiters.remove(key);

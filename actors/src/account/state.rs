@@ -47,7 +47,7 @@ pub struct Account {
     pub(super) credit: Credit,
     /// How its status was last set, and when, in milliseconds since 1970; `None` where it was before
     /// that was written down.
-    pub(super) status_set: Option<(StatusSet, u64)>,
+    pub(super) status_set: Option<Box<(StatusSet, u64)>>,
     /// Its codes and their uses, where it is a batch of codes and nobody's account.
     pub(super) codes: Option<Box<Codes>>,
 }
@@ -181,7 +181,7 @@ impl Account {
 
     /// Why its status is what it is, in one word.
     pub(super) fn status_class(&self) -> ReasonClass {
-        self.status_set.as_ref().map(|(set, _)| set.class).unwrap_or_default()
+        self.status_set.as_deref().map(|(set, _)| set.class).unwrap_or_default()
     }
 
     /// What a new hold may take.
@@ -252,7 +252,7 @@ impl Account {
             Event::Voided { hold, .. } => self.end_hold(*hold)?,
             Event::StatusSet(set) => {
                 self.status = set.status;
-                self.status_set = Some((set.clone(), at_ms));
+                self.status_set = Some(Box::new((set.clone(), at_ms)));
             }
             Event::HeldOf { hold, key, amount, kinds } => {
                 self.begin_hold(*hold, Hold { key: *key, amount: *amount, at_ms })?;

@@ -77,7 +77,7 @@ impl AccountView {
             id: account.id,
             name: account.name.clone(),
             status: account.status,
-            status_set: account.status_set.clone(),
+            status_set: account.status_set.as_deref().cloned(),
             opened_at_ms: account.opened_at_ms,
             limits: machine.limiter().limits(),
             totals: account.totals,

@@ -10,7 +10,6 @@ use infergate_actors::clock::Now;
 use infergate_actors::id::{AccountId, HoldId, KeyHash, KeyId};
 use infergate_actors::ledger::Batch;
 use infergate_actors::money::{NanoUsd, Rates, Usage};
-use smallvec::SmallVec;
 
 /// One nano-dollar per token, in and out, so that amounts in the scripts are token counts.
 pub(crate) const UNIT: Rates = Rates {
@@ -146,7 +145,7 @@ pub(crate) fn admit(hold: u128, tokens: u64, first: u64) -> Admit {
         completion_tokens_first: first,
         completion_tokens_min: 1,
         tokens_estimate: tokens,
-        fallbacks: SmallVec::new(),
+        fallbacks: Vec::new(),
     }
 }
 

@@ -18,7 +18,7 @@ fn fallback(model: &str, rates: Rates) -> Fallback {
 }
 
 fn question(hold: u128, tokens: u64, fallbacks: &[Fallback]) -> Admit {
-    Admit { fallbacks: fallbacks.iter().cloned().collect(), ..admit(hold, tokens, tokens) }
+    Admit { fallbacks: fallbacks.to_vec(), ..admit(hold, tokens, tokens) }
 }
 
 fn ask(bench: &mut Bench, admit: &Admit) -> Result<Terms, Denial> {

@@ -14,7 +14,6 @@ use infergate_actors::id::{AccountId, ExchangeIds, HoldId, KeyHash, KeyId};
 use infergate_actors::ledger::{Ledger, LedgerOptions, RecoveryReport, Ticket};
 use infergate_actors::money::{NanoUsd, Rates, Usage};
 use infergate_actors::supervisor::System;
-use smallvec::SmallVec;
 use tempfile::TempDir;
 
 pub(crate) const KEY: KeyId = KeyId(1);
@@ -227,7 +226,7 @@ pub(crate) fn admit(hold: HoldId, tokens: u64) -> Admit {
         completion_tokens_first: tokens,
         completion_tokens_min: tokens,
         tokens_estimate: tokens,
-        fallbacks: SmallVec::new(),
+        fallbacks: Vec::new(),
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, Response, header};
 use infergate_actors::account::{Admit, End, Source};
 use infergate_actors::money::{Markup, Rates};
-use smallvec::SmallVec;
 
 use super::super::admit::{Admitted, ask};
 use super::super::settle::OpenHold;
@@ -63,7 +62,7 @@ impl Seeking<'_> {
             completion_tokens_first: 0,
             completion_tokens_min: 0,
             tokens_estimate: entry.usage.total_tokens(),
-            fallbacks: SmallVec::new(),
+            fallbacks: Vec::new(),
         }
     }
 }
