@@ -41,17 +41,26 @@ impl Reach {
 }
 
 impl Account {
-    /// The credit lots whose time is over, as far as no open hold needs them.
+    /// The credit lots whose time is over, and what disputes have still to take, as far as no open hold
+    /// needs them.
     ///
     /// A hold was promised while its credit was good. So of lapsed lots, what open holds may still
     /// need stays until they end; all else goes.
     pub fn lapse(&self, now_ms: u64) -> SmallVec<[Event; 1]> {
         let due = |lot: &Grant| lot.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms);
         let mut events = SmallVec::new();
-        if !self.grants.iter().any(due) {
+        if self.credit.claims.is_empty() && !self.grants.iter().any(due) {
             return events;
         }
         let mut buckets = Buckets::of(self, None);
+        for lot in &self.grants {
+            let claim = self.credit.claims.get(&lot.id).copied().unwrap_or(NanoUsd::ZERO);
+            // What lapses is gone as it is.
+            let amount = if due(lot) { NanoUsd::ZERO } else { buckets.take(lot, claim) };
+            if amount.is_positive() {
+                events.push(Event::Reclaimed { grant: lot.id, amount });
+            }
+        }
         for lot in self.grants.iter().filter(|lot| due(lot)) {
             let amount = buckets.take(lot, lot.remaining);
             if amount.is_positive() {

@@ -121,6 +121,13 @@ pub enum Event {
         /// Whose use.
         account: AccountId,
     },
+    /// Of a disputed payment's credit, what an exchange had held and left unused was taken back too.
+    Reclaimed {
+        /// The lot.
+        grant: GrantId,
+        /// How much.
+        amount: NanoUsd,
+    },
 }
 
 /// A status and its reason.

@@ -286,12 +286,34 @@ impl Account {
         if moved != NanoUsd::ZERO {
             self.draw(grant, moved)?;
         }
+        let short = asked.saturating_sub(moved);
+        if kind == MovementKind::ChargedBack && short.is_positive() && self.lot(grant).is_some() {
+            let claim = self.credit.claims.entry(grant).or_default();
+            *claim = claim.saturating_add(short);
+        }
         let sum = match kind {
             MovementKind::ChargedBack => &mut self.credit.charged_back,
             MovementKind::Refunded | MovementKind::Paid => &mut self.credit.refunded,
         };
         *sum = sum.checked_add(moved).ok_or("a sum does not fit")?;
         self.moved(id, Movement { kind, payment: payment.clone(), grant, asked, moved, at_ms })
+    }
+
+    /// Folds credit in that a dispute has taken later.
+    pub(super) fn fold_reclaimed(
+        &mut self,
+        grant: GrantId,
+        amount: NanoUsd,
+    ) -> Result<(), &'static str> {
+        let claim = self.credit.claims.get_mut(&grant);
+        let claim = claim.ok_or("it takes back what no dispute claims")?;
+        let left = claim.checked_sub(amount).filter(|left| !left.is_negative());
+        *claim = left.ok_or("it takes back more than a dispute claims")?;
+        self.draw(grant, amount)?;
+        let sum = self.credit.charged_back.checked_add(amount);
+        self.credit.charged_back = sum.ok_or("a sum does not fit")?;
+        self.credit.claims.retain(|_, claim| claim.is_positive());
+        Ok(())
     }
 
     fn moved(&mut self, id: &str, movement: Movement) -> Result<(), &'static str> {

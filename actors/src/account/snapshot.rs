@@ -11,8 +11,8 @@ use crate::ledger::{Digest, Fold, Record};
 const SNAPSHOT_VERSION: u8 = 2;
 
 /// What version 1 lacks at its end, as version 2 writes what an account has that never had any of it:
-/// two empty maps, two sums of nothing, and twice nothing.
-const LACKING_IN_1: [u8; 6] = [0; 6];
+/// three empty maps, two sums of nothing, and twice nothing.
+const LACKING_IN_1: [u8; 7] = [0; 7];
 
 /// Bytes that are not a snapshot of an account.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -59,6 +59,8 @@ pub(super) struct Credit {
     pub(super) movements: BTreeMap<String, Movement>,
     /// The kinds of credit that open holds count on, where those are not all.
     pub(super) hold_kinds: BTreeMap<HoldId, Kinds>,
+    /// What disputes have still to take of lots, when the holds that count on it have ended.
+    pub(super) claims: BTreeMap<GrantId, NanoUsd>,
     /// Ever taken back and paid back.
     pub(super) refunded: NanoUsd,
     /// Ever taken back in disputes.
@@ -260,6 +262,7 @@ impl Account {
             }
             Event::Paid(paid) => self.fold_payment(paid, at_ms)?,
             Event::Refunded(back) => self.fold_return(MovementKind::Refunded, back, at_ms)?,
+            Event::Reclaimed { grant, amount } => self.fold_reclaimed(*grant, *amount)?,
             Event::CodesMade(batch) => {
                 if self.number > 0 {
                     return Err("codes are made in what is something else already");
@@ -335,6 +338,7 @@ impl Account {
         lot.remaining = lot.remaining.saturating_sub(amount);
         if lot.remaining == NanoUsd::ZERO {
             self.grants.remove(place);
+            self.credit.claims.remove(&grant);
         }
         self.totals.remaining = self.totals.remaining.saturating_sub(amount);
         Ok(())

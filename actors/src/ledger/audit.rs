@@ -42,6 +42,8 @@ pub(super) struct Audit {
     has_kinds: bool,
     /// The lot of each payment.
     payments: HashMap<String, GrantId>,
+    /// What disputes asked for and did not get, by lot.
+    claims: HashMap<GrantId, i128>,
     /// What payments, refunds and disputes were told by.
     told: HashSet<String>,
     ended: HashSet<HoldId>,
@@ -89,8 +91,10 @@ impl Audit {
                 self.totals.refunded += wide(back.taken);
                 self.taken_back(back, &mut faults);
             }
+            Event::Reclaimed { grant, amount } => self.reclaimed(*grant, *amount, &mut faults),
             Event::ChargedBack(back) => {
                 self.totals.charged_back += wide(back.taken);
+                *self.claims.entry(back.grant).or_default() += wide(back.asked) - wide(back.taken);
                 self.taken_back(back, &mut faults);
             }
             Event::Extended { hold, amount } => self.extended(*hold, *amount, &mut faults),
@@ -149,6 +153,17 @@ impl Audit {
         // Of a lot, no more is ever taken than was left, and so no more than was paid.
         self.draw(*grant, *taken, "taken back", Kinds::ALL, faults);
         self.totals.balance -= wide(*taken);
+    }
+
+    fn reclaimed(&mut self, grant: GrantId, amount: NanoUsd, faults: &mut Vec<String>) {
+        let claim = self.claims.entry(grant).or_default();
+        *claim -= wide(amount);
+        if *claim < 0 {
+            faults.push(format!("{amount} USD is taken back of {grant}, which no dispute claims"));
+        }
+        self.draw(grant, amount, "taken back", Kinds::ALL, faults);
+        self.totals.charged_back += wide(amount);
+        self.totals.balance -= wide(amount);
     }
 
     fn told(&mut self, id: &str, faults: &mut Vec<String>) {
@@ -330,6 +345,7 @@ mod tests {
             let (asked, taken) = (usd(asked), usd(taken));
             Event::Refunded(Box::new(Return { id, payment, grant: GrantId(grant), asked, taken }))
         };
+        let reclaimed = Event::Reclaimed { grant: GrantId(1), amount: usd(1) };
         let expired = |amount| Event::Expired { grant: GrantId(1), amount: usd(amount) };
         for (events, faults) in [
             (vec![granted(1, 100), held(1, 60), settled(1, 50, 50, 50)], vec![]),
@@ -354,6 +370,7 @@ mod tests {
                 vec!["0 nano-USD left", "1 nano-USD more"],
             ),
             (vec![granted(1, 9), back("b", 1, 9, 9)], vec!["not its own"]),
+            (vec![granted(1, 9), reclaimed], vec!["no dispute claims"]),
         ] {
             let mut audit = Audit::default();
             let found: Vec<_> = events.iter().flat_map(|event| audit.event(event)).collect();
@@ -361,8 +378,9 @@ mod tests {
             for (found, fault) in found.iter().zip(faults) {
                 assert!(found.contains(fault), "`{found}` and not `{fault}`");
             }
-            let Totals { granted, settled, expired, refunded, balance, .. } = audit.totals;
-            assert_eq!(balance, granted - settled - expired - refunded);
+            let Totals { granted, settled, expired, refunded, charged_back, balance, .. } =
+                audit.totals;
+            assert_eq!(balance, granted - settled - expired - refunded - charged_back);
         }
     }
 }

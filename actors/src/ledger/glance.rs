@@ -88,7 +88,8 @@ impl Effect {
             | Event::Refunded(_)
             | Event::ChargedBack(_)
             | Event::CodesMade(_)
-            | Event::CodeUsed { .. } => Self::Plain,
+            | Event::CodeUsed { .. }
+            | Event::Reclaimed { .. } => Self::Plain,
         }
     }
 
@@ -265,6 +266,8 @@ mod tests {
                     }
                 }
             ),
+            (any::<u32>(), amount())
+                .prop_map(|(grant, amount)| Event::Reclaimed { grant: GrantId(grant), amount }),
             (back, any::<bool>()).prop_map(|(back, is_disputed)| {
                 if is_disputed { Event::ChargedBack(back) } else { Event::Refunded(back) }
             }),

@@ -292,7 +292,8 @@ impl<'view, F: Fold> Verification<'view, F> {
             | Event::Refunded(_)
             | Event::ChargedBack(_)
             | Event::CodesMade(_)
-            | Event::CodeUsed { .. } => true,
+            | Event::CodeUsed { .. }
+            | Event::Reclaimed { .. } => true,
         };
         Ok((!agrees).then(|| "the event is not in its index".to_owned()))
     }

@@ -231,14 +231,30 @@ fn a_dispute_takes_back_what_is_unused_and_sets_the_status_by_policy() {
 }
 
 #[test]
+fn what_a_running_request_held_of_a_disputed_payment_is_taken_when_it_has_ended() {
+    let mut bench = bench(CreditRules::default());
+    tell(&mut bench, "evt_1", payment("pay_1", 100)).unwrap();
+    tell(&mut bench, "evt_2", payment("pay_2", 50)).unwrap();
+    ask(&mut bench, &question(1, "gpt", 120)).unwrap();
+    let back = tell(&mut bench, "evt_3", dispute("pay_1")).unwrap();
+    assert_eq!((back.moved, balance(&bench)), (nano(30), 120));
+    bench.settle(1, 40).unwrap();
+    bench.restart();
+    // 40 of the first payment were spent, and 30 taken; the rest of it goes with the next question.
+    bench.machine.lapse(bench.now, &mut Batch::new()).unwrap();
+    assert_eq!((balance(&bench), bench.machine.account().taken_back().1), (50, nano(60)));
+    assert_eq!(tell(&mut bench, "evt_3", dispute("pay_1")), Ok(back), "told again, the same");
+}
+
+#[test]
 fn a_snapshot_of_an_account_that_had_none_of_this_reads_as_it_always_did() {
     let account = Account::new(AccountId::new(1, 1));
     let bytes = account.snapshot();
     let (version, rest) = bytes.split_first().unwrap();
     assert_eq!(*version, 2);
-    // Version 1 ended before the six bytes that say that there was none.
-    let (rest, lacking) = rest.split_at(rest.len() - 6);
-    assert_eq!(lacking, [0; 6]);
+    // Version 1 ended before the seven bytes that say that there was none.
+    let (rest, lacking) = rest.split_at(rest.len() - 7);
+    assert_eq!(lacking, [0; 7]);
     let old = [&[1], rest].concat();
     assert_eq!(Account::restore(&old).unwrap(), account);
     assert!(Account::restore(&[&[2], rest].concat()).is_err());

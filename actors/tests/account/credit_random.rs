@@ -85,7 +85,9 @@ impl Books {
                 self.lots.insert(paid.grant, (GrantKind::Paid, paid.amount.nano()));
                 self.paid.insert(paid.payment.clone(), paid.amount.nano());
             }
-            Event::Expired { grant, amount } => self.draw(*grant, amount.nano()),
+            Event::Expired { grant, amount } | Event::Reclaimed { grant, amount } => {
+                self.draw(*grant, amount.nano());
+            }
             Event::Refunded(back) | Event::ChargedBack(back) => {
                 assert!(back.taken <= back.asked);
                 if back.taken.is_positive() {

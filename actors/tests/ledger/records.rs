@@ -33,7 +33,7 @@ const VERSION_2: [&str; 2] = [
 ];
 
 /// The events of credit, which version 2 was given later: a build without them refuses them.
-const CREDIT: [&str; 8] = [
+const CREDIT: [&str; 9] = [
     "0285808080808080010f6db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1340b030673797374656d01046c617465",
     "028580808080808001106db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1340c878080808080808080808088808080800903b81722",
     "028580808080808001116db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1340d056576745f31057061795f3103d00f0180a0f1c2b134",
@@ -42,6 +42,7 @@ const CREDIT: [&str; 8] = [
     "028580808080808001146db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1340504050a0005736f727279",
     "028580808080808001156db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1341006737072696e67010909090909090909090909090909090909090909090909090909090909090909030a020180a0f1c2b13400",
     "028580808080808001166db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b13411018680808080808001",
+    "028580808080808001176db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b13412030e",
 ];
 
 fn bytes(hex: &str) -> Vec<u8> {
@@ -175,6 +176,7 @@ fn the_events_of_credit_read_as_they_have_always_read() {
     let codes = [
         Event::CodesMade(Box::new(made)),
         Event::CodeUsed { code: 1, account: AccountId::new(2, 6) },
+        Event::Reclaimed { grant: GrantId(3), amount: nano(7) },
     ];
     for ((number, hex), event) in (15..).zip(CREDIT).zip(events.into_iter().chain(codes)) {
         let record = record(number, event);

@@ -21,6 +21,8 @@ mod million;
 #[cfg(test)]
 mod passivation;
 #[cfg(test)]
+mod payments;
+#[cfg(test)]
 mod providers;
 #[cfg(test)]
 mod random;

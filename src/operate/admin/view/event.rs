@@ -104,6 +104,10 @@ pub(crate) enum JournalEvent<'e> {
         code: u32,
         account: String,
     },
+    Reclaimed {
+        grant: String,
+        amount: NanoUsd,
+    },
 }
 
 /// Credit that was taken back.
@@ -201,6 +205,9 @@ impl<'e> JournalEvent<'e> {
             Event::Paid(paid) => Self::paid(paid),
             Event::Refunded(back) => Self::Refunded(Back::of(back)),
             Event::ChargedBack(back) => Self::ChargedBack(Back::of(back)),
+            Event::Reclaimed { grant, amount } => {
+                Self::Reclaimed { grant: grant.to_string(), amount: *amount }
+            }
             Event::CodesMade(batch) => Self::codes_made(batch),
             Event::CodeUsed { code, account } => {
                 Self::CodeUsed { code: *code, account: account.to_string() }
@@ -257,6 +264,7 @@ impl<'e> JournalEvent<'e> {
             Self::ChargedBack(_) => "charged_back",
             Self::CodesMade { .. } => "codes_made",
             Self::CodeUsed { .. } => "code_used",
+            Self::Reclaimed { .. } => "reclaimed",
         }
     }
 }
