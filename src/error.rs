@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use infergate_actors::account::{Denial, End, RateStatus, Remaining};
+use infergate_actors::account::{Denial, End, RateStatus, ReasonClass, Remaining};
 
 use crate::budget;
 use crate::dialect::chat::{self, UpstreamError};
@@ -341,6 +341,31 @@ impl ApiError {
         }
     }
 
+    /// 429: too many tokens a minute, or in one request.
+    fn token_rate(limit: u64, retry_after: Option<Duration>) -> Self {
+        let message = match retry_after {
+            Some(_) => format!("Rate limit reached: {limit} tokens per minute."),
+            None => format!("This request alone is above the limit of {limit} tokens per minute."),
+        };
+        // Where the request alone is too large, nothing has to come back first.
+        let tokens = retry_after.map(|reset| Remaining { limit, remaining: 0, reset });
+        Self::rate_limited(message, retry_after).rate(RateStatus { requests: None, tokens })
+    }
+
+    /// 402: the account's credit, or a budget, does not do.
+    fn unpaid(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::PAYMENT_REQUIRED, "insufficient_quota", code, message)
+    }
+
+    /// 403: the account may not do this, for a reason of a class.
+    fn barred(code: &'static str, status: &str, class: ReasonClass) -> Self {
+        let reason = match class {
+            ReasonClass::Other => String::new(),
+            class => format!(" (reason: {})", class.as_str()),
+        };
+        let message = format!("This account is {status}{reason}.");
+        Self::new(StatusCode::FORBIDDEN, "permission_error", code, message)
+    }
     /// What is said inside a stream that ends before its answer does.
     pub fn cut_short(end: End) -> Self {
         match end {
@@ -354,11 +379,9 @@ impl ApiError {
                 "gateway_stopping",
                 "The gateway stopped before the answer was complete.",
             ),
-            End::Suspended => Denial::Suspended.into(),
+            End::Suspended => Denial::Suspended(ReasonClass::Other).into(),
             End::KeyRevoked => Denial::RevokedKey.into(),
-            End::OutOfCredit => Self::new(
-                StatusCode::PAYMENT_REQUIRED,
-                "insufficient_quota",
+            End::OutOfCredit => Self::unpaid(
                 "insufficient_credit",
                 "The credit or the budget left does not cover more of this answer.",
             ),
@@ -374,7 +397,14 @@ impl ApiError {
 impl From<Denial> for ApiError {
     fn from(denial: Denial) -> Self {
         match denial {
-            Denial::Suspended => Self::forbidden("account_suspended", "This account is suspended."),
+            Denial::Suspended(class) => Self::barred("account_suspended", "suspended", class),
+            Denial::Restricted(class) => {
+                Self::barred("account_restricted", "restricted to free models", class)
+            }
+            Denial::NotPaidYet => Self::unpaid(
+                "payment_needed",
+                "This model is open to accounts that have paid. Add credit, or use a free model.",
+            ),
             Denial::Closed => Self::forbidden("account_closed", "This account is closed."),
             Denial::UnknownKey | Denial::NoSuchAccount => {
                 Self::invalid_key("Incorrect API key provided.")
@@ -396,38 +426,24 @@ impl From<Denial> for ApiError {
                 Self::forbidden("model_not_allowed", "This API key may not use this model.")
                     .param("model")
             }
-            Denial::InsufficientCredit { available, needed } => Self::new(
-                StatusCode::PAYMENT_REQUIRED,
-                "insufficient_quota",
+            Denial::InsufficientCredit { available, needed } => Self::unpaid(
                 "insufficient_credit",
                 format!(
                     "The credit left (${available}) does not cover this request, which may cost \
                      ${needed}. Add credit or lower the output ceiling."
                 ),
             ),
-            Denial::BudgetExceeded { scope, period, limit, resets_at_ms } => Self::new(
-                StatusCode::PAYMENT_REQUIRED,
-                "insufficient_quota",
-                "budget_exceeded",
-                budget::exceeded(scope, period, limit, resets_at_ms),
-            ),
+            Denial::BudgetExceeded { scope, period, limit, resets_at_ms } => {
+                let message = budget::exceeded(scope, period, limit, resets_at_ms);
+                Self::unpaid("budget_exceeded", message)
+            }
             Denial::RequestRate { limit, retry_after, .. } => {
                 let message = format!("Rate limit reached: {limit} requests per minute.");
                 let requests = Some(Remaining { limit, remaining: 0, reset: retry_after });
                 Self::rate_limited(message, Some(retry_after))
                     .rate(RateStatus { requests, tokens: None })
             }
-            Denial::TokenRate { limit, retry_after, .. } => {
-                let message = match retry_after {
-                    Some(_) => format!("Rate limit reached: {limit} tokens per minute."),
-                    None => format!(
-                        "This request alone is above the limit of {limit} tokens per minute."
-                    ),
-                };
-                // Where the request alone is too large, nothing has to come back first.
-                let tokens = retry_after.map(|reset| Remaining { limit, remaining: 0, reset });
-                Self::rate_limited(message, retry_after).rate(RateStatus { requests: None, tokens })
-            }
+            Denial::TokenRate { limit, retry_after, .. } => Self::token_rate(limit, retry_after),
             Denial::InFlight { limit, .. } => Self::rate_limited(
                 format!("Rate limit reached: {limit} requests at one time."),
                 Some(Duration::from_secs(1)),
@@ -440,7 +456,14 @@ impl From<Denial> for ApiError {
             | Denial::DuplicateReference
             | Denial::DuplicateKey
             | Denial::TooManySecrets
-            | Denial::StatusFinal => Self::internal(),
+            | Denial::StatusFinal
+            | Denial::UnknownPayment
+            | Denial::UnknownGrant
+            | Denial::NotRefundable
+            | Denial::ReusedId
+            | Denial::UnknownCode
+            | Denial::ExpiredCode
+            | Denial::UsedUpCode => Self::internal(),
         }
     }
 }

@@ -17,6 +17,7 @@ use toml::de::DeTable;
 mod ability;
 mod base_url;
 mod cache;
+mod credit;
 mod environment;
 mod fault;
 mod meant;
@@ -106,6 +107,7 @@ fn read(mut root: Section<'_>) -> Config {
     settings::ports_differ(log, &data_listen, &admin_listen);
     let store = settings::store(root.section("store"));
     let trial = settings::trial(root.section("trial"));
+    let credit = credit::credit(root.section("credit"));
     let cache = cache::bounds(root.section("cache"));
     let routing = settings::routing(root.section("routing"));
     let timeouts = settings::timeouts(root.section("timeouts")).over(&settings::TIMEOUTS, log);
@@ -122,5 +124,6 @@ fn read(mut root: Section<'_>) -> Config {
     if models.on.is_empty() {
         notes.push("no model is on: add one to [[models]]".to_owned());
     }
-    Config { server, admin, store, trial, cache, providers: providers.on, models: models.on, notes }
+    let (providers, models) = (providers.on, models.on);
+    Config { server, admin, store, trial, credit, cache, providers, models, notes }
 }

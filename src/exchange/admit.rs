@@ -123,6 +123,7 @@ pub(super) async fn admit(
         |model: &Arc<Model>| model.settings.price.rates_ceiling(prompt_tokens_max).percent(percent);
     let fallback = |model: &Arc<Model>| Fallback {
         model: Arc::clone(&model.settings.name),
+        free: model.settings.free,
         rates: rates(model),
     };
     let question = Admit {
@@ -130,6 +131,7 @@ pub(super) async fn admit(
         key: caller.key,
         presented: caller.presented,
         model: model.settings.name.clone(),
+        free: model.settings.free,
         rates: rates(model),
         prompt_tokens_max: quote.prompt_tokens_max,
         completion_tokens_max: quote.completion_tokens_max,
@@ -141,7 +143,7 @@ pub(super) async fn admit(
     // Before the question, so that a client that leaves now leaves no hold behind.
     let hold = OpenHold::new(accounts.clone(), caller.account, id, admission);
     let (hold, permit, ticket) = ask(accounts, caller, hold, question).await?;
-    // A fallback that the key may not use is not held for, and so must not answer.
+    // A fallback that the key or the credit may not use is not held for, and so must not answer.
     let mut allowed = std::iter::once(&true).chain(&permit.fallbacks_allowed);
     offers.retain(|_| allowed.next().copied().unwrap_or(false));
     quote.rates = rates_max(&offers, quote.prompt_tokens_max);
