@@ -43,6 +43,7 @@ fn admit(hold: HoldId, model: &Arc<str>) -> Admit {
         key: KeyId(1),
         presented: Presented::default(),
         model: model.clone(),
+        free: false,
         rates: RATES,
         prompt_tokens_max: 1_200,
         completion_tokens_max: 512,

@@ -27,7 +27,7 @@ const PURE: &[&str] = &[
     "actors/src/provider/breaker.rs",
     "actors/src/provider/machine.rs",
     "src/dialect/mod.rs",
-    "src/error.rs",
+    "src/error/mod.rs",
     "src/exchange/credit.rs",
     "src/exchange/reader/mod.rs",
     "src/lots.rs",

@@ -148,6 +148,17 @@ impl FromStr for KeyId {
     }
 }
 
+impl FromStr for GrantId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        text.strip_prefix("grant_")
+            .and_then(|digits| digits.parse().ok())
+            .map(Self)
+            .ok_or_else(|| IdError { text: text.to_owned(), form: "grant_<number>" })
+    }
+}
+
 impl FromStr for ExchangeId {
     type Err = IdError;
 
@@ -174,6 +185,7 @@ mod tests {
         assert_eq!(exchange.to_string(), "req_00010000000200000000000000000001");
         assert_eq!(exchange.to_string().parse(), Ok(exchange));
         assert_eq!("key_9".parse(), Ok(KeyId(9)));
+        assert_eq!(GrantId(4).to_string().parse(), Ok(GrantId(4)));
         assert!("acct_7".parse::<AccountId>().is_err());
         assert!(
             "req_+0010000000200000000000000000001".parse::<ExchangeId>().is_ok_and(|id| id.0 > 0)

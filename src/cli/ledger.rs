@@ -88,11 +88,13 @@ fn write_verified(path: &Path, report: &VerifyReport, console: &mut Console<'_>)
         ("granted", totals.granted),
         ("settled", totals.settled),
         ("expired", totals.expired),
+        ("refunded", totals.refunded),
+        ("charged back", totals.charged_back),
         ("balance", totals.balance),
         ("held", totals.held),
         ("absorbed", totals.absorbed),
     ] {
-        writeln!(out, "  {name:<9}{:>24} USD", usd(nano))?;
+        writeln!(out, "  {name:<12}{:>21} USD", usd(nano))?;
     }
     for difference in &report.differences {
         write!(out, "  ")?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
+use infergate_actors::account::CreditRules;
 use infergate_actors::money::{NanoUsd, Price};
 
 use super::{Abilities, BaseUrl, Cache, DataCollection, Lifecycle, Prices, Route, Secret};
@@ -21,6 +22,8 @@ pub struct Config {
     pub store: Store,
     /// What the demo account gets.
     pub trial: Trial,
+    /// Which credit may buy what, and what payments lead to.
+    pub credit: CreditRules,
     /// How much may be kept of answers.
     pub cache: Cache,
     /// The providers that are on.

@@ -19,6 +19,7 @@ mod ability;
 mod base_url;
 mod cache;
 mod catalog;
+mod credit;
 pub(crate) mod date;
 mod environment;
 mod fault;
@@ -141,6 +142,7 @@ fn read<'t>(mut root: Section<'t>, catalog: Option<Section<'t>>, is_whole: bool)
     settings::ports_differ(log, &data_listen, &admin_listen);
     let store = settings::store(root.section("store"));
     let trial = settings::trial(root.section("trial"));
+    let credit = credit::credit(root.section("credit"));
     let cache = cache::bounds(root.section("cache"));
     let routing = settings::routing(root.section("routing"));
     let timeouts = settings::timeouts(root.section("timeouts")).over(&settings::TIMEOUTS, log);
@@ -171,6 +173,7 @@ fn read<'t>(mut root: Section<'t>, catalog: Option<Section<'t>>, is_whole: bool)
         admin,
         store,
         trial,
+        credit,
         cache,
         providers: providers.on,
         models: models.on,

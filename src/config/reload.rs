@@ -15,6 +15,8 @@ pub enum Change {
     Store,
     /// The demo account's credit, for the next demo account.
     Trial,
+    /// Which credit may buy what, and what payments lead to.
+    Credit,
     /// How much may be kept of answers.
     Cache,
     /// A provider of this name came, changed or went.
@@ -64,6 +66,7 @@ pub fn diff(old: &Config, new: &Config) -> Result<Vec<Change>, NotReloadable> {
         (Change::Server, old.server == new.server),
         (Change::Store, old.store == new.store),
         (Change::Trial, old.trial == new.trial),
+        (Change::Credit, old.credit == new.credit),
         (Change::Cache, old.cache == new.cache),
     ];
     let mut changes: Vec<_> =
@@ -115,7 +118,7 @@ mod tests {
         ));
         assert_eq!(diff(&old, &old), Ok(Vec::new()));
         let new = config(&format!(
-            "[trial]\ncredit_usd = \"1\"\n[cache]\nbytes_max = \"2MiB\"\n[store]\nfsync_interval = \"1ms\"\n\
+            "[trial]\ncredit_usd = \"1\"\n[credit]\npaid_entitlement = true\n[cache]\nbytes_max = \"2MiB\"\n[store]\nfsync_interval = \"1ms\"\n\
              [[providers]]\nname = \"sim\"\nkind = \"simulated\"\nin_flight_max = 3\n\
              [[models]]\nname = \"c\"\n{MODEL}[[models]]\nname = \"b\"\nowned_by = \"me\"\n{MODEL}"
         ));
@@ -125,6 +128,7 @@ mod tests {
                 Change::Server,
                 Change::Store,
                 Change::Trial,
+                Change::Credit,
                 Change::Cache,
                 Change::Provider("sim".into(), Step::Changed),
                 Change::Model("c".into(), Step::Added),

@@ -104,6 +104,7 @@ impl Quote {
         };
         let fallback = |model: &Arc<Model>| Fallback {
             model: Arc::clone(&model.settings.name),
+            free: model.settings.free,
             rates: rates(model),
         };
         let first = offers.first();
@@ -112,6 +113,7 @@ impl Quote {
             key: caller.key,
             presented: caller.presented,
             model: first.map_or_else(|| Arc::from(""), |model| Arc::clone(&model.settings.name)),
+            free: first.is_some_and(|model| model.settings.free),
             rates: first.map(rates).unwrap_or_default(),
             prompt_tokens_max: self.prompt_tokens_max,
             completion_tokens_max: self.completion_tokens_max,
@@ -169,7 +171,7 @@ pub(super) async fn admit(
         answer => answer,
     };
     let (hold, permit, ticket) = answered(hold, id, answer)?;
-    // A fallback that the key may not use is not held for, and so must not answer.
+    // A fallback that the key or the credit may not use is not held for, and so must not answer.
     let mut allowed = std::iter::once(&true).chain(&permit.fallbacks_allowed);
     offers.retain(|_| allowed.next().copied().unwrap_or(false));
     quote.rates = rates_max(&offers, quote.prompt_tokens_max, wall_ms);

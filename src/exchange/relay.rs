@@ -387,7 +387,7 @@ impl Relay {
             self.extension = None;
             match answer {
                 Ok(covered) => self.credit.covered(covered),
-                Err(Refusal::Denied(Denial::Suspended | Denial::Closed)) => {
+                Err(Refusal::Denied(Denial::Suspended(_) | Denial::Closed)) => {
                     self.finish(End::Suspended);
                 }
                 Err(_) => self.credit.refused(),

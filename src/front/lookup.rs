@@ -119,8 +119,8 @@ impl Shared {
         let (_, account) = self.known_key(request, client, &[KeyScope::UsageRead]).await?;
         let totals = account.totals;
         Ok(answer(Credits {
-            // Less what has lapsed, so that the difference is what is left.
-            total_credits: number(wide(totals.granted) - wide(totals.expired)),
+            // Less what has lapsed or was taken back, so that the difference is what is left.
+            total_credits: number(wide(totals.settled) + wide(totals.remaining)),
             total_usage: number(wide(totals.settled)),
         }))
     }

@@ -19,8 +19,11 @@ pub(super) fn permitted_key(
     now_ms: u64,
 ) -> Result<Key, Denial> {
     match account.status {
-        Status::Active => {}
-        Status::Suspended => return Err(Denial::Suspended),
+        Status::Active | Status::Restricted => {}
+        Status::Suspended => {
+            let class = account.status_set.map(|(set, _)| set.class).unwrap_or_default();
+            return Err(Denial::Suspended(class));
+        }
         Status::Closed => return Err(Denial::Closed),
     }
     let view = account.keys.into_iter().find(|known| known.key.id == caller.key);

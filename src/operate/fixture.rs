@@ -108,6 +108,7 @@ impl Setup {
         let system = System::start(ledger.clone(), clock.clone(), accounts).await.unwrap();
         let config = Config::parse("test.toml", &self.config, &|_| None).unwrap();
         let catalog = Catalog::build(&config, &system.providers, &clock).await.unwrap();
+        system.accounts.set_credit_rules(config.credit.clone());
         let world = Arc::new(World::new(WorldParts {
             accounts: system.accounts.clone(),
             ledger,
@@ -165,6 +166,7 @@ impl Gateway {
         let config = Config::parse("test.toml", config, &|_| None).unwrap();
         let catalog = Catalog::build(&config, &self.system.providers, &self.world.clock).await;
         self.world.cache.resize(config.cache);
+        self.world.accounts.set_credit_rules(config.credit.clone());
         self.world.catalog.store(Arc::new(catalog.unwrap()));
     }
 
@@ -207,8 +209,13 @@ impl Gateway {
 
     /// Asks the data port for a chat completion; the status.
     pub(crate) async fn chat(&self, key: &str) -> u16 {
+        self.chat_with(key, "small").await
+    }
+
+    /// The same, of a model.
+    pub(crate) async fn chat_with(&self, key: &str, model: &str) -> u16 {
         let body = serde_json::json!({
-            "model": "small", "max_tokens": 20, "messages": [{ "role": "user", "content": "hello" }],
+            "model": model, "max_tokens": 20, "messages": [{ "role": "user", "content": "hello" }],
         });
         let request = Request::post("/v1/chat/completions")
             .header(header::AUTHORIZATION, format!("Bearer {key}"))

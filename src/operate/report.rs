@@ -16,7 +16,7 @@ struct Verified<'r> {
     snapshots: u64,
     settlements: u64,
     head: Value,
-    totals: Amounts<6>,
+    totals: Amounts<8>,
     differences_count: u64,
     differences: Vec<Difference<'r>>,
 }
@@ -99,12 +99,14 @@ fn head(head: Head) -> Value {
     json!({ "sequence": head.sequence, "chain": head.chain.to_string() })
 }
 
-fn totals(totals: &Totals) -> Amounts<6> {
+fn totals(totals: &Totals) -> Amounts<8> {
     Amounts([
         ("granted", totals.granted),
         ("settled", totals.settled),
         ("absorbed", totals.absorbed),
         ("expired", totals.expired),
+        ("refunded", totals.refunded),
+        ("charged_back", totals.charged_back),
         ("balance", totals.balance),
         ("held", totals.held),
     ])

@@ -125,6 +125,7 @@ impl Gateway {
             idle: config.store.account_idle,
         };
         let system = System::start(ledger.clone(), clock.clone(), options).await?;
+        system.accounts.set_credit_rules(config.credit.clone());
         let catalog = Catalog::build(&config, &system.providers, &clock).await?;
         let world = Arc::new(World::new(WorldParts {
             accounts: system.accounts.clone(),

@@ -66,6 +66,7 @@ impl Reloader {
         self.world.catalog.store(Arc::new(catalog));
         self.world.gate.resize(config.server.requests_in_flight_max as usize);
         self.world.cache.resize(config.cache);
+        self.world.accounts.set_credit_rules(config.credit.clone());
         self.front.set_limits(body_limits(&config));
         self.config = config;
         Ok(changes.len())

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use infergate_actors::account::{Event, GrantKind};
+use infergate_actors::account::{Event, GrantKind, Return};
 use infergate_actors::id::{AccountId, GrantId};
 use infergate_actors::ledger::LedgerError;
 use infergate_actors::money::NanoUsd;
@@ -31,7 +31,8 @@ pub(crate) struct Statement {
     opening: i128,
     credits: Vec<Credit>,
     usage: BTreeMap<String, Sums>,
-    expiries: Vec<Expiry>,
+    /// What was taken out of the credit other than for use.
+    taken: Vec<Taken>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,10 +45,20 @@ struct Credit {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Expiry {
+struct Taken {
+    why: Why,
     at_ms: u64,
     grant: GrantId,
     amount: NanoUsd,
+    reference: Option<String>,
+}
+
+/// Why credit was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    Expiry,
+    Refund,
+    Dispute,
 }
 
 /// One line of a statement.
@@ -93,7 +104,7 @@ impl Statement {
             opening: 0,
             credits: Vec::new(),
             usage: BTreeMap::new(),
-            expiries: Vec::new(),
+            taken: Vec::new(),
         }
     }
 
@@ -114,9 +125,17 @@ impl Statement {
                 amount: *amount,
                 reference: reference.clone(),
             }),
-            Event::Expired { grant, amount } => {
-                self.expiries.push(Expiry { at_ms, grant: *grant, amount: *amount });
-            }
+            Event::Paid(payment) => self.credits.push(Credit {
+                at_ms,
+                grant: payment.grant,
+                kind: GrantKind::Paid,
+                amount: payment.amount,
+                reference: payment.payment.clone(),
+            }),
+            Event::Expired { grant, amount } => self.take(Why::Expiry, at_ms, *grant, *amount),
+            Event::Reclaimed { grant, amount } => self.take(Why::Dispute, at_ms, *grant, *amount),
+            Event::Refunded(back) => self.take_back(Why::Refund, at_ms, back),
+            Event::ChargedBack(back) => self.take_back(Why::Dispute, at_ms, back),
             Event::Settled(bill) => {
                 self.usage.entry(served(bill).to_owned()).or_default().add(bill);
             }
@@ -128,10 +147,24 @@ impl Statement {
             | Event::KeyChanged { .. }
             | Event::KeyRotated { .. }
             | Event::BudgetsChanged { .. }
+            | Event::StatusSet(_)
+            | Event::CodesMade(_)
+            | Event::CodeUsed { .. }
             | Event::Held { .. }
+            | Event::HeldOf { .. }
             | Event::Extended { .. }
             | Event::Voided { .. } => {}
         }
+    }
+
+    fn take(&mut self, why: Why, at_ms: u64, grant: GrantId, amount: NanoUsd) {
+        self.taken.push(Taken { why, at_ms, grant, amount, reference: None });
+    }
+
+    fn take_back(&mut self, why: Why, at_ms: u64, back: &Return) {
+        let (grant, amount) = (back.grant, back.taken);
+        let reference = Some(back.payment.as_ref().unwrap_or(&back.id).clone());
+        self.taken.push(Taken { why, at_ms, grant, amount, reference });
     }
 
     /// What the account had when the month began.
@@ -141,7 +174,7 @@ impl Statement {
 
     /// What it had when the month ended, or has now.
     pub(super) fn closing(&self) -> i128 {
-        self.opening + self.credited() - self.charged() - self.expired()
+        self.opening + self.credited() - self.charged() - self.expired() - self.returned()
     }
 
     fn credited(&self) -> i128 {
@@ -153,7 +186,16 @@ impl Statement {
     }
 
     fn expired(&self) -> i128 {
-        self.expiries.iter().map(|expiry| wide(expiry.amount)).sum()
+        self.taken_by(|why| why == Why::Expiry)
+    }
+
+    fn returned(&self) -> i128 {
+        self.taken_by(|why| why != Why::Expiry)
+    }
+
+    fn taken_by(&self, is_meant: impl Fn(Why) -> bool) -> i128 {
+        let meant = self.taken.iter().filter(|taken| is_meant(taken.why));
+        meant.map(|taken| wide(taken.amount)).sum()
     }
 
     /// The same as lines of CSV.
@@ -188,7 +230,7 @@ impl Statement {
             requests: Some(sums.requests),
             amount: -sums.charged,
         }));
-        lines.extend(self.expiries.iter().map(Expiry::line));
+        lines.extend(self.taken.iter().map(Taken::line));
         lines.push(balance("closing", self.span.end, self.closing()));
         lines
     }
@@ -198,7 +240,9 @@ impl Statement {
 fn change(event: &Event) -> i128 {
     match event {
         Event::Granted { amount, .. } => wide(*amount),
-        Event::Expired { amount, .. } => -wide(*amount),
+        Event::Paid(payment) => wide(payment.amount),
+        Event::Expired { amount, .. } | Event::Reclaimed { amount, .. } => -wide(*amount),
+        Event::Refunded(back) | Event::ChargedBack(back) => -wide(back.taken),
         Event::Settled(bill) => -wide(bill.charged),
         Event::Opened { .. }
         | Event::StatusChanged { .. }
@@ -208,7 +252,11 @@ fn change(event: &Event) -> i128 {
         | Event::KeyChanged { .. }
         | Event::KeyRotated { .. }
         | Event::BudgetsChanged { .. }
+        | Event::StatusSet(_)
+        | Event::CodesMade(_)
+        | Event::CodeUsed { .. }
         | Event::Held { .. }
+        | Event::HeldOf { .. }
         | Event::Extended { .. }
         | Event::Voided { .. } => 0,
     }
@@ -222,6 +270,7 @@ impl Credit {
             GrantKind::Subscription => "subscription",
             GrantKind::Promotional => "promotional",
             GrantKind::Adjustment => "adjustment",
+            GrantKind::Compensation => "compensation",
         };
         Line {
             what: "credit",
@@ -234,13 +283,17 @@ impl Credit {
     }
 }
 
-impl Expiry {
+impl Taken {
     fn line(&self) -> Line<'_> {
         Line {
-            what: "expiry",
+            what: match self.why {
+                Why::Expiry => "expiry",
+                Why::Refund => "refund",
+                Why::Dispute => "dispute",
+            },
             at_ms: Some(self.at_ms),
             item: self.grant.to_string(),
-            reference: None,
+            reference: self.reference.as_deref(),
             requests: None,
             amount: -wide(self.amount),
         }
@@ -271,6 +324,7 @@ impl Serialize for Statement {
             ("credited", self.credited()),
             ("charged", self.charged()),
             ("expired", self.expired()),
+            ("returned", self.returned()),
             ("closing", self.closing()),
         ] {
             map.serialize_entry(&format!("{name}_usd"), &usd(amount))?;

@@ -45,6 +45,7 @@ async fn exchange(world: &Arc<World>, account: AccountId, model: &str, tokens: u
         key: KeyId(1),
         presented: Presented::default(),
         model: model.into(),
+        free: false,
         rates: rates(),
         prompt_tokens_max: 0,
         completion_tokens_max: tokens,

@@ -10,7 +10,10 @@ use super::living::Life;
 use super::machine::{Failure, Machine};
 use super::standing::{Board, Notice};
 use super::state::Account;
-use super::{AccountView, Admit, Denial, End, Extend, Order, Permit, Settle, Terms};
+use super::{
+    AccountView, Admit, CodeTerms, CodeUse, Denial, End, Extend, Movement, Order, Permit, Settle,
+    Terms, Transfer,
+};
 use crate::clock::Now;
 use crate::id::{AccountId, HoldId};
 use crate::ledger::{Batch, JournalEntry, Loaded, Snapshot, Ticket};
@@ -25,6 +28,10 @@ pub(super) enum Message {
     Void(HoldId, End, RpcReplyPort<Result<(), Ended>>),
     /// Answered when it is on disk.
     Order(Order, RpcReplyPort<Result<AccountView, Refusal>>),
+    /// Answered when it is on disk.
+    Transfer(Transfer, RpcReplyPort<Result<Movement, Refusal>>),
+    /// Answered when it is on disk.
+    UseCode(CodeUse, RpcReplyPort<Result<CodeTerms, Refusal>>),
     Inspect(RpcReplyPort<Result<AccountView, Denial>>),
     /// Take a snapshot; answered when it is written.
     Snapshot(RpcReplyPort<()>),
@@ -127,6 +134,7 @@ impl Actor for AccountActor {
         let mut batch = Batch::new();
         match message {
             Message::Admit(admit, turn, reply) => {
+                self.accounts.tell_rules(machine);
                 let answer = match turn {
                     Turn::First => machine.admit(&admit, now, &mut batch),
                     Turn::Again => machine.admit_again(&admit, now, &mut batch),
@@ -153,10 +161,21 @@ impl Actor for AccountActor {
                 let answer = answer.map(|()| (AccountView::of(machine, now), notice));
                 self.append_order(batch, answer, reply);
             }
+            Message::Transfer(transfer, reply) => {
+                self.accounts.tell_rules(machine);
+                let answer = denied(machine.transfer(&transfer, now, &mut batch))?;
+                let answer = answer.map(|done| (done, Notice::of_account(machine.account())));
+                self.append_order(batch, answer, reply);
+            }
+            Message::UseCode(wish, reply) => {
+                let answer = denied(machine.use_code(&wish, now, &mut batch))?;
+                self.append_order(batch, answer.map(|terms| (terms, None)), reply);
+            }
             Message::Inspect(reply) => {
                 machine.lapse(now, &mut batch)?;
                 self.append_unasked(batch);
-                let known = machine.account().number() > 0;
+                let account = machine.account();
+                let known = account.number() > 0 && !account.is_code_batch();
                 let view = known.then(|| AccountView::of(machine, now));
                 let _ = reply.send(view.ok_or(Denial::NoSuchAccount));
             }
@@ -235,13 +254,13 @@ impl AccountActor {
         self.accounts.ledger().append(batch, Some(then));
     }
 
-    fn append_order(
+    fn append_order<T: Send + 'static>(
         &self,
         batch: Batch,
-        answer: Result<(AccountView, Option<Notice>), Denial>,
-        reply: RpcReplyPort<Result<AccountView, Refusal>>,
+        answer: Result<(T, Option<Notice>), Denial>,
+        reply: RpcReplyPort<Result<T, Refusal>>,
     ) {
-        let (view, notice) = match answer {
+        let (done, notice) = match answer {
             Ok(carried_out) => carried_out,
             Err(denial) => {
                 self.append_unasked(batch);
@@ -254,7 +273,7 @@ impl AccountActor {
             if let (Ok(()), Some(notice)) = (&written, notice) {
                 board.put_up(notice);
             }
-            let _ = reply.send(written.map(|()| view).map_err(|_| Unavailable.into()));
+            let _ = reply.send(written.map(|()| done).map_err(|_| Unavailable.into()));
         });
         self.accounts.ledger().append(batch.on_disk(), Some(then));
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::{
-    Budget, End, GrantKind, KeyChange, Limits, Period, Presented, Standing, Status, UsageRecord,
+    Budget, CodeBatch, End, GrantKind, KeyChange, Limits, Period, Presented, ReasonClass, Standing,
+    StatusSet, UsageRecord,
 };
 use crate::id::{HoldId, KeyHash, KeyId};
 use crate::money::{NanoUsd, Rates, Usage};
@@ -22,6 +23,8 @@ pub struct Admit {
     pub presented: Presented,
     /// The public model name asked for.
     pub model: Arc<str>,
+    /// Whether that model costs nothing, ever.
+    pub free: bool,
     /// The dearest rates that can apply.
     pub rates: Rates,
     /// The most prompt tokens there can be.
@@ -45,6 +48,8 @@ pub struct Admit {
 pub struct Fallback {
     /// Its public name.
     pub model: Arc<str>,
+    /// Whether it costs nothing, ever.
+    pub free: bool,
     /// The dearest of its rates that can apply.
     pub rates: Rates,
 }
@@ -160,15 +165,12 @@ pub enum Order {
         /// Its limits.
         limits: Limits,
     },
+    /// Make codes: what begins a batch, under an id that is no account's.
+    MakeCodes(CodeBatch),
     /// Change the limits.
     SetLimits(Limits),
     /// Change the status.
-    SetStatus {
-        /// From here on.
-        status: Status,
-        /// Why.
-        reason: String,
-    },
+    SetStatus(StatusSet),
     /// Add credit.
     Grant {
         /// Where it comes from.
@@ -243,8 +245,14 @@ pub enum Scope {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
     /// The account is suspended.
-    #[error("the account is suspended")]
-    Suspended,
+    #[error("the account is suspended (reason: {})", .0.as_str())]
+    Suspended(ReasonClass),
+    /// The account is restricted to models that are free.
+    #[error("the account is restricted to free models (reason: {})", .0.as_str())]
+    Restricted(ReasonClass),
+    /// Models that cost something are for accounts that have paid.
+    #[error("the account has not paid yet, and only free models are open to it")]
+    NotPaidYet,
     /// The account is closed.
     #[error("the account is closed")]
     Closed,
@@ -347,4 +355,25 @@ pub enum Denial {
     /// A status that can't follow the present one.
     #[error("a closed account stays closed")]
     StatusFinal,
+    /// No payment is known by this.
+    #[error("no payment to this account is known by this")]
+    UnknownPayment,
+    /// No credit lot has this number.
+    #[error("the account has no such grant")]
+    UnknownGrant,
+    /// Credit of this kind is not paid back.
+    #[error("credit of this kind is not refundable")]
+    NotRefundable,
+    /// No code is like this.
+    #[error("no such code")]
+    UnknownCode,
+    /// The code's time is over.
+    #[error("the code has expired")]
+    ExpiredCode,
+    /// As many accounts have used the code as may.
+    #[error("the code is used up")]
+    UsedUpCode,
+    /// The id was used for something else.
+    #[error("this id was used before, for something else")]
+    ReusedId,
 }

@@ -3,8 +3,11 @@
 
 use smallvec::SmallVec;
 
+use super::buckets::Buckets;
 use super::state::{Account, Grant};
-use super::{Admit, Denial, Draw, Event, Extend, Key, KeyScope, Settle, Settlement, Status};
+use super::{
+    Admit, CreditRules, Denial, Event, Extend, Key, KeyScope, Kinds, Settle, Settlement, Status,
+};
 use crate::id::KeyId;
 use crate::money::{NanoUsd, Rates};
 
@@ -22,38 +25,43 @@ pub(super) struct Cover {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reach {
     pub(super) rates: Rates,
+    /// The kinds of credit that may pay for each of them.
+    pub(super) kinds: Kinds,
     /// For each fallback that was asked for.
     pub(super) fallbacks_allowed: SmallVec<[bool; 2]>,
 }
 
 impl Reach {
-    /// The reach of a question that came with `key`: a fallback the key may not use is left out.
-    pub(super) fn new(admit: &Admit, key: &Key) -> Self {
-        let mut reach = Self { rates: admit.rates, fallbacks_allowed: SmallVec::new() };
-        for fallback in &admit.fallbacks {
-            let allowed = key.allows(&fallback.model);
-            if allowed {
-                reach.rates = reach.rates.max(fallback.rates);
-            }
-            reach.fallbacks_allowed.push(allowed);
-        }
-        reach
+    /// Of the model asked for alone.
+    fn new(admit: &Admit, kinds: Kinds) -> Self {
+        Self { rates: admit.rates, kinds, fallbacks_allowed: SmallVec::new() }
     }
 }
 
 impl Account {
-    /// The credit lots whose time is over, as far as no open hold needs them.
+    /// The credit lots whose time is over, and what disputes have still to take, as far as no open hold
+    /// needs them.
     ///
     /// A hold was promised while its credit was good. So of lapsed lots, what open holds may still
     /// need stays until they end; all else goes.
     pub fn lapse(&self, now_ms: u64) -> SmallVec<[Event; 1]> {
-        let mut spare = self.available();
-        let due = |lot: &&Grant| lot.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms);
+        let due = |lot: &Grant| lot.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms);
         let mut events = SmallVec::new();
-        for lot in self.grants.iter().filter(due) {
-            let amount = lot.remaining.min(spare);
+        if self.credit.claims.is_empty() && !self.grants.iter().any(due) {
+            return events;
+        }
+        let mut buckets = Buckets::of(self, None);
+        for lot in &self.grants {
+            let claim = self.credit.claims.get(&lot.id).copied().unwrap_or(NanoUsd::ZERO);
+            // What lapses is gone as it is.
+            let amount = if due(lot) { NanoUsd::ZERO } else { buckets.take(lot, claim) };
             if amount.is_positive() {
-                spare = spare.saturating_sub(amount);
+                events.push(Event::Reclaimed { grant: lot.id, amount });
+            }
+        }
+        for lot in self.grants.iter().filter(|lot| due(lot)) {
+            let amount = buckets.take(lot, lot.remaining);
+            if amount.is_positive() {
                 events.push(Event::Expired { grant: lot.id, amount });
             }
         }
@@ -65,7 +73,7 @@ impl Account {
         if let Some(denial) = self.status_denial() {
             return Err(denial);
         }
-        if self.number == 0 {
+        if self.number == 0 || self.is_code_batch() {
             return Err(Denial::NoSuchAccount);
         }
         let key = self.key(admit.key).ok_or(Denial::UnknownKey)?;
@@ -90,10 +98,61 @@ impl Account {
     /// Why nothing of the account may go on, whatever its keys.
     pub(super) fn status_denial(&self) -> Option<Denial> {
         match self.status {
-            Status::Active => None,
-            Status::Suspended => Some(Denial::Suspended),
+            // What a restricted account may not begin may go on.
+            Status::Active | Status::Restricted => None,
+            Status::Suspended => Some(Denial::Suspended(self.status_class())),
             Status::Closed => Some(Denial::Closed),
         }
+    }
+
+    /// Why the account may not begin anything that costs something.
+    pub(super) fn paid_denial(&self, rules: &CreditRules) -> Option<Denial> {
+        if self.status == Status::Restricted {
+            return Some(Denial::Restricted(self.status_class()));
+        }
+        (rules.paid_entitlement && !self.has_paid()).then_some(Denial::NotPaidYet)
+    }
+
+    /// Which models a question that came with `key` may end up at, and what may pay for all of them. A
+    /// fallback that the key or the account may not use is left out. So is one that less of the credit
+    /// may buy, where what may buy it does not cover a useful answer: without it there may be one.
+    pub(super) fn reach(
+        &self,
+        admit: &Admit,
+        key: &Key,
+        rules: &CreditRules,
+        now_ms: u64,
+    ) -> Reach {
+        let mut reach = Reach::new(admit, kinds_for(&admit.model, admit.free, rules));
+        for fallback in &admit.fallbacks {
+            let kinds = reach.kinds & kinds_for(&fallback.model, fallback.free, rules);
+            let rates = reach.rates.max(fallback.rates);
+            let is_covered =
+                || kinds == reach.kinds || self.affords(admit, &rates, kinds, now_ms).is_ok();
+            let allowed = key.allows(&fallback.model)
+                && (fallback.free || self.paid_denial(rules).is_none())
+                && is_covered();
+            if allowed {
+                (reach.rates, reach.kinds) = (rates, kinds);
+            }
+            reach.fallbacks_allowed.push(allowed);
+        }
+        reach
+    }
+
+    /// [`Account::reach`] of a question whose hold is there already, and counts on `kinds`.
+    fn reach_held(&self, admit: &Admit, key: &Key, kinds: Kinds, rules: &CreditRules) -> Reach {
+        let mut reach = Reach::new(admit, kinds);
+        for fallback in &admit.fallbacks {
+            let allowed = key.allows(&fallback.model)
+                && (fallback.free || self.paid_denial(rules).is_none())
+                && kinds.are_within(kinds_for(&fallback.model, fallback.free, rules));
+            if allowed {
+                reach.rates = reach.rates.max(fallback.rates);
+            }
+            reach.fallbacks_allowed.push(allowed);
+        }
+        reach
     }
 
     /// Why an exchange that began with `key` must not go on. A key whose time is over ends none.
@@ -106,18 +165,26 @@ impl Account {
         self.keys.iter().find(|candidate| candidate.id == id)
     }
 
-    /// What a new or larger hold of a key may take: free credit, as far as the budgets reach.
-    fn free(&self, key: KeyId, now_ms: u64) -> NanoUsd {
-        let room = self.room(key, now_ms);
-        room.map_or(self.available(), |room| self.available().min(room.left))
+    /// What a new or larger hold of a key may take that counts on these kinds of credit: what is free of
+    /// them, as far as the budgets reach.
+    fn free(&self, key: KeyId, kinds: Kinds, now_ms: u64) -> NanoUsd {
+        let (available, room) = (self.available_of(kinds), self.room(key, now_ms));
+        room.map_or(available, |room| available.min(room.left))
     }
 
-    /// The refusal of a hold that would have to take `more`: whatever is short of that, the credit
-    /// before the budgets.
-    fn short(&self, key: KeyId, more: NanoUsd, needed: NanoUsd, now_ms: u64) -> Denial {
+    /// The refusal of a hold that needs so much, and would have to take `more` for it: whatever is short
+    /// of that, the credit before the budgets.
+    fn short(
+        &self,
+        key: KeyId,
+        kinds: Kinds,
+        (more, needed): (NanoUsd, NanoUsd),
+        now_ms: u64,
+    ) -> Denial {
+        let available = self.available_of(kinds);
         match self.room(key, now_ms) {
-            Some(room) if room.left < more && more <= self.available() => room.denial,
-            _ => Denial::InsufficientCredit { available: self.available(), needed },
+            Some(room) if room.left < more && more <= available => room.denial,
+            _ => Denial::InsufficientCredit { available, needed },
         }
     }
 
@@ -127,16 +194,27 @@ impl Account {
         if self.holds.contains_key(&admit.hold) {
             return Err(Denial::DuplicateHold);
         }
-        let (rates, prompt) = (&reach.rates, admit.prompt_tokens_max);
-        let affordable =
-            rates.affordable_completion(self.free(admit.key, now_ms), prompt, self.markup);
+        let affordable = self.affords(admit, &reach.rates, reach.kinds, now_ms)?;
+        Ok(self.cover(admit, &reach.rates, affordable))
+    }
+
+    /// How many completion tokens these kinds of credit, and the budgets, cover, if they cover a useful
+    /// answer.
+    fn affords(
+        &self,
+        admit: &Admit,
+        rates: &Rates,
+        kinds: Kinds,
+        now_ms: u64,
+    ) -> Result<u64, Denial> {
+        let (free, prompt) = (self.free(admit.key, kinds, now_ms), admit.prompt_tokens_max);
+        let affordable = rates.affordable_completion(free, prompt, self.markup);
         let useful = admit.completion_tokens_min.min(admit.completion_tokens_max);
         let affordable = affordable.filter(|tokens| *tokens >= useful);
-        let affordable = affordable.ok_or_else(|| {
+        affordable.ok_or_else(|| {
             let needed = rates.cost_ceiling(prompt, useful, self.markup);
-            self.short(admit.key, needed, needed, now_ms)
-        })?;
-        Ok(self.cover(admit, rates, affordable))
+            self.short(admit.key, kinds, (needed, needed), now_ms)
+        })
     }
 
     fn cover(&self, admit: &Admit, rates: &Rates, affordable: u64) -> Cover {
@@ -151,9 +229,10 @@ impl Account {
 
     /// What an open hold covers, if it is the one that `admit` asks for: a question whose answer was
     /// lost is asked again, and its hold is there already.
-    pub(super) fn held_for(&self, admit: &Admit) -> Option<(Reach, Cover)> {
+    pub(super) fn held_for(&self, admit: &Admit, rules: &CreditRules) -> Option<(Reach, Cover)> {
         let hold = self.holds.get(&admit.hold).filter(|hold| hold.key == admit.key)?;
-        let reach = Reach::new(admit, self.key(admit.key)?);
+        let kinds = self.kinds_of(admit.hold);
+        let reach = self.reach_held(admit, self.key(admit.key)?, kinds, rules);
         let (rates, prompt) = (&reach.rates, admit.prompt_tokens_max);
         let covered = rates.affordable_completion(hold.amount, prompt, self.markup)?;
         let cover = self.cover(admit, rates, covered);
@@ -164,7 +243,8 @@ impl Account {
     /// the credit and the budgets reach. The second value is the number of completion tokens covered then.
     pub fn extend(&self, extend: &Extend, now_ms: u64) -> Result<(Event, u64), Denial> {
         let hold = self.holds.get(&extend.hold).ok_or(Denial::UnknownHold)?;
-        let payable = hold.amount.saturating_add(self.free(hold.key, now_ms));
+        let kinds = self.kinds_of(extend.hold);
+        let payable = hold.amount.saturating_add(self.free(hold.key, kinds, now_ms));
         let (rates, prompt) = (&extend.rates, extend.prompt_tokens_max);
         let affordable = rates.affordable_completion(payable, prompt, self.markup).unwrap_or(0);
         let tokens = extend.completion_tokens.min(affordable);
@@ -174,7 +254,7 @@ impl Account {
             let wanted = wanted.min(extend.completion_tokens);
             let wanted = rates.cost_ceiling(prompt, wanted, self.markup);
             let more = wanted.saturating_sub(hold.amount);
-            return Err(self.short(hold.key, more, needed, now_ms));
+            return Err(self.short(hold.key, kinds, (more, needed), now_ms));
         }
         let amount = needed.saturating_sub(hold.amount).max(NanoUsd::ZERO);
         Ok((Event::Extended { hold: extend.hold, amount }, tokens))
@@ -185,7 +265,8 @@ impl Account {
     pub fn settle(&self, settle: Settle, now_ms: u64) -> Result<Event, Denial> {
         let hold = self.holds.get(&settle.hold).ok_or(Denial::UnknownHold)?;
         let cost = settle.rates.cost(&settle.usage, self.markup);
-        let payable = hold.amount.saturating_add(self.free(hold.key, now_ms));
+        let free = self.free(hold.key, self.kinds_of(settle.hold), now_ms);
+        let payable = hold.amount.saturating_add(free);
         let charged = cost.min(payable);
         Ok(Event::Settled(Box::new(Settlement {
             hold: settle.hold,
@@ -197,24 +278,14 @@ impl Account {
             cost,
             charged,
             absorbed: cost.saturating_sub(charged),
-            draws: self.draws(charged),
+            draws: self.draws(settle.hold, charged),
             end: settle.end,
             record: settle.record,
         })))
     }
+}
 
-    /// Which lots pay `amount`: the soonest to lapse first, then the oldest.
-    fn draws(&self, amount: NanoUsd) -> SmallVec<[Draw; 1]> {
-        let mut left = amount;
-        let mut draws = SmallVec::new();
-        for lot in &self.grants {
-            if left == NanoUsd::ZERO {
-                break;
-            }
-            let part = lot.remaining.min(left);
-            left = left.saturating_sub(part);
-            draws.push(Draw { grant: lot.id, amount: part });
-        }
-        draws
-    }
+/// Which credit may pay for a model. For one that is free nothing has to.
+fn kinds_for(model: &str, free: bool, rules: &CreditRules) -> Kinds {
+    if free { Kinds::ALL } else { rules.buying(model) }
 }

@@ -7,8 +7,11 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::code::CodeBatch;
+use super::credit_rules::Kinds;
+use super::payment::{Payment, Return};
 use super::{Budget, KeyChange};
-use crate::id::{GrantId, HoldId, KeyHash, KeyId};
+use crate::id::{AccountId, GrantId, HoldId, KeyHash, KeyId};
 use crate::money::{Markup, NanoUsd, Rates, Usage};
 
 /// One fact.
@@ -112,6 +115,85 @@ pub enum Event {
         /// The budgets from here on, one of a kind.
         budgets: Vec<Budget>,
     },
+    /// Its status was set, by somebody and for a reason of a class. What [`Event::StatusChanged`] was
+    /// before.
+    StatusSet(StatusSet),
+    /// Money was set aside for an exchange, counting on some kinds of credit only.
+    HeldOf {
+        /// The exchange.
+        hold: HoldId,
+        /// The key it came with.
+        key: KeyId,
+        /// How much.
+        amount: NanoUsd,
+        /// The kinds of credit that may pay for every model that may answer.
+        kinds: Kinds,
+    },
+    /// A payment was received, and credit added for it.
+    Paid(Box<Payment>),
+    /// Credit was taken back because its price was paid back.
+    Refunded(Box<Return>),
+    /// Credit was taken back because its payment is disputed.
+    ChargedBack(Box<Return>),
+    /// Codes were made: the first event of a batch.
+    CodesMade(Box<CodeBatch>),
+    /// An account used a code of the batch.
+    CodeUsed {
+        /// Its place in the batch, from 0.
+        code: u32,
+        /// Whose use.
+        account: AccountId,
+    },
+    /// Of a disputed payment's credit, what an exchange had held and left unused was taken back too.
+    Reclaimed {
+        /// The lot.
+        grant: GrantId,
+        /// How much.
+        amount: NanoUsd,
+    },
+}
+
+/// A status and its reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusSet {
+    /// The status from here on.
+    pub status: Status,
+    /// Who set it: an operator's name, or `system`.
+    pub by: String,
+    /// Why, in one word that its owner may know.
+    pub class: ReasonClass,
+    /// Why, in the operator's words.
+    pub reason: String,
+}
+
+/// Why an account's status was set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasonClass {
+    /// Use against the rules.
+    Abuse,
+    /// A payment is missing or disputed.
+    Payment,
+    /// A payment or a person is not what it says.
+    Fraud,
+    /// Its owner asked for it.
+    Request,
+    /// Something else.
+    #[default]
+    Other,
+}
+
+impl ReasonClass {
+    /// As one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Abuse => "abuse",
+            Self::Payment => "payment",
+            Self::Fraud => "fraud",
+            Self::Request => "request",
+            Self::Other => "other",
+        }
+    }
 }
 
 /// Whether an account may be used.
@@ -125,6 +207,8 @@ pub enum Status {
     Suspended,
     /// Answers 403 for good.
     Closed,
+    /// Answers 403 for models that cost something; what ran before goes on.
+    Restricted,
 }
 
 /// Where credit came from.
@@ -141,6 +225,8 @@ pub enum GrantKind {
     Promotional,
     /// Given by an operator to put something right.
     Adjustment,
+    /// Given for something that went wrong.
+    Compensation,
 }
 
 /// How much an account, or one key, may do. `None` is no limit.

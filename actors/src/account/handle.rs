@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use ractor::rpc::CallResult;
 use ractor::{ActorCell, ActorId, ActorRuntime, RpcReplyPort};
@@ -13,7 +14,9 @@ use tokio::sync::{Mutex, MutexGuard, oneshot};
 use super::actor::{AccountActor, Breakdown, Ended, Message, Refusal};
 use super::living::{ActorLine, Life, Living};
 use super::standing::Boards;
-use super::{AccountView, Admit, Denial, End, Extend, Limits, NewKey, Order, Permit, Settle};
+use super::{
+    AccountView, Admit, CreditRules, Denial, End, Extend, Limits, NewKey, Order, Permit, Settle,
+};
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::id::{AccountId, HoldId, KeyHash, KeyId};
@@ -22,7 +25,7 @@ use crate::money::NanoUsd;
 
 /// How often a question that got no answer is asked: a passivated actor takes one more try, one that
 /// broke down another.
-const TRIES_MAX: u32 = 4;
+pub(super) const TRIES_MAX: u32 = 4;
 /// The same for the end of an exchange: given up, it would leave money held and a bill unpaid.
 const END_TRIES_MAX: u32 = 64;
 
@@ -50,9 +53,9 @@ pub(super) enum Turn {
 
 /// All accounts. Cheap to clone.
 #[derive(Clone)]
-pub struct Accounts(Arc<Shared>);
+pub struct Accounts(pub(super) Arc<Shared>);
 
-struct Shared {
+pub(super) struct Shared {
     ledger: Ledger,
     clock: Clock,
     options: AccountOptions,
@@ -65,6 +68,8 @@ struct Shared {
     faults: DashMap<AccountId, u64>,
     /// Held while a key is being given a secret: it belongs to one key.
     key_creation: Mutex<()>,
+    /// What holds of every account's credit.
+    pub(super) credit_rules: ArcSwap<CreditRules>,
     /// No actor is started any more.
     closed: AtomicBool,
 }
@@ -87,6 +92,7 @@ impl Accounts {
             owners: DashMap::new(),
             faults: DashMap::new(),
             key_creation: Mutex::new(()),
+            credit_rules: ArcSwap::default(),
             closed: AtomicBool::new(false),
         }))
     }
@@ -354,7 +360,7 @@ impl Accounts {
     /// Sends a message and waits for its answer; where there is none, because the actor went to sleep
     /// or broke down meanwhile, sends it again to the one that follows. `message` is told whether it
     /// is asked again: the one that gave no answer may have done what it was asked.
-    async fn ask<T: Send + 'static>(
+    pub(super) async fn ask<T: Send + 'static>(
         &self,
         account: AccountId,
         tries_max: u32,

@@ -4,15 +4,23 @@
 //! it returns is for the one who asked.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
+use super::credit_rules::{CreditRules, Kinds};
 use super::decide::{Cover, Reach};
 use super::limits::Limiter;
+use super::payment::{Movement, Transfer};
 use super::state::{Account, Hold, Inconsistency};
-use super::{Admit, Denial, End, Event, Extend, KeyChange, Order, Scope, Settle, Terms};
+use super::{
+    Admit, CodeTerms, CodeUse, Denial, End, Event, Extend, KeyChange, Order, Scope, Settle, Terms,
+};
 use crate::clock::Now;
 use crate::id::{HoldId, KeyId};
 use crate::ledger::{Batch, Record};
 use crate::money::NanoUsd;
+
+/// What holds until something is told: one for all, as every account awake points there.
+static DEFAULT_RULES: LazyLock<Arc<CreditRules>> = LazyLock::new(Arc::default);
 
 /// One account's state.
 #[derive(Debug)]
@@ -24,6 +32,8 @@ pub struct Machine {
     key_limiters: BTreeMap<KeyId, Box<Limiter>>,
     /// What each open hold took from the token buckets.
     token_estimates: BTreeMap<HoldId, u64>,
+    /// What holds of every account's credit at present.
+    rules: Arc<CreditRules>,
 }
 
 /// Why there is no answer: either a refusal, or the account's own events do not fit together, which
@@ -52,7 +62,18 @@ impl Machine {
             .map(|key| (key.id, Box::new(Limiter::new(key.limits, of_key(key.id), now.mono))))
             .collect();
         let limiter = Limiter::new(account.limits, count(account.holds.len()), now.mono);
-        Self { account, limiter, key_limiters, token_estimates: BTreeMap::new() }
+        let rules = Arc::clone(&DEFAULT_RULES);
+        Self { account, limiter, key_limiters, token_estimates: BTreeMap::new(), rules }
+    }
+
+    /// Whether these are the rules that hold here, and not merely the same.
+    pub(super) fn knows_rules(&self, rules: &Arc<CreditRules>) -> bool {
+        Arc::ptr_eq(&self.rules, rules)
+    }
+
+    /// From here on, these rules hold. What is held already stays held as it is.
+    pub fn set_rules(&mut self, rules: Arc<CreditRules>) {
+        self.rules = rules;
     }
 
     /// The account.
@@ -80,15 +101,17 @@ impl Machine {
     pub fn admit(&mut self, admit: &Admit, now: Now, batch: &mut Batch) -> Result<Terms, Failure> {
         self.lapse(now, batch)?;
         let key = self.account.permitted_key(admit, now.wall_ms)?;
-        let reach = Reach::new(admit, key);
+        if let Some(denial) = self.account.paid_denial(&self.rules).filter(|_| !admit.free) {
+            return Err(denial.into());
+        }
+        let reach = self.account.reach(admit, key, &self.rules, now.wall_ms);
         let tokens = admit.tokens_estimate;
         self.limiter.check(Scope::Account, tokens, now.mono)?;
         if let Some(limiter) = self.key_limiters.get(&admit.key) {
             limiter.check(Scope::Key, tokens, now.mono)?;
         }
         let cover = self.account.hold(admit, &reach, now.wall_ms)?;
-        let event = Event::Held { hold: admit.hold, key: admit.key, amount: cover.amount };
-        self.write(event, now, batch)?;
+        self.write(held(admit, &reach, cover.amount), now, batch)?;
         self.limiter.begin(tokens, now.mono);
         if let Some(limiter) = self.key_limiters.get_mut(&admit.key) {
             limiter.begin(tokens, now.mono);
@@ -105,7 +128,7 @@ impl Machine {
         now: Now,
         batch: &mut Batch,
     ) -> Result<Terms, Failure> {
-        match self.account.held_for(admit) {
+        match self.account.held_for(admit, &self.rules) {
             Some((reach, cover)) => Ok(self.terms(admit.key, reach, &cover, now)),
             None => self.admit(admit, now, batch),
         }
@@ -219,6 +242,33 @@ impl Machine {
         Ok(())
     }
 
+    /// Takes in what has happened to money outside; what was done, also when that was before.
+    pub fn transfer(
+        &mut self,
+        transfer: &Transfer,
+        now: Now,
+        batch: &mut Batch,
+    ) -> Result<Movement, Failure> {
+        self.lapse(now, batch)?;
+        for event in self.account.transfer(transfer, &self.rules)? {
+            self.write(event, now, batch)?;
+        }
+        Ok(self.account.movement(&transfer.id).cloned().ok_or(Denial::UnknownPayment)?)
+    }
+
+    /// Uses a code of this batch; what it gives, also when it was used before.
+    pub fn use_code(
+        &mut self,
+        wish: &CodeUse,
+        now: Now,
+        batch: &mut Batch,
+    ) -> Result<CodeTerms, Failure> {
+        if let Some(event) = self.account.use_code(wish, now.wall_ms)? {
+            self.write(event, now, batch)?;
+        }
+        Ok(self.account.terms_of(wish).ok_or(Denial::UnknownCode)?)
+    }
+
     fn write(&mut self, event: Event, now: Now, batch: &mut Batch) -> Result<(), Inconsistency> {
         let record = Record {
             account: self.account.id,
@@ -229,5 +279,14 @@ impl Machine {
         };
         let digest = batch.push(&record);
         self.account.apply(&record, digest)
+    }
+}
+
+/// The hold that was decided. One that any credit may pay is written as it always was.
+fn held(admit: &Admit, reach: &Reach, amount: NanoUsd) -> Event {
+    let (hold, key, kinds) = (admit.hold, admit.key, reach.kinds);
+    match kinds {
+        Kinds::ALL => Event::Held { hold, key, amount },
+        _ => Event::HeldOf { hold, key, amount, kinds },
     }
 }

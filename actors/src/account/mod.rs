@@ -1,8 +1,11 @@
 //! Accounts: one actor an account, the only writer of its balance and limits.
 
 mod actor;
+mod buckets;
 mod budget;
+mod code;
 mod command;
+mod credit_rules;
 mod decide;
 mod event;
 mod handle;
@@ -11,32 +14,39 @@ mod living;
 mod machine;
 mod network;
 mod orders;
+mod payment;
 mod period;
 mod rules;
 mod settings;
+mod snapshot;
 mod standing;
 mod state;
+mod till;
 mod view;
 
 #[doc(hidden)]
 pub use actor::Breakdown;
 pub use actor::Refusal;
 pub use budget::{Budget, BudgetView};
+pub use code::{CodeBatch, CodeTerms, CodeUse};
 pub use command::{
     Admit, Denial, Extend, Fallback, NewKey, Order, Permit, RateStatus, Remaining, Scope, Settle,
     Terms,
 };
+pub use credit_rules::{CreditRules, KindRule, Kinds, OnDispute};
 pub use event::{
-    Attempt, AttemptOutcome, Draw, End, Event, GrantKind, Key, Limits, Settlement, Source, Status,
-    UsageRecord,
+    Attempt, AttemptOutcome, Draw, End, Event, GrantKind, Key, Limits, ReasonClass, Settlement,
+    Source, Status, StatusSet, UsageRecord,
 };
 pub use handle::{AccountOptions, Accounts, Unavailable};
 pub use living::ActorLine;
 pub(crate) use living::status_name;
 pub use machine::{Failure, Machine};
 pub use network::{Network, NetworkError};
+pub use payment::{Movement, MovementKind, Payment, Return, Transfer, TransferKind};
 pub use period::Period;
 pub use settings::{FormerSecret, KeyChange, KeyScope, KeySettings, Presented};
+pub use snapshot::SnapshotError;
 pub use standing::Standing;
-pub use state::{Account, Grant, Hold, Inconsistency, SnapshotError, Totals};
+pub use state::{Account, Grant, Hold, Inconsistency, Totals};
 pub use view::{AccountView, KeyView, LimitUsage};

@@ -21,17 +21,21 @@ impl Account {
             }
             return Ok(events);
         }
-        if !opened {
+        if let Order::MakeCodes(batch) = order {
+            let made = || smallvec![Event::CodesMade(Box::new(batch.clone()))];
+            return if opened { Err(Denial::AlreadyOpen) } else { Ok(made()) };
+        }
+        if !opened || self.is_code_batch() {
             return Err(Denial::NoSuchAccount);
         }
         let event = match order {
-            Order::Open { .. } => return Err(Denial::AlreadyOpen),
+            Order::Open { .. } | Order::MakeCodes(_) => return Err(Denial::AlreadyOpen),
             Order::SetLimits(limits) => Event::LimitsChanged { limits: *limits },
-            Order::SetStatus { status, reason } => {
+            Order::SetStatus(set) => {
                 if self.status == Status::Closed {
                     return Err(Denial::StatusFinal);
                 }
-                Event::StatusChanged { status: *status, reason: reason.clone() }
+                Event::StatusSet(set.clone())
             }
             Order::Grant { kind, amount, expires_at_ms, reference } => {
                 self.may_grant(*amount, reference)?;
@@ -72,7 +76,7 @@ impl Account {
         Ok(smallvec![event])
     }
 
-    fn may_grant(&self, amount: NanoUsd, reference: &str) -> Result<(), Denial> {
+    pub(super) fn may_grant(&self, amount: NanoUsd, reference: &str) -> Result<(), Denial> {
         if !amount.is_positive() || self.totals.granted.checked_add(amount).is_none() {
             return Err(Denial::BadAmount);
         }

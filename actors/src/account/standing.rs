@@ -15,7 +15,8 @@ use arc_swap::ArcSwapOption;
 use dashmap::DashMap;
 use tokio::sync::Notify;
 
-use super::{Denial, Order, Status};
+use super::state::Account;
+use super::{Denial, Order, Status, StatusSet};
 use crate::id::{AccountId, KeyId};
 
 /// Whether an exchange may still go on. Cheap to clone; each clone tells the same.
@@ -133,18 +134,24 @@ impl Board {
 }
 
 impl Notice {
+    /// What running exchanges are to be told when a dispute may have suspended their account.
+    pub(super) fn of_account(account: &Account) -> Option<Self> {
+        account.status_denial().map(|denial| Self::Ended(account.number(), denial))
+    }
+
     /// What running exchanges are to be told of an order whose last event has this number.
     pub(super) fn of(order: &Order, number: u64) -> Option<Self> {
         match order {
-            Order::SetStatus { status: Status::Suspended, .. } => {
-                Some(Self::Ended(number, Denial::Suspended))
+            Order::SetStatus(StatusSet { status: Status::Suspended, class, .. }) => {
+                Some(Self::Ended(number, Denial::Suspended(*class)))
             }
-            Order::SetStatus { status: Status::Closed, .. } => {
+            Order::SetStatus(StatusSet { status: Status::Closed, .. }) => {
                 Some(Self::Ended(number, Denial::Closed))
             }
             Order::RevokeKey { key, .. } => Some(Self::Revoked(*key)),
-            Order::SetStatus { status: Status::Active, .. }
+            Order::SetStatus(StatusSet { status: Status::Active | Status::Restricted, .. })
             | Order::Open { .. }
+            | Order::MakeCodes(_)
             | Order::SetLimits(_)
             | Order::Grant { .. }
             | Order::CreateKey(_)
@@ -167,6 +174,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::account::ReasonClass;
 
     const KEY: KeyId = KeyId(1);
 
@@ -175,10 +183,10 @@ mod tests {
         let board = Arc::new(Board::default());
         let [before, other_key] = [KEY, KeyId(2)].map(|key| board.standing(key, 4, None));
         assert_eq!(before.is_over(), None);
-        board.put_up(Notice::Ended(5, Denial::Suspended));
+        board.put_up(Notice::Ended(5, Denial::Suspended(ReasonClass::Other)));
         // Reinstated by event 6, which is nobody's business here.
         let after = board.standing(KEY, 7, None);
-        assert_eq!(before.is_over(), Some(Denial::Suspended));
+        assert_eq!(before.is_over(), Some(Denial::Suspended(ReasonClass::Other)));
         assert_eq!((before.clone().is_over(), after.is_over()), (before.is_over(), None));
         // Written later, and decided before the newest began.
         board.put_up(Notice::Ended(6, Denial::Closed));
@@ -209,15 +217,15 @@ mod tests {
             () = std::future::ready(()) => {}
         }
         assert_eq!((others.is_over(), mine.is_over()), (None, Some(Denial::RevokedKey)));
-        board.put_up(Notice::Ended(2, Denial::Suspended));
-        assert_eq!(others.ended().await, Denial::Suspended);
+        board.put_up(Notice::Ended(2, Denial::Suspended(ReasonClass::Other)));
+        assert_eq!(others.ended().await, Denial::Suspended(ReasonClass::Other));
     }
 
     #[test]
     fn one_that_asks_again_under_a_standing_order_is_over_from_the_start() {
         let board = Arc::new(Board::default());
-        let standing = board.standing(KEY, 9, Some(Denial::Suspended));
-        assert_eq!(standing.is_over(), Some(Denial::Suspended));
+        let standing = board.standing(KEY, 9, Some(Denial::Suspended(ReasonClass::Other)));
+        assert_eq!(standing.is_over(), Some(Denial::Suspended(ReasonClass::Other)));
     }
 
     #[test]

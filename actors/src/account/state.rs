@@ -4,26 +4,25 @@
 //! living actor all call it, so what is in memory is what the journal would give.
 //!
 //! Invariants, checked after every event:
-//! - I1: `granted = settled + expired + remaining`, where `remaining` is what is left in the lots.
+//! - I1: `granted = settled + expired + refunded + charged back + remaining`, where `remaining` is what
+//!   is left in the lots.
 //! - I2: no lot, and not the whole, is below zero.
-//! - I3: `held <= remaining`: open holds are covered by credit that is really there.
+//! - I3: `held <= remaining`: open holds are covered by credit that is really there; each by credit of
+//!   the kinds that it counts on.
 //! - I4: a hold begins once and ends once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::buckets::Buckets;
+use super::code::Codes;
+use super::payment::{Movement, MovementKind};
 use super::rules::Rules;
-use super::{Event, GrantKind, Key, Limits, Settlement, Status};
+use super::{Event, GrantKind, Key, Kinds, Limits, ReasonClass, Settlement, Status, StatusSet};
 use crate::id::{AccountId, GrantId, HoldId, KeyId};
-use crate::ledger::{Digest, Fold, Record};
+use crate::ledger::{Digest, Record};
 use crate::money::{Markup, NanoUsd};
-
-/// The version that this build writes.
-const SNAPSHOT_VERSION: u8 = 2;
-
-/// What it has: the account's fields, and since version 2 its rules behind them.
-const SNAPSHOT_WITHOUT_RULES: u8 = 1;
 
 /// The state of one account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,9 +45,30 @@ pub struct Account {
     pub(super) number: u64,
     /// The digest of the last one.
     pub(super) digest: Digest,
+    pub(super) credit: Credit,
+    /// How its status was last set, and when, in milliseconds since 1970; `None` where it was before
+    /// that was written down.
+    pub(super) status_set: Option<Box<(StatusSet, u64)>>,
+    /// Its codes and their uses, where it is a batch of codes and nobody's account.
+    pub(super) codes: Option<Box<Codes>>,
     /// Budgets, and what keys have been given. Behind the other fields in a snapshot.
     #[serde(skip)]
     pub(super) rules: Rules,
+}
+
+/// What came in from outside and went back there, and what may pay for what.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Credit {
+    /// What was done under each id that a payment, refund or dispute was told by.
+    pub(super) movements: BTreeMap<String, Movement>,
+    /// The kinds of credit that open holds count on, where those are not all.
+    pub(super) hold_kinds: BTreeMap<HoldId, Kinds>,
+    /// What disputes have still to take of lots, when the holds that count on it have ended.
+    pub(super) claims: BTreeMap<GrantId, NanoUsd>,
+    /// Ever taken back and paid back.
+    pub(super) refunded: NanoUsd,
+    /// Ever taken back in disputes.
+    pub(super) charged_back: NanoUsd,
 }
 
 /// A credit lot.
@@ -106,17 +126,6 @@ pub struct Inconsistency {
     pub reason: &'static str,
 }
 
-/// Bytes that are not a snapshot of an account.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SnapshotError {
-    /// Written by a build that this one does not know.
-    #[error("account snapshot version {0}, this build reads up to version {SNAPSHOT_VERSION}")]
-    UnknownVersion(u8),
-    /// Not decodable.
-    #[error("not an account snapshot")]
-    Malformed,
-}
-
 impl Account {
     /// An account before its first event.
     pub fn new(id: AccountId) -> Self {
@@ -135,6 +144,9 @@ impl Account {
             totals: Totals::default(),
             number: 0,
             digest: Digest::default(),
+            credit: Credit::default(),
+            status_set: None,
+            codes: None,
             rules: Rules::default(),
         }
     }
@@ -167,6 +179,16 @@ impl Account {
     /// Its open holds.
     pub fn holds(&self) -> &BTreeMap<HoldId, Hold> {
         &self.holds
+    }
+
+    /// Ever taken back because it was paid back, and in disputes.
+    pub fn taken_back(&self) -> (NanoUsd, NanoUsd) {
+        (self.credit.refunded, self.credit.charged_back)
+    }
+
+    /// Why its status is what it is, in one word.
+    pub(super) fn status_class(&self) -> ReasonClass {
+        self.status_set.as_deref().map(|(set, _)| set.class).unwrap_or_default()
     }
 
     /// What a new hold may take.
@@ -226,12 +248,7 @@ impl Account {
                 self.totals.expired = add(self.totals.expired, *amount)?;
             }
             Event::Held { hold, key, amount } => {
-                let entry = Hold { key: *key, amount: *amount, at_ms };
-                if self.holds.insert(*hold, entry).is_some() {
-                    return Err("the hold exists already");
-                }
-                self.totals.held = add(self.totals.held, *amount)?;
-                self.rules.held(*key, *amount);
+                self.begin_hold(*hold, Hold { key: *key, amount: *amount, at_ms })?;
             }
             Event::Extended { hold, amount } => {
                 let hold = self.holds.get_mut(hold).ok_or("it extends a hold that is not open")?;
@@ -246,11 +263,42 @@ impl Account {
                 self.rotate_key(*key, (*hash, hint), *former_until_ms, at_ms)?;
             }
             Event::BudgetsChanged { budgets } => self.rules.set_budgets(budgets),
+            Event::StatusSet(set) => {
+                self.status = set.status;
+                self.status_set = Some(Box::new((set.clone(), at_ms)));
+            }
+            Event::HeldOf { hold, key, amount, kinds } => {
+                self.begin_hold(*hold, Hold { key: *key, amount: *amount, at_ms })?;
+                self.credit.hold_kinds.insert(*hold, *kinds);
+            }
+            Event::Paid(paid) => self.fold_payment(paid, at_ms)?,
+            Event::Refunded(back) => self.fold_return(MovementKind::Refunded, back, at_ms)?,
+            Event::Reclaimed { grant, amount } => self.fold_reclaimed(*grant, *amount)?,
+            Event::CodesMade(batch) => {
+                if self.number > 0 {
+                    return Err("codes are made in what is something else already");
+                }
+                self.codes = Some(Box::new(Codes::new((**batch).clone())));
+            }
+            Event::CodeUsed { code, account } => {
+                let codes = self.codes.as_mut().ok_or("it uses a code where there are none")?;
+                codes.fold_use(*code, *account, at_ms)?;
+            }
+            Event::ChargedBack(back) => self.fold_return(MovementKind::ChargedBack, back, at_ms)?,
         }
         Ok(())
     }
 
-    fn grant(&mut self, lot: Grant, reference: &str) -> Result<(), &'static str> {
+    fn begin_hold(&mut self, hold: HoldId, entry: Hold) -> Result<(), &'static str> {
+        self.totals.held = add(self.totals.held, entry.amount)?;
+        self.rules.held(entry.key, entry.amount);
+        match self.holds.insert(hold, entry) {
+            None => Ok(()),
+            Some(_) => Err("the hold exists already"),
+        }
+    }
+
+    pub(super) fn grant(&mut self, lot: Grant, reference: &str) -> Result<(), &'static str> {
         if !self.references.insert(reference.to_owned()) {
             return Err("a grant with its reference exists already");
         }
@@ -264,6 +312,7 @@ impl Account {
     }
 
     fn fold_settlement(&mut self, settlement: &Settlement, at_ms: u64) -> Result<(), &'static str> {
+        let kinds = self.kinds_of(settlement.hold);
         self.end_hold(settlement.hold)?;
         let drawn: NanoUsd = settlement.draws.iter().map(|draw| draw.amount).sum();
         if drawn != settlement.charged {
@@ -273,6 +322,10 @@ impl Account {
             return Err("charged and absorbed do not add up to the cost");
         }
         for draw in &settlement.draws {
+            let kind = self.grants.iter().find(|lot| lot.id == draw.grant).map(|lot| lot.kind);
+            if kind.is_some_and(|kind| !kinds.contains(kind)) {
+                return Err("it draws on credit that may not pay for it");
+            }
             self.draw(draw.grant, draw.amount)?;
         }
         self.totals.settled = add(self.totals.settled, settlement.charged)?;
@@ -282,13 +335,14 @@ impl Account {
     }
 
     fn end_hold(&mut self, hold: HoldId) -> Result<(), &'static str> {
-        let hold = self.holds.remove(&hold).ok_or("it ends a hold that is not open")?;
-        self.totals.held = self.totals.held.saturating_sub(hold.amount);
-        self.rules.ended(hold.key, hold.amount);
+        let entry = self.holds.remove(&hold).ok_or("it ends a hold that is not open")?;
+        self.credit.hold_kinds.remove(&hold);
+        self.totals.held = self.totals.held.saturating_sub(entry.amount);
+        self.rules.ended(entry.key, entry.amount);
         Ok(())
     }
 
-    fn draw(&mut self, grant: GrantId, amount: NanoUsd) -> Result<(), &'static str> {
+    pub(super) fn draw(&mut self, grant: GrantId, amount: NanoUsd) -> Result<(), &'static str> {
         let place = self.grants.iter().position(|lot| lot.id == grant);
         let place = place.ok_or("it draws on a credit lot that has nothing left")?;
         let lot = self.grants.get_mut(place).ok_or("it draws on no credit lot")?;
@@ -298,13 +352,14 @@ impl Account {
         lot.remaining = lot.remaining.saturating_sub(amount);
         if lot.remaining == NanoUsd::ZERO {
             self.grants.remove(place);
+            self.credit.claims.remove(&grant);
         }
         self.totals.remaining = self.totals.remaining.saturating_sub(amount);
         Ok(())
     }
 
     /// The invariants I1 to I3; I4 is kept by the fold itself.
-    fn check(&self) -> Result<(), &'static str> {
+    pub(super) fn check(&self) -> Result<(), &'static str> {
         let Totals { granted, settled, expired, absorbed, held, remaining } = self.totals;
         if [granted, settled, expired, absorbed, held, remaining]
             .iter()
@@ -312,63 +367,17 @@ impl Account {
         {
             return Err("a sum is below zero (I2)");
         }
-        if granted != add(add(settled, expired)?, remaining)? {
-            return Err("grants are not settled + expired + remaining (I1)");
+        let back = add(self.credit.refunded, self.credit.charged_back)?;
+        if granted != add(add(add(settled, expired)?, back)?, remaining)? {
+            return Err("grants are not settled + expired + taken back + remaining (I1)");
         }
         if held > remaining {
             return Err("more is held than there is (I3)");
         }
+        if !self.credit.hold_kinds.is_empty() && !Buckets::of(self, None).are_covered() {
+            return Err("more is held than there is of the credit that may pay for it (I3)");
+        }
         Ok(())
-    }
-
-    /// The state as bytes: a version byte, then the fields in the postcard wire format, then the rules.
-    pub fn snapshot(&self) -> Vec<u8> {
-        // Writing to a Vec can't fail, and no field refuses to be serialised.
-        postcard::to_extend(&(self, &self.rules), vec![SNAPSHOT_VERSION]).unwrap_or_default()
-    }
-
-    /// Reads what [`Account::snapshot`] wrote.
-    pub fn restore(bytes: &[u8]) -> Result<Self, SnapshotError> {
-        let (version, rest) = bytes.split_first().ok_or(SnapshotError::Malformed)?;
-        if !(SNAPSHOT_WITHOUT_RULES..=SNAPSHOT_VERSION).contains(version) {
-            return Err(SnapshotError::UnknownVersion(*version));
-        }
-        let malformed = |_| SnapshotError::Malformed;
-        let (mut account, rest) = postcard::take_from_bytes::<Self>(rest).map_err(malformed)?;
-        let (rules, rest) = match *version {
-            SNAPSHOT_WITHOUT_RULES => (Rules::default(), rest),
-            _ => postcard::take_from_bytes(rest).map_err(malformed)?,
-        };
-        account.rules = rules;
-        if rest.is_empty() && account.check().is_ok() {
-            Ok(account)
-        } else {
-            Err(SnapshotError::Malformed)
-        }
-    }
-}
-
-/// For verification, which folds the journal on its own.
-impl Fold for Account {
-    fn new(account: AccountId) -> Self {
-        Self::new(account)
-    }
-
-    fn apply(&mut self, record: &Record, digest: Digest) -> Result<(), String> {
-        self.apply(record, digest).map_err(|broken| broken.to_string())
-    }
-
-    fn restore(account: AccountId, state: &[u8]) -> Result<Self, String> {
-        let restored = Self::restore(state).map_err(|error| error.to_string())?;
-        if restored.id == account { Ok(restored) } else { Err("another account's".to_owned()) }
-    }
-
-    fn snapshot(&self) -> Vec<u8> {
-        self.snapshot()
-    }
-
-    fn check(&self) -> Result<(), String> {
-        self.check().map_err(str::to_owned)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::limits::Limiter;
 use super::machine::Machine;
 use super::state::{Grant, Hold, Totals};
-use super::{BudgetView, Key, KeySettings, Limits, RateStatus, Status};
+use super::{BudgetView, Key, KeySettings, Limits, RateStatus, Status, StatusSet};
 use crate::clock::Now;
 use crate::id::{AccountId, HoldId, KeyId};
 use crate::ledger::Digest;
@@ -18,6 +18,9 @@ pub struct AccountView {
     pub name: String,
     /// Its status.
     pub status: Status,
+    /// How its status was last set, and when, in milliseconds since 1970; `None` where that is not
+    /// written down.
+    pub status_set: Option<(StatusSet, u64)>,
     /// When it was opened, in milliseconds since 1970.
     pub opened_at_ms: u64,
     /// Its limits.
@@ -26,6 +29,10 @@ pub struct AccountView {
     pub budgets: Vec<BudgetView>,
     /// Its sums.
     pub totals: Totals,
+    /// Credit ever taken back because it was paid back.
+    pub refunded: NanoUsd,
+    /// Credit ever taken back in disputes.
+    pub charged_back: NanoUsd,
     /// What a new hold may take.
     pub available: NanoUsd,
     /// Credit lots with something left, in the order they are spent.
@@ -72,14 +79,18 @@ impl AccountView {
             rate: limiter.status(now.mono),
         };
         let key_usage = |key: KeyId| machine.key_limiter(key).map(usage).unwrap_or_default();
+        let (refunded, charged_back) = account.taken_back();
         Self {
             id: account.id,
             name: account.name.clone(),
             status: account.status,
+            status_set: account.status_set.as_deref().cloned(),
             opened_at_ms: account.opened_at_ms,
             limits: machine.limiter().limits(),
             budgets: account.budget_views(now.wall_ms),
             totals: account.totals,
+            refunded,
+            charged_back,
             available: account.available(),
             grants: account.grants.clone(),
             holds: account.holds.iter().map(|(id, hold)| (*id, *hold)).collect(),

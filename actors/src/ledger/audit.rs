@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::account::{Event, Settlement};
+use crate::account::{Event, GrantKind, Kinds, Payment, Return, Settlement};
 use crate::id::{GrantId, HoldId};
 use crate::money::NanoUsd;
 
@@ -20,7 +20,11 @@ pub struct Totals {
     pub absorbed: i128,
     /// Credit that lapsed.
     pub expired: i128,
-    /// `granted - settled - expired`.
+    /// Credit taken back because it was paid back.
+    pub refunded: i128,
+    /// Credit taken back in disputes.
+    pub charged_back: i128,
+    /// `granted - settled - expired - refunded - charged_back`.
     pub balance: i128,
     /// Set aside for exchanges that have not ended.
     pub held: i128,
@@ -30,9 +34,18 @@ pub struct Totals {
 #[derive(Debug, Default)]
 pub(super) struct Audit {
     pub(super) totals: Totals,
-    /// What is left of each credit lot.
-    grants: HashMap<GrantId, i128>,
-    holds: HashMap<HoldId, i128>,
+    /// What is left of each credit lot, and its kind.
+    grants: HashMap<GrantId, (i128, GrantKind)>,
+    /// What is held, and the kinds of credit that it counts on.
+    holds: HashMap<HoldId, (i128, Kinds)>,
+    /// Whether any hold ever counted on less than all credit.
+    has_kinds: bool,
+    /// The lot of each payment.
+    payments: HashMap<String, GrantId>,
+    /// What disputes asked for and did not get, by lot.
+    claims: HashMap<GrantId, i128>,
+    /// What payments, refunds and disputes were told by.
+    told: HashSet<String>,
     ended: HashSet<HoldId>,
 }
 
@@ -43,6 +56,8 @@ impl Totals {
         self.settled += other.settled;
         self.absorbed += other.absorbed;
         self.expired += other.expired;
+        self.refunded += other.refunded;
+        self.charged_back += other.charged_back;
         self.balance += other.balance;
         self.held += other.held;
     }
@@ -53,18 +68,42 @@ impl Audit {
     pub(super) fn event(&mut self, event: &Event) -> Vec<String> {
         let mut faults = Vec::new();
         match event {
-            Event::Granted { grant, amount, .. } => self.granted(*grant, *amount, &mut faults),
+            Event::Granted { grant, kind, amount, .. } => {
+                self.granted(*grant, *kind, *amount, &mut faults);
+            }
             Event::Expired { grant, amount } => {
-                self.draw(*grant, *amount, "lapsed", &mut faults);
+                self.draw(*grant, *amount, "lapsed", Kinds::ALL, &mut faults);
                 self.totals.expired += wide(*amount);
                 self.totals.balance -= wide(*amount);
             }
-            Event::Held { hold, amount, .. } => self.held(*hold, *amount, &mut faults),
+            Event::Held { hold, amount, .. } => {
+                self.held(*hold, *amount, Kinds::ALL, &mut faults);
+            }
+            Event::HeldOf { hold, amount, kinds, .. } => {
+                self.has_kinds = true;
+                self.held(*hold, *amount, *kinds, &mut faults);
+            }
+            Event::Paid(paid) => self.paid(paid, &mut faults),
+            Event::CodeUsed { code, account } => {
+                self.told(&format!("code {code} for {account}"), &mut faults);
+            }
+            Event::Refunded(back) => {
+                self.totals.refunded += wide(back.taken);
+                self.taken_back(back, &mut faults);
+            }
+            Event::Reclaimed { grant, amount } => self.reclaimed(*grant, *amount, &mut faults),
+            Event::ChargedBack(back) => {
+                self.totals.charged_back += wide(back.taken);
+                *self.claims.entry(back.grant).or_default() += wide(back.asked) - wide(back.taken);
+                self.taken_back(back, &mut faults);
+            }
             Event::Extended { hold, amount } => self.extended(*hold, *amount, &mut faults),
             Event::Settled(settlement) => self.settled(settlement, &mut faults),
             Event::Voided { hold, .. } => self.ended(*hold, &mut faults),
             Event::Opened { .. }
             | Event::StatusChanged { .. }
+            | Event::StatusSet(_)
+            | Event::CodesMade(_)
             | Event::LimitsChanged { .. }
             | Event::KeyCreated { .. }
             | Event::KeyRevoked { .. }
@@ -76,46 +115,119 @@ impl Audit {
         if available < 0 {
             faults.push(format!("{} nano-USD more is held or spent than there is", -available));
         }
+        if self.has_kinds {
+            faults.extend(self.uncovered());
+        }
         faults
     }
 
-    fn granted(&mut self, grant: GrantId, amount: NanoUsd, faults: &mut Vec<String>) {
+    /// What holds count on, of some kinds of credit, beyond what there is of those.
+    fn uncovered(&self) -> Option<String> {
+        let short = |kinds: &Kinds| {
+            let holds = self.holds.values().filter(|(_, of)| of.are_within(*kinds));
+            let held: i128 = holds.map(|(amount, _)| amount).sum();
+            let lots = self.grants.values().filter(|(_, kind)| kinds.contains(*kind));
+            held - lots.map(|(left, _)| left).sum::<i128>()
+        };
+        let most = Kinds::sets().map(|kinds| short(&kinds)).max().filter(|most| *most > 0)?;
+        Some(format!(
+            "{most} nano-USD more is held than there is of the credit that may pay for it"
+        ))
+    }
+
+    fn paid(&mut self, paid: &Payment, faults: &mut Vec<String>) {
+        self.told(&paid.id, faults);
+        if self.payments.insert(paid.payment.clone(), paid.grant).is_some() {
+            faults.push(format!("payment {} is received twice", paid.payment));
+        }
+        self.granted(paid.grant, GrantKind::Paid, paid.amount, faults);
+    }
+
+    fn taken_back(&mut self, back: &Return, faults: &mut Vec<String>) {
+        let Return { id, payment, grant, asked, taken } = back;
+        self.told(id, faults);
+        if taken > asked {
+            faults.push(format!("{taken} USD is taken back of {grant}, and {asked} was asked for"));
+        }
+        if let Some(payment) = payment.as_ref().filter(|it| self.payments.get(*it) != Some(grant)) {
+            faults
+                .push(format!("{grant} is taken back for payment {payment}, which is not its own"));
+        }
+        // Of a lot, no more is ever taken than was left, and so no more than was paid.
+        self.draw(*grant, *taken, "taken back", Kinds::ALL, faults);
+        self.totals.balance -= wide(*taken);
+    }
+
+    fn reclaimed(&mut self, grant: GrantId, amount: NanoUsd, faults: &mut Vec<String>) {
+        let claim = self.claims.entry(grant).or_default();
+        *claim -= wide(amount);
+        if *claim < 0 {
+            faults.push(format!("{amount} USD is taken back of {grant}, which no dispute claims"));
+        }
+        self.draw(grant, amount, "taken back", Kinds::ALL, faults);
+        self.totals.charged_back += wide(amount);
+        self.totals.balance -= wide(amount);
+    }
+
+    fn told(&mut self, id: &str, faults: &mut Vec<String>) {
+        if !self.told.insert(id.to_owned()) {
+            faults.push(format!("`{id}` is told twice"));
+        }
+    }
+
+    fn granted(
+        &mut self,
+        grant: GrantId,
+        kind: GrantKind,
+        amount: NanoUsd,
+        faults: &mut Vec<String>,
+    ) {
         if amount.is_negative() {
             faults.push(format!("{grant} is negative"));
         }
-        if self.grants.insert(grant, wide(amount)).is_some() {
+        if self.grants.insert(grant, (wide(amount), kind)).is_some() {
             faults.push(format!("{grant} is given twice"));
         }
         self.totals.granted += wide(amount);
         self.totals.balance += wide(amount);
     }
 
-    fn draw(&mut self, grant: GrantId, amount: NanoUsd, verb: &str, faults: &mut Vec<String>) {
-        let Some(left) = self.grants.get_mut(&grant) else {
+    fn draw(
+        &mut self,
+        grant: GrantId,
+        amount: NanoUsd,
+        verb: &str,
+        kinds: Kinds,
+        faults: &mut Vec<String>,
+    ) {
+        let Some((left, kind)) = self.grants.get_mut(&grant) else {
             faults.push(format!("{amount} USD {verb} of {grant}, which was never given"));
             return;
         };
         if amount.is_negative() || wide(amount) > *left {
             faults.push(format!("{amount} USD {verb} of {grant}, which has {left} nano-USD left"));
         }
+        if !kinds.contains(*kind) {
+            faults.push(format!("{amount} USD {verb} of {grant}, which may not pay for it"));
+        }
         *left -= wide(amount);
     }
 
-    fn held(&mut self, hold: HoldId, amount: NanoUsd, faults: &mut Vec<String>) {
+    fn held(&mut self, hold: HoldId, amount: NanoUsd, kinds: Kinds, faults: &mut Vec<String>) {
         if amount.is_negative() {
             faults.push(format!("{hold} holds a negative amount"));
         }
         let is_new = !self.ended.contains(&hold);
-        let before = self.holds.insert(hold, wide(amount));
+        let before = self.holds.insert(hold, (wide(amount), kinds));
         if before.is_some() || !is_new {
             faults.push(format!("{hold} is held twice"));
         }
-        self.totals.held += wide(amount) - before.unwrap_or_default();
+        self.totals.held += wide(amount) - before.map_or(0, |(amount, _)| amount);
     }
 
     fn extended(&mut self, hold: HoldId, more: NanoUsd, faults: &mut Vec<String>) {
         match self.holds.get_mut(&hold) {
-            Some(amount) if !more.is_negative() => {
+            Some((amount, _)) if !more.is_negative() => {
                 *amount += wide(more);
                 self.totals.held += wide(more);
             }
@@ -126,7 +238,7 @@ impl Audit {
 
     fn ended(&mut self, hold: HoldId, faults: &mut Vec<String>) {
         let amount = self.holds.remove(&hold);
-        self.totals.held -= amount.unwrap_or_default();
+        self.totals.held -= amount.map_or(0, |(amount, _)| amount);
         if !self.ended.insert(hold) {
             faults.push(format!("{hold} ends twice"));
         } else if amount.is_none() {
@@ -150,8 +262,9 @@ impl Audit {
         if drawn != wide(*charged) {
             faults.push(format!("{hold} is charged {charged} USD and draws {drawn} nano-USD"));
         }
+        let kinds = self.holds.get(hold).map_or(Kinds::ALL, |(_, kinds)| *kinds);
         for draw in &settlement.draws {
-            self.draw(draw.grant, draw.amount, "drawn", faults);
+            self.draw(draw.grant, draw.amount, "drawn", kinds, faults);
         }
         self.ended(*hold, faults);
         self.totals.settled += wide(*charged);
@@ -216,6 +329,26 @@ mod tests {
             Event::Settled(settlement)
         };
         let extended = Event::Extended { hold: ExchangeId(9), amount: usd(1) };
+        let held_of = |hold, amount| {
+            let (hold, kinds) = (ExchangeId(hold), Kinds::only(GrantKind::Trial));
+            Event::HeldOf { hold, key: KeyId(1), amount: usd(amount), kinds }
+        };
+        let paid = |id: &str, grant, amount| {
+            let (id, payment, grant) = (id.to_owned(), format!("payment {grant}"), GrantId(grant));
+            Event::Paid(Box::new(Payment {
+                id,
+                payment,
+                grant,
+                amount: usd(amount),
+                expires_at_ms: None,
+            }))
+        };
+        let back = |id: &str, grant, asked, taken| {
+            let (id, payment) = (id.to_owned(), Some(format!("payment {grant}")));
+            let (asked, taken) = (usd(asked), usd(taken));
+            Event::Refunded(Box::new(Return { id, payment, grant: GrantId(grant), asked, taken }))
+        };
+        let reclaimed = Event::Reclaimed { grant: GrantId(1), amount: usd(1) };
         let expired = |amount| Event::Expired { grant: GrantId(1), amount: usd(amount) };
         for (events, faults) in [
             (vec![granted(1, 100), held(1, 60), settled(1, 50, 50, 50)], vec![]),
@@ -231,6 +364,16 @@ mod tests {
             (vec![granted(1, 9), held(1, 9), settled(1, 9, 9, 8)], vec!["draws 8 nano-USD"]),
             (vec![granted(1, 9), expired(10)], vec!["9 nano-USD left", "1 nano-USD more"]),
             (vec![expired(1)], vec!["never given", "1 nano-USD more"]),
+            (vec![granted(1, 9), held_of(1, 1)], vec!["of the credit that may pay for it"]),
+            (vec![paid("a", 1, 9), back("b", 1, 20, 9)], vec![]),
+            (vec![paid("a", 1, 9), back("a", 1, 9, 9)], vec!["`a` is told twice"]),
+            (vec![paid("a", 1, 9), back("b", 1, 4, 5)], vec!["4 was asked for"]),
+            (
+                vec![paid("a", 1, 9), back("b", 1, 9, 9), back("c", 1, 9, 1)],
+                vec!["0 nano-USD left", "1 nano-USD more"],
+            ),
+            (vec![granted(1, 9), back("b", 1, 9, 9)], vec!["not its own"]),
+            (vec![granted(1, 9), reclaimed], vec!["no dispute claims"]),
         ] {
             let mut audit = Audit::default();
             let found: Vec<_> = events.iter().flat_map(|event| audit.event(event)).collect();
@@ -238,8 +381,9 @@ mod tests {
             for (found, fault) in found.iter().zip(faults) {
                 assert!(found.contains(fault), "`{found}` and not `{fault}`");
             }
-            let Totals { granted, settled, expired, balance, .. } = audit.totals;
-            assert_eq!(balance, granted - settled - expired);
+            let Totals { granted, settled, expired, refunded, charged_back, balance, .. } =
+                audit.totals;
+            assert_eq!(balance, granted - settled - expired - refunded - charged_back);
         }
     }
 }

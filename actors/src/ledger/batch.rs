@@ -100,6 +100,13 @@ impl Batch {
         self.entries.is_empty() && self.snapshots.is_empty() && self.providers.is_empty()
     }
 
+    /// Its records as they will be read, with their digests, for tests of what was decided.
+    #[doc(hidden)]
+    pub fn decoded(&self) -> Vec<(Record, Digest)> {
+        let records = self.records().map(|(_, bytes)| (Record::decode(bytes), Digest::of(bytes)));
+        records.filter_map(|(record, digest)| Some((record.ok()?, digest))).collect()
+    }
+
     /// Its records in order, each with its bytes.
     pub(super) fn records(&self) -> impl Iterator<Item = (&Entry, &[u8])> {
         let mut rest = self.records.as_slice();

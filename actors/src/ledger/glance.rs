@@ -52,6 +52,7 @@ mod variant {
     pub(super) const SETTLED: u32 = 9;
     pub(super) const VOIDED: u32 = 10;
     pub(super) const KEY_ROTATED: u32 = 12;
+    pub(super) const HELD_OF: u32 = 15;
 }
 
 impl Glance {
@@ -73,7 +74,9 @@ impl Effect {
         match event {
             Event::KeyCreated { key } => Self::KeyCreated(key.hash, key.id),
             Event::KeyRotated { key, hash, .. } => Self::KeyCreated(*hash, *key),
-            Event::Held { hold, amount, .. } => Self::Held(*hold, *amount),
+            Event::Held { hold, amount, .. } | Event::HeldOf { hold, amount, .. } => {
+                Self::Held(*hold, *amount)
+            }
             Event::Extended { hold, amount } => Self::Extended(*hold, *amount),
             Event::Settled(settlement) => Self::Settled(settlement.hold),
             Event::Voided { hold, .. } => Self::Voided(*hold),
@@ -84,7 +87,14 @@ impl Effect {
             | Event::KeyChanged { .. }
             | Event::BudgetsChanged { .. }
             | Event::Granted { .. }
-            | Event::Expired { .. } => Self::Plain,
+            | Event::Expired { .. }
+            | Event::StatusSet(_)
+            | Event::Paid(_)
+            | Event::Refunded(_)
+            | Event::ChargedBack(_)
+            | Event::CodesMade(_)
+            | Event::CodeUsed { .. }
+            | Event::Reclaimed { .. } => Self::Plain,
         }
     }
 
@@ -94,7 +104,7 @@ impl Effect {
                 let ((id, hash), _) = postcard::take_from_bytes::<(KeyId, KeyHash)>(bytes)?;
                 Self::KeyCreated(hash, id)
             }
-            variant::HELD => {
+            variant::HELD | variant::HELD_OF => {
                 let ((hold, _, amount), _) =
                     postcard::take_from_bytes::<(HoldId, KeyId, NanoUsd)>(bytes)?;
                 Self::Held(hold, amount)
@@ -118,8 +128,9 @@ mod tests {
 
     use super::*;
     use crate::account::{
-        Attempt, AttemptOutcome, Budget, Draw, End, GrantKind, Key, KeyChange, KeyScope, Limits,
-        Period, Settlement, Source, Status, UsageRecord,
+        Attempt, AttemptOutcome, Budget, CodeBatch, Draw, End, GrantKind, Key, KeyChange, KeyScope,
+        Kinds, Limits, Payment, Period, ReasonClass, Return, Settlement, Source, Status, StatusSet,
+        UsageRecord,
     };
     use crate::id::{ExchangeId, GrantId};
     use crate::ledger::{RECORD_VERSION, Record};
@@ -239,6 +250,60 @@ mod tests {
             .prop_map(|(key, changes)| Event::KeyChanged { key: KeyId(key), changes })
     }
 
+    fn of_credit() -> impl Strategy<Value = Event> {
+        let texts = any::<(String, String)>;
+        let back = (texts(), any::<(u32, bool)>(), amount(), amount()).prop_map(
+            |((id, payment), (grant, is_of_payment), asked, taken)| {
+                let payment = is_of_payment.then_some(payment);
+                Box::new(Return { id, payment, grant: GrantId(grant), asked, taken })
+            },
+        );
+        let kinds = prop::collection::vec(prop::sample::select(GrantKind::ALL.to_vec()), 0..4);
+        prop_oneof![
+            texts().prop_map(|(by, reason)| Event::StatusSet(StatusSet {
+                status: Status::Restricted,
+                by,
+                class: ReasonClass::Fraud,
+                reason,
+            })),
+            (hold(), any::<u32>(), amount(), kinds).prop_map(|(hold, key, amount, kinds)| {
+                let (key, kinds) = (KeyId(key), kinds.into_iter().collect::<Kinds>());
+                Event::HeldOf { hold, key, amount, kinds }
+            }),
+            (texts(), any::<(u32, Option<u64>)>(), amount()).prop_map(
+                |((id, payment), (grant, expires_at_ms), amount)| {
+                    let grant = GrantId(grant);
+                    Event::Paid(Box::new(Payment { id, payment, grant, amount, expires_at_ms }))
+                }
+            ),
+            (hold(), any::<u32>(), amount(), any::<(String, [u8; 32])>()).prop_map(
+                |(hold, code, amount, (name, hash))| {
+                    let account = AccountId(u64::from(code));
+                    let batch = CodeBatch {
+                        name,
+                        hashes: vec![KeyHash(hash)],
+                        kind: GrantKind::Compensation,
+                        amount,
+                        uses_max: code,
+                        expires_at_ms: None,
+                        lasts_ms: Some(1),
+                    };
+                    let is_use = hold.0 % 2 == 0;
+                    if is_use {
+                        Event::CodeUsed { code, account }
+                    } else {
+                        Event::CodesMade(Box::new(batch))
+                    }
+                }
+            ),
+            (any::<u32>(), amount())
+                .prop_map(|(grant, amount)| Event::Reclaimed { grant: GrantId(grant), amount }),
+            (back, any::<bool>()).prop_map(|(back, is_disputed)| {
+                if is_disputed { Event::ChargedBack(back) } else { Event::Refunded(back) }
+            }),
+        ]
+    }
+
     fn event() -> impl Strategy<Value = Event> {
         let granted = (any::<(u32, Option<u64>, String)>(), amount());
         prop_oneof![
@@ -278,6 +343,7 @@ mod tests {
                 }
             ),
             budgets().prop_map(|budgets| Event::BudgetsChanged { budgets }),
+            of_credit(),
         ]
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use infergate_actors::account::{
     Account, Admit, Denial, End, Extend, Failure, GrantKind, Limits, Machine, NewKey, Order,
-    Presented, Settle, Terms, UsageRecord,
+    Presented, ReasonClass, Settle, Status, StatusSet, Terms, UsageRecord,
 };
 use infergate_actors::clock::Now;
 use infergate_actors::id::{AccountId, HoldId, KeyHash, KeyId};
@@ -140,6 +140,7 @@ pub(crate) fn admit(hold: u128, tokens: u64, first: u64) -> Admit {
         key: KeyId(1),
         presented: Presented::default(),
         model: "sim-small".into(),
+        free: false,
         rates: UNIT,
         prompt_tokens_max: 0,
         completion_tokens_max: tokens,
@@ -148,6 +149,12 @@ pub(crate) fn admit(hold: u128, tokens: u64, first: u64) -> Admit {
         tokens_estimate: tokens,
         fallbacks: Vec::new(),
     }
+}
+
+/// An order that sets the status.
+pub(crate) fn set_status(status: Status) -> Order {
+    let (by, reason) = ("tester".into(), "a test".into());
+    Order::SetStatus(StatusSet { status, by, class: ReasonClass::Other, reason })
 }
 
 pub(crate) fn denial<T>(result: Result<T, Failure>) -> Result<T, Denial> {

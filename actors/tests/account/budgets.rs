@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use infergate_actors::account::{
-    Admit, Budget, Denial, KeyChange, Limits, NewKey, Order, Period, Scope, Terms,
+    Account, Admit, Budget, Denial, GrantKind, KeyChange, Limits, NewKey, Order, Period, Scope,
+    Terms,
 };
 use infergate_actors::id::{KeyHash, KeyId};
 use infergate_actors::ledger::Batch;
@@ -12,6 +13,7 @@ use infergate_actors::money::NanoUsd;
 use proptest::prelude::*;
 
 use crate::bench::{Bench, admit, denial};
+use crate::credit;
 
 const HOUR_MS: u64 = 3_600_000;
 const KEYS: [KeyId; 2] = [KeyId(1), KeyId(2)];
@@ -118,6 +120,27 @@ fn short_credit_is_told_from_a_short_budget() {
     assert!(matches!(bench.admit(1, 1, 1), Err(Denial::InsufficientCredit { .. })));
     bench.grant(10, None, "first").unwrap();
     assert!(matches!(bench.admit(1, 1, 1), Err(Denial::BudgetExceeded { .. })));
+}
+
+#[test]
+fn a_hold_takes_what_its_budget_and_the_credit_that_may_pay_both_allow() {
+    let mut bench = credit::bench(credit::rules());
+    credit::grant(&mut bench, GrantKind::Trial, 100, None, "trial");
+    credit::grant(&mut bench, GrantKind::Paid, 50, None, "paid");
+    set(&mut bench, KEYS[1], &[budget(Period::Day, 60)]);
+    let held = |bench: &mut Bench, hold, model, tokens| {
+        credit::ask(bench, &credit::question(hold, model, tokens)).map(|terms| terms.held.nano())
+    };
+    assert_eq!(held(&mut bench, 1, "gpt", 90), Ok(50), "the trial does not pay for it");
+    assert_eq!(held(&mut bench, 2, "sim-b", 90), Ok(10), "the budget leaves no more");
+    assert!(matches!(held(&mut bench, 3, "gpt", 1), Err(Denial::InsufficientCredit { .. })));
+    assert!(matches!(held(&mut bench, 3, "sim-b", 1), Err(Denial::BudgetExceeded { .. })));
+    let account = bench.machine.account();
+    assert_eq!(Account::restore(&account.snapshot()).as_ref(), Ok(account));
+    bench.settle(1, 20).unwrap();
+    bench.settle(2, 70).unwrap();
+    let totals = bench.machine.account().totals();
+    assert_eq!((totals.settled.nano(), totals.absorbed.nano()), (60, 30));
 }
 
 #[test]

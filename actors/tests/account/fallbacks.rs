@@ -14,7 +14,7 @@ fn a_token(nano: u64) -> Rates {
 }
 
 fn fallback(model: &str, rates: Rates) -> Fallback {
-    Fallback { model: model.into(), rates }
+    Fallback { model: model.into(), free: false, rates }
 }
 
 fn question(hold: u128, tokens: u64, fallbacks: &[Fallback]) -> Admit {

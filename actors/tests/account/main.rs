@@ -8,6 +8,10 @@ mod bench;
 #[cfg(test)]
 mod budgets;
 #[cfg(test)]
+mod credit;
+#[cfg(test)]
+mod credit_random;
+#[cfg(test)]
 mod fallbacks;
 #[cfg(test)]
 mod keys;

@@ -6,7 +6,7 @@ use infergate_actors::account::{Denial, Limits, Order, Scope, Status};
 use infergate_actors::id::KeyId;
 use infergate_actors::ledger::Batch;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, set_status};
 
 /// Runs a script on an account without limits. Lines are `command arguments => expectation`; an
 /// expectation is a refusal's name, or `available N`, `tokens N`, `balance N`, `absorbed N`, `ok`.
@@ -31,12 +31,8 @@ fn check(script: &str) {
                 bench.machine.lapse(bench.now, &mut Batch::new()).unwrap();
                 Ok(None)
             }
-            "suspend" => bench
-                .order(&Order::SetStatus { status: Status::Suspended, reason: "test".into() })
-                .map(|()| None),
-            "reinstate" => bench
-                .order(&Order::SetStatus { status: Status::Active, reason: "test".into() })
-                .map(|()| None),
+            "suspend" => bench.order(&set_status(Status::Suspended)).map(|()| None),
+            "reinstate" => bench.order(&set_status(Status::Active)).map(|()| None),
             "revoke" => bench
                 .order(&Order::RevokeKey { key: KeyId(1), reason: "test".into() })
                 .map(|()| None),

@@ -1,9 +1,10 @@
 //! The journal's format, held by bytes that an earlier build wrote. These never change.
 
 use infergate_actors::account::{
-    AttemptOutcome, End, Event, GrantKind, Limits, Source, Status, UsageRecord,
+    AttemptOutcome, CodeBatch, End, Event, GrantKind, Limits, Payment, ReasonClass, Return, Source,
+    Status, StatusSet, UsageRecord,
 };
-use infergate_actors::id::{AccountId, GrantId, KeyId};
+use infergate_actors::id::{AccountId, GrantId, KeyHash, KeyId};
 use infergate_actors::ledger::{Digest, Record, RecordError};
 use infergate_actors::money::NanoUsd;
 
@@ -35,6 +36,19 @@ const VERSION_2: [&str; 2] = [
 const VERSION_3: [&str; 2] = [
     "0385808080808080010f6db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b134098780808080808080808080888080808009010c000000000000000000000080a8d6b9070000000000000000000000c0843d80f70280f70200010180f702000973696d2d736d616c6c0180a0f1c2b13401788407010973696d756c617465640e73696d2d736d616c6c2d323032360001c8013e00000103752d31",
     "038580808080808001106db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1340a898080808080808080808088808080800900",
+];
+
+/// The events of credit, which version 2 was given later: a build without them refuses them.
+const CREDIT: [&str; 9] = [
+    "0285808080808080010f6db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1340e030673797374656d01046c617465",
+    "028580808080808001106db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1340f878080808080808080808088808080800903b81722",
+    "028580808080808001116db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b13410056576745f31057061795f3103d00f0180a0f1c2b134",
+    "028580808080808001126db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1341108726566756e6420310003880ec801",
+    "028580808080808001136db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b13412056576745f3201057061795f3103880e880e",
+    "028580808080808001146db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1340504050a0005736f727279",
+    "028580808080808001156db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1341306737072696e67010909090909090909090909090909090909090909090909090909090909090909030a020180a0f1c2b13400",
+    "028580808080808001166db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b13414018680808080808001",
+    "028580808080808001176db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b13415030e",
 ];
 
 fn bytes(hex: &str) -> Vec<u8> {
@@ -146,6 +160,64 @@ fn version_3_reads_what_it_has_always_read() {
     for ((number, hex), event) in (15..).zip(VERSION_3).zip(events) {
         let record = record(number, event);
         assert_eq!(record.encode(), bytes(hex));
+        assert_eq!(Record::decode(&bytes(hex)), Ok(record));
+    }
+}
+
+#[test]
+fn the_events_of_credit_read_as_they_have_always_read() {
+    let nano = NanoUsd::from_nano;
+    let kinds = [GrantKind::Paid, GrantKind::Compensation].into_iter().collect();
+    let back = |id: &str, payment: Option<&str>, taken| Return {
+        id: id.into(),
+        payment: payment.map(str::to_owned),
+        grant: GrantId(3),
+        asked: nano(900),
+        taken: nano(taken),
+    };
+    let events = [
+        Event::StatusSet(StatusSet {
+            status: Status::Restricted,
+            by: "system".into(),
+            class: ReasonClass::Payment,
+            reason: "late".into(),
+        }),
+        Event::HeldOf { hold: hold(7), key: KeyId(3), amount: nano(1_500), kinds },
+        Event::Paid(Box::new(Payment {
+            id: "evt_1".into(),
+            payment: "pay_1".into(),
+            grant: GrantId(3),
+            amount: nano(1_000),
+            expires_at_ms: Some(1_800_000_000_000),
+        })),
+        Event::Refunded(Box::new(back("refund 1", None, 100))),
+        Event::ChargedBack(Box::new(back("evt_2", Some("pay_1"), 900))),
+        Event::Granted {
+            grant: GrantId(4),
+            kind: GrantKind::Compensation,
+            amount: nano(5),
+            expires_at_ms: None,
+            reference: "sorry".into(),
+        },
+    ];
+    let made = CodeBatch {
+        name: "spring".into(),
+        hashes: vec![KeyHash([9; 32])],
+        kind: GrantKind::Promotional,
+        amount: nano(5),
+        uses_max: 2,
+        expires_at_ms: Some(1_800_000_000_000),
+        lasts_ms: None,
+    };
+    let codes = [
+        Event::CodesMade(Box::new(made)),
+        Event::CodeUsed { code: 1, account: AccountId::new(2, 6) },
+        Event::Reclaimed { grant: GrantId(3), amount: nano(7) },
+    ];
+    for ((number, hex), event) in (15..).zip(CREDIT).zip(events.into_iter().chain(codes)) {
+        let record = record(number, event);
+        // These bytes say version 2, what is written today says 3, and nothing else differs.
+        assert_eq!(record.encode().get(1..), bytes(hex).get(1..));
         assert_eq!(Record::decode(&bytes(hex)), Ok(record));
     }
 }

@@ -2,13 +2,13 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use infergate_actors::account::{Denial, GrantKind, Order, Refusal, Status};
+use infergate_actors::account::{Denial, GrantKind, Order, ReasonClass, Refusal, Status};
 use infergate_actors::id::{AccountId, KeyHash, KeyId};
 use infergate_actors::ledger::{Batch, Durability};
 use infergate_actors::money::NanoUsd;
 use tokio::join;
 
-use crate::desk::{Desk, OPTIONS, hash_of, in_time};
+use crate::desk::{Desk, OPTIONS, hash_of, in_time, set_status};
 
 #[tokio::test]
 async fn an_exchange_is_held_extended_and_settled() {
@@ -64,15 +64,15 @@ async fn an_order_is_acknowledged_on_disk_and_in_force_before() {
     let stats = desk.ledger.stats();
     assert_eq!((stats.sequence, stats.sequence_synced), (5, 3), "a settlement need not be on disk");
 
-    let suspend = Order::SetStatus { status: Status::Suspended, reason: "a test".into() };
+    let suspend = set_status(Status::Suspended);
     // Sent one behind the other: the second is refused while the first waits for the disk.
     let (suspended, refused) = join!(desk.order(account, suspend), desk.hold(account, 10));
     assert_eq!(suspended.unwrap().status, Status::Suspended);
-    assert_eq!(refused.unwrap_err(), Refusal::Denied(Denial::Suspended));
+    assert_eq!(refused.unwrap_err(), Refusal::Denied(Denial::Suspended(ReasonClass::Other)));
     let stats = desk.ledger.stats();
     assert_eq!((stats.sequence, stats.sequence_synced), (6, 6));
 
-    let reinstate = Order::SetStatus { status: Status::Active, reason: "a test".into() };
+    let reinstate = set_status(Status::Active);
     desk.order(account, reinstate).await.unwrap();
     let revoke = Order::RevokeKey { key: KeyId(1), reason: "a test".into() };
     let (revoked, refused) = join!(desk.order(account, revoke), desk.hold(account, 10));

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use infergate_actors::account::{
     Account, AccountOptions, AccountView, Admit, Breakdown, End, Extend, GrantKind, Limits, NewKey,
-    Order, Permit, Presented, Refusal, Settle, Unavailable, UsageRecord,
+    Order, Permit, Presented, ReasonClass, Refusal, Settle, Status, StatusSet, Unavailable,
+    UsageRecord,
 };
 use infergate_actors::clock::Clock;
 use infergate_actors::id::{AccountId, ExchangeIds, HoldId, KeyHash, KeyId};
@@ -221,6 +222,7 @@ pub(crate) fn admit(hold: HoldId, tokens: u64) -> Admit {
         key: KEY,
         presented: Presented::default(),
         model: "sim-small".into(),
+        free: false,
         rates: unit(),
         prompt_tokens_max: 0,
         completion_tokens_max: tokens,
@@ -229,6 +231,12 @@ pub(crate) fn admit(hold: HoldId, tokens: u64) -> Admit {
         tokens_estimate: tokens,
         fallbacks: Vec::new(),
     }
+}
+
+/// An order that sets the status.
+pub(crate) fn set_status(status: Status) -> Order {
+    let (by, reason) = ("tester".into(), "a test".into());
+    Order::SetStatus(StatusSet { status, by, class: ReasonClass::Other, reason })
 }
 
 pub(crate) fn settle(hold: HoldId, tokens: u64) -> Settle {

@@ -5,6 +5,8 @@ mod accounts;
 #[cfg(test)]
 mod auditor;
 #[cfg(test)]
+mod codes;
+#[cfg(test)]
 mod concurrency;
 #[cfg(test)]
 mod crash;
@@ -20,6 +22,8 @@ mod memory;
 mod million;
 #[cfg(test)]
 mod passivation;
+#[cfg(test)]
+mod payments;
 #[cfg(test)]
 mod providers;
 #[cfg(test)]

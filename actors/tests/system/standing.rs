@@ -5,18 +5,14 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use infergate_actors::account::{
-    Admit, Breakdown, Denial, Limits, Order, Refusal, Standing, Status,
+    Admit, Breakdown, Denial, Limits, Order, ReasonClass, Refusal, Standing, Status,
 };
 use infergate_actors::id::{AccountId, HoldId, KeyHash, KeyId};
 use infergate_actors::ledger::Batch;
 
-use crate::desk::{Desk, admit, in_time};
+use crate::desk::{Desk, admit, in_time, set_status};
 
 const OTHER_KEY: KeyId = KeyId(2);
-
-fn set(status: Status) -> Order {
-    Order::SetStatus { status, reason: "a test".into() }
-}
 
 fn revoke(key: KeyId) -> Order {
     Order::RevokeKey { key, reason: "a test".into() }
@@ -47,9 +43,10 @@ fn may_go_on(standing: &Standing) -> bool {
 
 #[tokio::test]
 async fn a_suspension_reaches_every_running_exchange() {
-    for (status, denial) in
-        [(Status::Suspended, Denial::Suspended), (Status::Closed, Denial::Closed)]
-    {
+    for (status, denial) in [
+        (Status::Suspended, Denial::Suspended(ReasonClass::Other)),
+        (Status::Closed, Denial::Closed),
+    ] {
         let desk = Desk::new().await;
         let (account, [mut one, other]) = two_keys(&desk).await;
         let bystander = desk.account(100).await;
@@ -57,7 +54,8 @@ async fn a_suspension_reaches_every_running_exchange() {
         assert!(may_go_on(&one) && may_go_on(&other));
         // Waited for from before the order, and looked at after it.
         let (told, ordered) =
-            in_time(async { tokio::join!(one.ended(), desk.order(account, set(status))) }).await;
+            in_time(async { tokio::join!(one.ended(), desk.order(account, set_status(status))) })
+                .await;
         assert_eq!((told, ordered.unwrap().status), (denial, status));
         assert_eq!((one.is_over(), other.is_over()), (Some(denial), Some(denial)));
         assert_eq!(in_time(other.clone().ended()).await, denial);
@@ -99,24 +97,26 @@ async fn an_exchange_is_told_no_sooner_than_the_order_is_written() {
         assert!(may_go_on(&one));
         drop(release);
     };
-    let (ordered, ()) =
-        in_time(async { tokio::join!(desk.order(account, set(Status::Suspended)), looking) }).await;
+    let (ordered, ()) = in_time(async {
+        tokio::join!(desk.order(account, set_status(Status::Suspended)), looking)
+    })
+    .await;
     assert!(ordered.is_ok());
-    assert_eq!(one.is_over(), Some(Denial::Suspended));
+    assert_eq!(one.is_over(), Some(Denial::Suspended(ReasonClass::Other)));
 }
 
 #[tokio::test]
 async fn a_reinstatement_saves_nothing_that_ran_and_ends_nothing_that_follows() {
     let desk = Desk::new().await;
     let (account, [one, mut other]) = two_keys(&desk).await;
-    desk.order(account, set(Status::Suspended)).await.unwrap();
-    desk.order(account, set(Status::Active)).await.unwrap();
-    assert_eq!(one.is_over(), Some(Denial::Suspended));
-    assert_eq!(in_time(other.ended()).await, Denial::Suspended);
+    desk.order(account, set_status(Status::Suspended)).await.unwrap();
+    desk.order(account, set_status(Status::Active)).await.unwrap();
+    assert_eq!(one.is_over(), Some(Denial::Suspended(ReasonClass::Other)));
+    assert_eq!(in_time(other.ended()).await, Denial::Suspended(ReasonClass::Other));
     let (_, after) = begin(&desk, account, KeyId(1)).await;
     assert!(may_go_on(&after));
-    desk.order(account, set(Status::Suspended)).await.unwrap();
-    assert_eq!(after.is_over(), Some(Denial::Suspended));
+    desk.order(account, set_status(Status::Suspended)).await.unwrap();
+    assert_eq!(after.is_over(), Some(Denial::Suspended(ReasonClass::Other)));
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn exchanges_are_reached_past_a_fault_of_the_actor() {
     desk.system.accounts.sweep();
     desk.break_down(account, Breakdown::Now).await;
     let (_, later) = begin(&desk, account, OTHER_KEY).await;
-    desk.order(account, set(Status::Closed)).await.unwrap();
+    desk.order(account, set_status(Status::Closed)).await.unwrap();
     assert_eq!([&other, &later].map(Standing::is_over), [Some(Denial::Closed); 2]);
 }
 
@@ -142,15 +142,15 @@ async fn one_that_is_let_in_past_a_fault_hears_of_what_stands_by_then() {
     desk.break_down(account, Breakdown::BeforeNextPermit).await;
     // The order waits in the mailbox of the actor that breaks down before it answers, and both are
     // asked again: whichever comes first, the exchange does not go on.
-    let suspend = desk.order(account, set(Status::Suspended));
+    let suspend = desk.order(account, set_status(Status::Suspended));
     let (let_in, suspended) =
         in_time(async { tokio::join!(desk.hold(account, 10), suspend) }).await;
     assert!(suspended.is_ok());
     let (hold, permit, _) = let_in.unwrap();
-    assert_eq!(permit.standing.is_over(), Some(Denial::Suspended));
+    assert_eq!(permit.standing.is_over(), Some(Denial::Suspended(ReasonClass::Other)));
     desk.void(account, hold).await.unwrap();
     let refused = desk.hold(account, 10).await.map(|_| ());
-    assert_eq!(refused, Err(Refusal::Denied(Denial::Suspended)));
+    assert_eq!(refused, Err(Refusal::Denied(Denial::Suspended(ReasonClass::Other))));
     desk.verify().await;
 }
 
@@ -163,6 +163,9 @@ async fn an_account_that_slept_reaches_its_new_exchanges() {
     drop(permit);
     desk.sleep(0).await;
     let (_, mut standing) = begin(&desk, account, KeyId(1)).await;
-    let order = desk.order(account, set(Status::Suspended));
-    assert_eq!(in_time(async { tokio::join!(standing.ended(), order) }).await.0, Denial::Suspended);
+    let order = desk.order(account, set_status(Status::Suspended));
+    assert_eq!(
+        in_time(async { tokio::join!(standing.ended(), order) }).await.0,
+        Denial::Suspended(ReasonClass::Other)
+    );
 }

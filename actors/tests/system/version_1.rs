@@ -3,16 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use infergate_actors::account::{
-    Account, Breakdown, Event, Order, Settle, Source, Status, UsageRecord,
-};
+use infergate_actors::account::{Account, Breakdown, Event, Settle, Source, Status, UsageRecord};
 use infergate_actors::id::{AccountId, KeyId};
 use infergate_actors::ledger::{
     Digest, RECORD_VERSION, VerifyOnStart, export_directory, import, repair, verify_directory,
 };
 use tempfile::{TempDir, tempdir};
 
-use crate::desk::{Desk, OPTIONS, hash_of, settle};
+use crate::desk::{Desk, OPTIONS, hash_of, set_status, settle};
 
 /// An export of a ledger with every kind of event, made by the last build that wrote version 1: two
 /// accounts, one of them with a hold without an end. It never changes.
@@ -115,7 +113,7 @@ async fn an_account_that_breaks_down_among_old_events_is_rebuilt_from_them() {
     let (_dir, path) = old();
     let desk = Desk::open_at(&path, OPTIONS, |_| {}).await;
     let [one, _] = accounts();
-    let suspend = Order::SetStatus { status: Status::Suspended, reason: "a test".into() };
+    let suspend = set_status(Status::Suspended);
     let before = desk.order(one, suspend).await.unwrap();
     desk.break_down(one, Breakdown::Now).await;
     let after = desk.view(one).await;

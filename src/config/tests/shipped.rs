@@ -51,6 +51,7 @@ server = { zzzzzz = 1, tls = { zzzzzz = 1 } }
 admin.zzzzzz = 1
 store.zzzzzz = 1
 trial.zzzzzz = 1
+credit = { zzzzzz = 1, rules = { zzzzzz = 1, trial = { zzzzzz = 1 } } }
 cache.zzzzzz = 1
 routing.zzzzzz = 1
 timeouts.zzzzzz = 1

@@ -60,6 +60,7 @@ impl Seeking<'_> {
             key: self.asking.caller.key,
             presented: self.asking.caller.presented,
             model: self.model.settings.name.clone(),
+            free: self.model.settings.free,
             rates: Rates { request: u64::try_from(cost).unwrap_or(0), ..Rates::default() },
             prompt_tokens_max: 0,
             completion_tokens_max: 0,

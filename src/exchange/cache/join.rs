@@ -153,7 +153,7 @@ impl Seeking<'_> {
                 return Ok(admitted);
             }
             Ok(_) => (End::OutOfCredit, ApiError::cut_short(End::OutOfCredit)),
-            Err(Refusal::Denied(denial @ (Denial::Suspended | Denial::Closed))) => {
+            Err(Refusal::Denied(denial @ (Denial::Suspended(_) | Denial::Closed))) => {
                 (End::Suspended, denial.into())
             }
             Err(Refusal::Denied(denial)) => (End::OutOfCredit, denial.into()),
@@ -290,7 +290,7 @@ impl Joining {
             };
             match accounts.extend(account, more.of(id)).await {
                 Ok(covered) => self.credit.covered(covered),
-                Err(Refusal::Denied(Denial::Suspended | Denial::Closed)) => {
+                Err(Refusal::Denied(Denial::Suspended(_) | Denial::Closed)) => {
                     return Err(End::Suspended);
                 }
                 Err(_) => self.credit.refused(),

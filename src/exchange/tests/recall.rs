@@ -139,3 +139,22 @@ async fn an_exchange_in_search_of_an_answer_is_refused_and_costs_nothing() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_runs_when_its_account_is_restricted_goes_on() {
+    let mut upstream = Upstream::start().await;
+    let stage = Stage::before(&[upstream.address]).await;
+    let (coming, mut call) = begun(&stage, &mut upstream).await;
+    let restrict = format!("{}/restrict", stage.account);
+    let why = json!({ "class": "payment", "reason": "a card that was refused" });
+    stage.gateway.post(&restrict, &why, 200).await;
+    let refused = stage.chat(ask(true)).await;
+    let error = &refused.json()["error"];
+    assert_eq!((refused.status, &error["code"]), (403, &json!("account_restricted")));
+    let said = text(&error["message"]);
+    assert!(said.contains("payment") && !said.contains("card"), "{said}");
+    call.chunk([STOP, USAGE, DONE].concat()).await;
+    assert_eq!(soon(coming.rest()).await, ([STOP, DONE].concat(), true));
+    let bill = stage.end().await;
+    assert_eq!((&bill["end"], &bill["charged"]), (&json!("completed"), &json!(COST)));
+}

@@ -1,4 +1,4 @@
-//! Accounts: opened, listed, looked at, limited, suspended.
+//! Accounts: opened, listed, looked at, limited, and their status set.
 
 use std::sync::Arc;
 
@@ -7,7 +7,9 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use futures_util::StreamExt;
 use http::StatusCode;
-use infergate_actors::account::{AccountView, Budget, Limits, Order, Refusal, Status};
+use infergate_actors::account::{
+    AccountView, Budget, Denial, Limits, Order, ReasonClass, Refusal, Status, StatusSet,
+};
 use infergate_actors::id::AccountId;
 use serde::Deserialize;
 use serde_json::json;
@@ -17,6 +19,8 @@ use super::request::{AccountOf, Asked, Json, id, text};
 use super::view::{Account, AccountLine, Journal, JournalLine};
 use super::{Operator, Problem};
 
+/// The name of whoever has the admin token.
+const OPERATOR: &str = "operator";
 const ACCOUNTS_MAX: usize = 100;
 const EVENTS_MAX: usize = 1_000;
 const EVENTS_DEFAULT: usize = 100;
@@ -43,6 +47,10 @@ pub(super) struct Change {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Reason {
+    /// One word that the account's owner may know.
+    #[serde(default)]
+    class: ReasonClass,
+    /// For operators.
     reason: String,
 }
 
@@ -83,12 +91,17 @@ pub(super) async fn list(
     ids.truncate(limit);
     let lines = futures_util::stream::iter(ids).map(|account| async move {
         match accounts.inspect(account).await {
-            Ok(view) => AccountLine::of(&view),
+            Ok(view) => Some(AccountLine::of(&view)),
+            // A batch of codes, which is nobody's account.
+            Err(Refusal::Denied(Denial::NoSuchAccount)) => None,
             // One that can't be loaded must not hide the others.
-            Err(Refusal::Denied(_) | Refusal::Unavailable(_)) => AccountLine::unavailable(account),
+            Err(Refusal::Denied(_) | Refusal::Unavailable(_)) => {
+                Some(AccountLine::unavailable(account))
+            }
         }
     });
-    let lines: Vec<AccountLine> = lines.buffered(INSPECTED_AT_ONCE).collect().await;
+    let lines: Vec<Option<AccountLine>> = lines.buffered(INSPECTED_AT_ONCE).collect().await;
+    let lines: Vec<AccountLine> = lines.into_iter().flatten().collect();
     Ok(Answer(json!({ "accounts": lines, "next": next })))
 }
 
@@ -144,6 +157,26 @@ pub(super) async fn reinstate(
     Ok(Answer(Account::of(&view)))
 }
 
+pub(super) async fn restrict(
+    State(operator): State<Arc<Operator>>,
+    AccountOf(account): AccountOf,
+    Json(why): Json<Reason>,
+) -> Result<impl IntoResponse, Problem> {
+    let view = set_status(&operator, account, Status::Restricted, why).await?;
+    tracing::info!(%account, "account restricted");
+    Ok(Answer(Account::of(&view)))
+}
+
+pub(super) async fn close(
+    State(operator): State<Arc<Operator>>,
+    AccountOf(account): AccountOf,
+    Json(why): Json<Reason>,
+) -> Result<impl IntoResponse, Problem> {
+    let view = set_status(&operator, account, Status::Closed, why).await?;
+    tracing::info!(%account, "account closed");
+    Ok(Answer(Account::of(&view)))
+}
+
 pub(super) async fn journal(
     State(operator): State<Arc<Operator>>,
     AccountOf(account): AccountOf,
@@ -169,10 +202,11 @@ async fn set_status(
     operator: &Operator,
     account: AccountId,
     status: Status,
-    Reason { reason }: Reason,
+    Reason { class, reason }: Reason,
 ) -> Result<AccountView, Problem> {
     text("reason", &reason)?;
-    let order = Order::SetStatus { status, reason };
+    let set = StatusSet { status, by: OPERATOR.to_owned(), class, reason };
+    let order = Order::SetStatus(set);
     Ok(operator.system.accounts.order(account, order).await?)
 }
 

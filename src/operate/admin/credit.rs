@@ -14,6 +14,9 @@ use super::request::{AccountOf, Json, text};
 use super::view::Granted;
 use super::{Operator, Problem};
 
+const ONE_AMOUNT: &str = "exactly one of `amount_usd` (a text such as \"12.5\") and \
+                          `amount_nano_usd` (a whole number) is needed";
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewGrant {
@@ -29,7 +32,7 @@ pub(super) async fn grant(
     AccountOf(account): AccountOf,
     Json(new): Json<NewGrant>,
 ) -> Result<impl IntoResponse, Problem> {
-    let amount = new.amount()?;
+    let amount = amount(new.amount_usd.as_deref(), new.amount_nano_usd)?;
     text("reference", &new.reference)?;
     let now_ms = operator.world.clock.now().wall_ms;
     if new.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
@@ -52,19 +55,24 @@ pub(super) async fn grant(
     Ok((StatusCode::CREATED, Answer(made)))
 }
 
-impl NewGrant {
-    fn amount(&self) -> Result<NanoUsd, Problem> {
-        let amount = match (&self.amount_usd, self.amount_nano_usd) {
-            (Some(usd), None) => usd
-                .parse()
-                .map_err(|error| Problem::invalid(format!("`amount_usd`: `{usd}` is {error}")))?,
-            (None, Some(nano)) => NanoUsd::from_nano(nano),
-            _ => {
-                let detail = "exactly one of `amount_usd` (a text such as \"12.5\") and \
-                              `amount_nano_usd` (a whole number) is needed";
-                return Err(Problem::invalid(detail));
-            }
-        };
-        if amount.is_positive() { Ok(amount) } else { Err(Denial::BadAmount.into()) }
-    }
+/// An amount above zero, written one way or the other.
+pub(super) fn amount(usd: Option<&str>, nano: Option<i64>) -> Result<NanoUsd, Problem> {
+    let amount = amount_if_any(usd, nano)?;
+    amount.ok_or_else(|| Problem::invalid(ONE_AMOUNT))
+}
+
+/// The same, or none.
+pub(super) fn amount_if_any(
+    usd: Option<&str>,
+    nano: Option<i64>,
+) -> Result<Option<NanoUsd>, Problem> {
+    let amount = match (usd, nano) {
+        (None, None) => return Ok(None),
+        (Some(usd), None) => usd
+            .parse()
+            .map_err(|error| Problem::invalid(format!("`amount_usd`: `{usd}` is {error}")))?,
+        (None, Some(nano)) => NanoUsd::from_nano(nano),
+        (Some(_), Some(_)) => return Err(Problem::invalid(ONE_AMOUNT)),
+    };
+    if amount.is_positive() { Ok(Some(amount)) } else { Err(Denial::BadAmount.into()) }
 }

@@ -6,6 +6,8 @@
 //! | `request`, `problem` | reading what is asked, and saying what is wrong with it |
 //! | `accounts`, `credit`, `keys` | one account: its state, journal, grants, keys |
 //! | `change` | changes of limits and budgets |
+//! | `payments` | what a payment processor tells; refunds |
+//! | `codes` | redemption codes |
 //! | `cache` | answers that are kept |
 //! | `usage` | what was used, and an account's statement of a month |
 //! | `providers`, `system` | providers; actors, snapshots, verification, health, metrics |
@@ -19,10 +21,12 @@
 mod accounts;
 mod cache;
 mod change;
+mod codes;
 mod credit;
 mod door;
 mod explain;
 mod keys;
+mod payments;
 mod problem;
 mod providers;
 mod request;
@@ -118,7 +122,13 @@ pub fn router(operator: Arc<Operator>) -> Router {
         .route(&account("/statement"), get(usage::statement))
         .route(&account("/suspend"), post(accounts::suspend))
         .route(&account("/reinstate"), post(accounts::reinstate))
+        .route(&account("/restrict"), post(accounts::restrict))
+        .route(&account("/close"), post(accounts::close))
         .route(&account("/grants"), post(credit::grant))
+        .route(&account("/refunds"), post(payments::refund))
+        .route(&account("/redeem"), post(codes::redeem))
+        .route("/admin/v1/codes", post(codes::make))
+        .route("/admin/v1/payments/events", post(payments::event))
         .route(&account("/keys"), post(keys::create))
         .route(&account("/keys/{key}"), patch(keys::change).delete(keys::revoke))
         .route(&account("/keys/{key}/rotate"), post(keys::rotate))

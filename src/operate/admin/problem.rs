@@ -81,9 +81,12 @@ impl IntoResponse for Problem {
 impl From<Denial> for Problem {
     fn from(denial: Denial) -> Self {
         let status = match denial {
-            Denial::NoSuchAccount | Denial::UnknownKey | Denial::UnknownHold => {
-                StatusCode::NOT_FOUND
-            }
+            Denial::NoSuchAccount
+            | Denial::UnknownKey
+            | Denial::UnknownHold
+            | Denial::UnknownPayment
+            | Denial::UnknownGrant
+            | Denial::UnknownCode => StatusCode::NOT_FOUND,
             Denial::BadAmount | Denial::BadBudget => StatusCode::UNPROCESSABLE_ENTITY,
             Denial::DuplicateReference
             | Denial::DuplicateKey
@@ -91,7 +94,13 @@ impl From<Denial> for Problem {
             | Denial::DuplicateHold
             | Denial::AlreadyOpen
             | Denial::StatusFinal
-            | Denial::Suspended
+            | Denial::Suspended(_)
+            | Denial::Restricted(_)
+            | Denial::NotPaidYet
+            | Denial::NotRefundable
+            | Denial::ReusedId
+            | Denial::ExpiredCode
+            | Denial::UsedUpCode
             | Denial::Closed
             | Denial::RevokedKey
             | Denial::ExpiredKey

@@ -37,10 +37,13 @@ async fn an_account_is_opened_limited_suspended_and_reinstated() {
     let events = journal["events"].as_array().unwrap();
     let kinds: Vec<&String> =
         events.iter().flat_map(|line| line["event"].as_object().unwrap().keys()).collect();
-    let expected =
-        ["opened", "limits_changed", "limits_changed", "status_changed", "status_changed"];
+    let expected = ["opened", "limits_changed", "limits_changed", "status_set", "status_set"];
     assert_eq!(kinds, expected);
-    assert_eq!(events[3]["event"]["status_changed"]["reason"], "unpaid");
+    let set = &events[3]["event"]["status_set"];
+    assert_eq!(
+        (&set["reason"], &set["class"], &set["by"]),
+        (&json!("unpaid"), &json!("other"), &json!("operator"))
+    );
     assert_eq!(events[4]["digest"], reinstated["digest"]);
     for (before, after) in events.iter().zip(&events[1..]) {
         assert_eq!(before["digest"], after["previous"]);

@@ -2,6 +2,8 @@
 
 mod access;
 mod accounts;
+mod codes;
 mod explain;
 mod keys;
+mod payments;
 mod whole;

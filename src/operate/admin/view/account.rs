@@ -1,7 +1,8 @@
 //! An account, its credit and its keys as JSON. Pure.
 
 use infergate_actors::account::{
-    self, AccountView, GrantKind, KeyScope, KeyView, LimitUsage, Limits, Network, Remaining, Status,
+    self, AccountView, GrantKind, KeyScope, KeyView, LimitUsage, Limits, Movement, MovementKind,
+    Network, ReasonClass, Remaining, Status, StatusSet,
 };
 use infergate_actors::id::{AccountId, GrantId, HoldId};
 use infergate_actors::money::NanoUsd;
@@ -16,9 +17,10 @@ pub(in crate::operate::admin) struct Account {
     id: String,
     name: String,
     status: Status,
+    status_set: Option<StatusLine>,
     opened_at_ms: u64,
     #[serde(flatten)]
-    sums: Amounts<7>,
+    sums: Amounts<9>,
     grants: Vec<Grant>,
     holds: Vec<Hold>,
     keys: Vec<Key>,
@@ -27,6 +29,29 @@ pub(in crate::operate::admin) struct Account {
     budgets: Budgets,
     events: u64,
     digest: String,
+}
+
+/// Who set an account's status, when and why.
+#[derive(Debug, Serialize)]
+struct StatusLine {
+    by: String,
+    class: ReasonClass,
+    reason: String,
+    at_ms: u64,
+}
+
+/// What was done for a payment, refund or dispute.
+#[derive(Debug, Serialize)]
+pub(in crate::operate::admin) struct Moved {
+    id: String,
+    account: String,
+    kind: MovementKind,
+    payment: Option<String>,
+    grant: String,
+    /// What it was about, what was given or could be taken of it, and what could not.
+    #[serde(flatten)]
+    amounts: Amounts<3>,
+    at_ms: u64,
 }
 
 /// An account in a list.
@@ -134,12 +159,15 @@ impl Account {
             id: view.id.to_string(),
             name: view.name.clone(),
             status: view.status,
+            status_set: view.status_set.as_ref().map(StatusLine::of),
             opened_at_ms: view.opened_at_ms,
             sums: Amounts([
                 ("granted", wide(totals.granted)),
                 ("settled", wide(totals.settled)),
                 ("absorbed", wide(totals.absorbed)),
                 ("expired", wide(totals.expired)),
+                ("refunded", wide(view.refunded)),
+                ("charged_back", wide(view.charged_back)),
                 ("balance", wide(totals.remaining)),
                 ("held", wide(totals.held)),
                 ("available", wide(view.available)),
@@ -163,6 +191,7 @@ impl AccountLine {
             Status::Active => "active",
             Status::Suspended => "suspended",
             Status::Closed => "closed",
+            Status::Restricted => "restricted",
         };
         let known = Known {
             name: view.name.clone(),
@@ -229,6 +258,33 @@ impl Granted {
             expires_at_ms,
             reference,
             account: Account::of(view),
+        }
+    }
+}
+
+impl StatusLine {
+    fn of((set, at_ms): &(StatusSet, u64)) -> Self {
+        let StatusSet { by, class, reason, .. } = set;
+        Self { by: by.clone(), class: *class, reason: reason.clone(), at_ms: *at_ms }
+    }
+}
+
+impl Moved {
+    /// What was done under an id.
+    pub(in crate::operate::admin) fn of(
+        id: String,
+        account: AccountId,
+        movement: &Movement,
+    ) -> Self {
+        let (asked, moved) = (wide(movement.asked), wide(movement.moved));
+        Self {
+            id,
+            account: account.to_string(),
+            kind: movement.kind,
+            payment: movement.payment.clone(),
+            grant: movement.grant.to_string(),
+            amounts: Amounts([("amount", asked), ("moved", moved), ("short", asked - moved)]),
+            at_ms: movement.at_ms,
         }
     }
 }

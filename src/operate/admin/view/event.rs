@@ -2,9 +2,10 @@
 //! without its hash. Amounts are whole numbers of nano-dollars. Pure.
 
 use infergate_actors::account::{
-    self, Budget, Event, GrantKind, KeyChange, Limits, Settlement, Status, UsageRecord,
+    self, Budget, CodeBatch, Event, GrantKind, KeyChange, Kinds, Limits, Payment, Return,
+    Settlement, Status, StatusSet, UsageRecord,
 };
-use infergate_actors::id::GrantId;
+use infergate_actors::id::{GrantId, HoldId, KeyId};
 use infergate_actors::ledger::JournalEntry;
 use infergate_actors::money::{Markup, NanoUsd, Rates, Usage};
 use serde::Serialize;
@@ -86,6 +87,49 @@ pub(crate) enum JournalEvent<'e> {
     BudgetsChanged {
         budgets: &'e [Budget],
     },
+    StatusSet(&'e StatusSet),
+    HeldOf {
+        hold: String,
+        key: String,
+        amount: NanoUsd,
+        kinds: Vec<GrantKind>,
+    },
+    Paid {
+        id: &'e str,
+        payment: &'e str,
+        grant: String,
+        amount: NanoUsd,
+        expires_at_ms: Option<u64>,
+    },
+    Refunded(Back<'e>),
+    ChargedBack(Back<'e>),
+    CodesMade {
+        name: &'e str,
+        codes: usize,
+        kind: GrantKind,
+        amount: NanoUsd,
+        uses_max: u32,
+        expires_at_ms: Option<u64>,
+        lasts_ms: Option<u64>,
+    },
+    CodeUsed {
+        code: u32,
+        account: String,
+    },
+    Reclaimed {
+        grant: String,
+        amount: NanoUsd,
+    },
+}
+
+/// Credit that was taken back.
+#[derive(Debug, Serialize)]
+pub(crate) struct Back<'e> {
+    id: &'e str,
+    payment: Option<&'e str>,
+    grant: String,
+    asked: NanoUsd,
+    taken: NanoUsd,
 }
 
 /// A key as it was created.
@@ -173,6 +217,48 @@ impl<'e> JournalEvent<'e> {
                 Self::KeyRotated { key: key.to_string(), hint, former_until_ms: *former_until_ms }
             }
             Event::BudgetsChanged { budgets } => Self::BudgetsChanged { budgets },
+            Event::StatusSet(set) => Self::StatusSet(set),
+            Event::HeldOf { hold, key, amount, kinds } => {
+                Self::held_of(*hold, *key, *amount, *kinds)
+            }
+            Event::Paid(paid) => Self::paid(paid),
+            Event::Refunded(back) => Self::Refunded(Back::of(back)),
+            Event::ChargedBack(back) => Self::ChargedBack(Back::of(back)),
+            Event::Reclaimed { grant, amount } => {
+                Self::Reclaimed { grant: grant.to_string(), amount: *amount }
+            }
+            Event::CodesMade(batch) => Self::codes_made(batch),
+            Event::CodeUsed { code, account } => {
+                Self::CodeUsed { code: *code, account: account.to_string() }
+            }
+        }
+    }
+
+    fn held_of(hold: HoldId, key: KeyId, amount: NanoUsd, kinds: Kinds) -> Self {
+        let (hold, key, kinds) = (hold.to_string(), key.to_string(), kinds.iter().collect());
+        Self::HeldOf { hold, key, amount, kinds }
+    }
+
+    /// Of codes, how many: not even their hashes.
+    fn codes_made(batch: &'e CodeBatch) -> Self {
+        Self::CodesMade {
+            name: &batch.name,
+            codes: batch.hashes.len(),
+            kind: batch.kind,
+            amount: batch.amount,
+            uses_max: batch.uses_max,
+            expires_at_ms: batch.expires_at_ms,
+            lasts_ms: batch.lasts_ms,
+        }
+    }
+
+    fn paid(paid: &'e Payment) -> Self {
+        Self::Paid {
+            id: &paid.id,
+            payment: &paid.payment,
+            grant: paid.grant.to_string(),
+            amount: paid.amount,
+            expires_at_ms: paid.expires_at_ms,
         }
     }
 
@@ -193,6 +279,26 @@ impl<'e> JournalEvent<'e> {
             Self::KeyChanged { .. } => "key_changed",
             Self::KeyRotated { .. } => "key_rotated",
             Self::BudgetsChanged { .. } => "budgets_changed",
+            Self::StatusSet(_) => "status_set",
+            Self::HeldOf { .. } => "held_of",
+            Self::Paid { .. } => "paid",
+            Self::Refunded(_) => "refunded",
+            Self::ChargedBack(_) => "charged_back",
+            Self::CodesMade { .. } => "codes_made",
+            Self::CodeUsed { .. } => "code_used",
+            Self::Reclaimed { .. } => "reclaimed",
+        }
+    }
+}
+
+impl<'e> Back<'e> {
+    fn of(back: &'e Return) -> Self {
+        Self {
+            id: &back.id,
+            payment: back.payment.as_deref(),
+            grant: back.grant.to_string(),
+            asked: back.asked,
+            taken: back.taken,
         }
     }
 }

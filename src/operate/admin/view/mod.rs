@@ -8,7 +8,7 @@ mod event;
 use infergate_actors::account::ActorLine;
 use serde::Serialize;
 
-pub(super) use account::{Account, AccountLine, CreatedKey, Granted, Key};
+pub(super) use account::{Account, AccountLine, CreatedKey, Granted, Key, Moved};
 pub(crate) use event::JournalEvent;
 pub(super) use event::{Journal, JournalLine};
 

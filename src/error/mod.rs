@@ -4,14 +4,15 @@
 //! which its SDKs turn into exception classes by status. Nothing of an upstream's address, credential
 //! or account, and nothing of another account, is ever in a message.
 
+mod denial;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use infergate_actors::account::{Denial, End, RateStatus, Remaining};
+use infergate_actors::account::{Denial, End, RateStatus, ReasonClass, Remaining};
 
-use crate::budget;
 use crate::config::{Lifecycle, date};
 use crate::dialect::chat::{self, UpstreamError};
 use crate::dialect::envelope::EnvelopeError;
@@ -365,6 +366,31 @@ impl ApiError {
         }
     }
 
+    /// 429: too many tokens a minute, or in one request.
+    fn token_rate(limit: u64, retry_after: Option<Duration>) -> Self {
+        let message = match retry_after {
+            Some(_) => format!("Rate limit reached: {limit} tokens per minute."),
+            None => format!("This request alone is above the limit of {limit} tokens per minute."),
+        };
+        // Where the request alone is too large, nothing has to come back first.
+        let tokens = retry_after.map(|reset| Remaining { limit, remaining: 0, reset });
+        Self::rate_limited(message, retry_after).rate(RateStatus { requests: None, tokens })
+    }
+
+    /// 402: the account's credit, or a budget, does not do.
+    fn unpaid(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::PAYMENT_REQUIRED, "insufficient_quota", code, message)
+    }
+
+    /// 403: the account may not do this, for a reason of a class.
+    fn barred(code: &'static str, status: &str, class: ReasonClass) -> Self {
+        let reason = match class {
+            ReasonClass::Other => String::new(),
+            class => format!(" (reason: {})", class.as_str()),
+        };
+        let message = format!("This account is {status}{reason}.");
+        Self::new(StatusCode::FORBIDDEN, "permission_error", code, message)
+    }
     /// What is said inside a stream that ends before its answer does.
     pub fn cut_short(end: End) -> Self {
         match end {
@@ -378,11 +404,9 @@ impl ApiError {
                 "gateway_stopping",
                 "The gateway stopped before the answer was complete.",
             ),
-            End::Suspended => Denial::Suspended.into(),
+            End::Suspended => Denial::Suspended(ReasonClass::Other).into(),
             End::KeyRevoked => Denial::RevokedKey.into(),
-            End::OutOfCredit => Self::new(
-                StatusCode::PAYMENT_REQUIRED,
-                "insufficient_quota",
+            End::OutOfCredit => Self::unpaid(
                 "insufficient_credit",
                 "The credit or the budget left does not cover more of this answer.",
             ),
@@ -392,106 +416,5 @@ impl ApiError {
                 "The provider's answer broke off before it was complete.",
             ),
         }
-    }
-}
-
-impl From<Denial> for ApiError {
-    fn from(denial: Denial) -> Self {
-        match denial {
-            Denial::Suspended => Self::forbidden("account_suspended", "This account is suspended."),
-            Denial::Closed => Self::forbidden("account_closed", "This account is closed."),
-            Denial::UnknownKey | Denial::NoSuchAccount => {
-                Self::invalid_key("Incorrect API key provided.")
-            }
-            Denial::RevokedKey => Self::invalid_key("This API key has been revoked."),
-            Denial::ExpiredKey => Self::invalid_key("This API key has expired."),
-            Denial::ReplacedSecret => {
-                Self::invalid_key("This API key was rotated: it has another secret now.")
-            }
-            Denial::ScopeMissing => Self::forbidden(
-                "scope_missing",
-                "This API key does not have the scope for this request.",
-            ),
-            Denial::AddressNotAllowed => Self::forbidden(
-                "address_not_allowed",
-                "This API key may not be used from this address.",
-            ),
-            Denial::ModelNotAllowed => {
-                Self::forbidden("model_not_available", "This API key may not use this model.")
-                    .param("model")
-            }
-            Denial::InsufficientCredit { available, needed } => Self::new(
-                StatusCode::PAYMENT_REQUIRED,
-                "insufficient_quota",
-                "insufficient_credit",
-                format!(
-                    "The credit left (${available}) does not cover this request, which may cost \
-                     ${needed}. Add credit or lower the output ceiling."
-                ),
-            ),
-            Denial::BudgetExceeded { scope, period, limit, resets_at_ms } => Self::new(
-                StatusCode::PAYMENT_REQUIRED,
-                "insufficient_quota",
-                "budget_exceeded",
-                budget::exceeded(scope, period, limit, resets_at_ms),
-            ),
-            Denial::RequestRate { limit, retry_after, .. } => {
-                let message = format!("Rate limit reached: {limit} requests per minute.");
-                let requests = Some(Remaining { limit, remaining: 0, reset: retry_after });
-                Self::rate_limited(message, Some(retry_after))
-                    .rate(RateStatus { requests, tokens: None })
-            }
-            Denial::TokenRate { limit, retry_after, .. } => {
-                let message = match retry_after {
-                    Some(_) => format!("Rate limit reached: {limit} tokens per minute."),
-                    None => format!(
-                        "This request alone is above the limit of {limit} tokens per minute."
-                    ),
-                };
-                // Where the request alone is too large, nothing has to come back first.
-                let tokens = retry_after.map(|reset| Remaining { limit, remaining: 0, reset });
-                Self::rate_limited(message, retry_after).rate(RateStatus { requests: None, tokens })
-            }
-            Denial::InFlight { limit, .. } => Self::rate_limited(
-                format!("Rate limit reached: {limit} requests at one time."),
-                Some(Duration::from_secs(1)),
-            ),
-            Denial::DuplicateHold
-            | Denial::UnknownHold
-            | Denial::AlreadyOpen
-            | Denial::BadAmount
-            | Denial::BadBudget
-            | Denial::DuplicateReference
-            | Denial::DuplicateKey
-            | Denial::TooManySecrets
-            | Denial::StatusFinal => Self::internal(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_client_is_never_asked_to_wait_absurdly_long() {
-        let denial = Denial::TokenRate {
-            scope: infergate_actors::account::Scope::Key,
-            limit: 1,
-            retry_after: Some(Duration::from_mins(150)),
-        };
-        let error = ApiError::from(denial);
-        assert_eq!(error.status, StatusCode::TOO_MANY_REQUESTS);
-        assert_eq!(error.hints().unwrap().retry_after, Some(RETRY_AFTER_MAX));
-    }
-
-    #[test]
-    fn a_request_above_the_limit_alone_is_not_to_be_tried_again() {
-        let denial = Denial::TokenRate {
-            scope: infergate_actors::account::Scope::Account,
-            limit: 10,
-            retry_after: None,
-        };
-        assert!(ApiError::from(denial).final_answer);
     }
 }

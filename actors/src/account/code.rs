@@ -1,0 +1,142 @@
+//! Redemption codes: credit for whoever has the code. Pure.
+//!
+//! Codes that are made together are a batch, and a batch is an account of its own kind: it holds no
+//! money, no key and no request, and its events are which codes there are and who used them. So its
+//! actor is the only one who counts uses, and a code names its batch, so that nothing has to be looked
+//! up. To redeem a code is two steps, each on disk before the next: the batch notes the use, and the
+//! account is granted the credit under a reference of the code's. Both are done once, however often
+//! they are asked for, so that a redemption that broke off between them is finished by the next try.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::state::Account;
+use super::{Denial, Event, GrantKind};
+use crate::id::{AccountId, KeyHash};
+use crate::money::NanoUsd;
+
+/// Codes that are made together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeBatch {
+    /// A name for people.
+    pub name: String,
+    /// The hash of each code: all that is kept of it.
+    pub hashes: Vec<KeyHash>,
+    /// The kind of credit that each gives.
+    pub kind: GrantKind,
+    /// How much each gives.
+    pub amount: NanoUsd,
+    /// How many accounts may use each.
+    pub uses_max: u32,
+    /// Until when they can be used for the first time by an account, in milliseconds since 1970.
+    pub expires_at_ms: Option<u64>,
+    /// How long the credit lasts from then on, in milliseconds.
+    pub lasts_ms: Option<u64>,
+}
+
+/// A batch and its uses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Codes {
+    batch: CodeBatch,
+    /// Who used which code, by its place in the batch, and when.
+    uses: BTreeMap<(u32, AccountId), u64>,
+}
+
+/// A wish to use a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodeUse {
+    /// The code's hash.
+    pub hash: KeyHash,
+    /// Who uses it.
+    pub account: AccountId,
+}
+
+/// What a code gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeTerms {
+    /// Its batch.
+    pub batch: AccountId,
+    /// Its place in the batch, from 0.
+    pub code: u32,
+    /// The kind of credit.
+    pub kind: GrantKind,
+    /// How much.
+    pub amount: NanoUsd,
+    /// When it lapses, in milliseconds since 1970.
+    pub expires_at_ms: Option<u64>,
+}
+
+impl CodeTerms {
+    /// What the grant is known by: the same for every try of one account.
+    pub fn reference(&self) -> String {
+        format!("code {}-{}", self.batch, self.code)
+    }
+}
+
+impl Codes {
+    pub(super) fn new(batch: CodeBatch) -> Self {
+        Self { batch, uses: BTreeMap::new() }
+    }
+
+    fn place(&self, hash: &KeyHash) -> Option<u32> {
+        let place = self.batch.hashes.iter().position(|known| known == hash)?;
+        u32::try_from(place).ok()
+    }
+
+    fn uses_of(&self, code: u32) -> usize {
+        self.uses.range((code, AccountId(0))..=(code, AccountId(u64::MAX))).count()
+    }
+
+    pub(super) fn fold_use(
+        &mut self,
+        code: u32,
+        account: AccountId,
+        at_ms: u64,
+    ) -> Result<(), &'static str> {
+        let is_one = usize::try_from(code).is_ok_and(|code| code < self.batch.hashes.len());
+        if !is_one {
+            return Err("it uses a code that does not exist");
+        }
+        if self.uses_of(code) >= usize::try_from(self.batch.uses_max).unwrap_or(usize::MAX) {
+            return Err("it uses a code more often than allowed");
+        }
+        match self.uses.insert((code, account), at_ms) {
+            None => Ok(()),
+            Some(_) => Err("it uses a code twice for one account"),
+        }
+    }
+}
+
+impl Account {
+    /// Whether this is a batch of codes and nobody's account.
+    pub fn is_code_batch(&self) -> bool {
+        self.codes.is_some()
+    }
+
+    /// Decides whether a code may be used: the event, unless the account used it before.
+    pub fn use_code(&self, wish: &CodeUse, now_ms: u64) -> Result<Option<Event>, Denial> {
+        let codes = self.codes.as_ref().ok_or(Denial::UnknownCode)?;
+        let code = codes.place(&wish.hash).ok_or(Denial::UnknownCode)?;
+        if codes.uses.contains_key(&(code, wish.account)) {
+            return Ok(None);
+        }
+        if codes.batch.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+            return Err(Denial::ExpiredCode);
+        }
+        if codes.uses_of(code) >= usize::try_from(codes.batch.uses_max).unwrap_or(usize::MAX) {
+            return Err(Denial::UsedUpCode);
+        }
+        Ok(Some(Event::CodeUsed { code, account: wish.account }))
+    }
+
+    /// What a code gives an account that used it.
+    pub(super) fn terms_of(&self, wish: &CodeUse) -> Option<CodeTerms> {
+        let codes = self.codes.as_ref()?;
+        let code = codes.place(&wish.hash)?;
+        let used_at_ms = codes.uses.get(&(code, wish.account))?;
+        let CodeBatch { kind, amount, lasts_ms, .. } = codes.batch;
+        let expires_at_ms = lasts_ms.map(|lasts_ms| used_at_ms.saturating_add(lasts_ms));
+        Some(CodeTerms { batch: self.id, code, kind, amount, expires_at_ms })
+    }
+}

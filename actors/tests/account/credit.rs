@@ -1,0 +1,269 @@
+//! Credit of several kinds, payments, refunds and disputes, by hand.
+
+use std::sync::Arc;
+
+use infergate_actors::account::{
+    Account, Admit, CreditRules, Denial, Fallback, GrantKind, KindRule, Kinds, Limits, Movement,
+    MovementKind, NewKey, OnDispute, Order, Status, Terms, Transfer, TransferKind,
+};
+use infergate_actors::id::{AccountId, GrantId, HoldId, KeyHash, KeyId};
+use infergate_actors::ledger::Batch;
+use infergate_actors::money::{NanoUsd, Rates};
+
+use crate::bench::{Bench, UNIT, admit, denial, set_status};
+
+pub(crate) fn nano(nano: i64) -> NanoUsd {
+    NanoUsd::from_nano(nano)
+}
+
+/// Trial credit buys `sim-*` only, and promotional `sim-a` only.
+pub(crate) fn rules() -> CreditRules {
+    let mut rules = CreditRules::default();
+    let only = |model: &str| KindRule { models: vec![model.to_owned()], refundable: false };
+    rules.set(GrantKind::Trial, only("sim-*"));
+    rules.set(GrantKind::Promotional, only("sim-a"));
+    rules
+}
+
+pub(crate) fn bench(rules: CreditRules) -> Bench {
+    let mut bench = Bench::new(Limits::default(), Limits::default());
+    bench.machine.set_rules(Arc::new(rules));
+    let key = NewKey {
+        hash: KeyHash([8; 32]),
+        hint: "efgh".into(),
+        name: "all".into(),
+        models: Vec::new(),
+        expires_at_ms: None,
+        limits: Limits::default(),
+        rest: Vec::new(),
+    };
+    bench.order(&Order::CreateKey(key)).unwrap();
+    bench
+}
+
+pub(crate) fn grant(
+    bench: &mut Bench,
+    kind: GrantKind,
+    amount: i64,
+    expires_at_ms: Option<u64>,
+    of: &str,
+) {
+    let (amount, reference) = (nano(amount), of.to_owned());
+    bench.order(&Order::Grant { kind, amount, expires_at_ms, reference }).unwrap();
+}
+
+pub(crate) fn question(hold: u128, model: &str, tokens: u64) -> Admit {
+    let key = KeyId(2);
+    Admit { key, model: model.into(), ..admit(hold, tokens, tokens) }
+}
+
+pub(crate) fn ask(bench: &mut Bench, question: &Admit) -> Result<Terms, Denial> {
+    denial(bench.machine.admit(question, bench.now, &mut Batch::new()))
+}
+
+fn tell(bench: &mut Bench, id: &str, what: TransferKind) -> Result<Movement, Denial> {
+    let transfer = Transfer { id: id.to_owned(), what };
+    denial(bench.machine.transfer(&transfer, bench.now, &mut Batch::new()))
+}
+
+fn payment(name: &str, amount: i64) -> TransferKind {
+    TransferKind::Payment { payment: name.to_owned(), amount: nano(amount), expires_at_ms: None }
+}
+
+pub(crate) fn refund(name: &str, amount: Option<i64>) -> TransferKind {
+    TransferKind::Refund { payment: name.to_owned(), amount: amount.map(nano) }
+}
+
+pub(crate) fn dispute(name: &str) -> TransferKind {
+    TransferKind::Dispute { payment: name.to_owned(), amount: None }
+}
+
+fn balance(bench: &Bench) -> i64 {
+    bench.machine.account().totals().remaining.nano()
+}
+
+#[test]
+fn trial_credit_does_not_buy_what_it_may_not() {
+    let mut bench = bench(rules());
+    grant(&mut bench, GrantKind::Trial, 100, None, "trial");
+    let refused = ask(&mut bench, &question(1, "gpt", 10));
+    assert_eq!(
+        refused.unwrap_err(),
+        Denial::InsufficientCredit { available: nano(0), needed: nano(1) }
+    );
+    assert_eq!(ask(&mut bench, &question(1, "sim-b", 10)).unwrap().held, nano(10));
+    // With paid credit beside it, each is held for from what may pay for it.
+    grant(&mut bench, GrantKind::Paid, 50, None, "paid");
+    assert_eq!(ask(&mut bench, &question(2, "gpt", 90)).unwrap().held, nano(50));
+    assert_eq!(ask(&mut bench, &question(3, "sim-b", 100)).unwrap().held, nano(90));
+    assert!(ask(&mut bench, &question(4, "sim-b", 1)).is_err());
+    bench.settle(3, 90).unwrap();
+    bench.settle(2, 70).unwrap();
+    assert_eq!(bench.machine.account().totals().absorbed, nano(20), "the trial does not pay it");
+    assert_eq!(balance(&bench), 10);
+}
+
+#[test]
+fn credit_is_spent_soonest_to_expire_first_unless_another_hold_counts_on_it() {
+    let mut bench = bench(rules());
+    let soon = bench.now.wall_ms + 1_000;
+    grant(&mut bench, GrantKind::Trial, 100, None, "trial");
+    grant(&mut bench, GrantKind::Paid, 100, Some(soon), "paid");
+    ask(&mut bench, &question(1, "gpt", 80)).unwrap();
+    ask(&mut bench, &question(2, "sim-b", 60)).unwrap();
+    bench.settle(2, 60).unwrap();
+    let left = |bench: &Bench| bench.machine.account().clone();
+    let of = |account: &Account| {
+        (account.available(), account.available_of(Kinds::only(GrantKind::Trial)))
+    };
+    // 20 of the paid credit, which no hold counts on, and 40 of the trial.
+    assert_eq!(of(&left(&bench)), (nano(60), nano(60)));
+    bench.settle(1, 80).unwrap();
+    assert_eq!(balance(&bench), 60);
+}
+
+#[test]
+fn a_fallback_that_the_credit_may_not_buy_is_left_out_and_takes_nothing_with_it() {
+    let mut bench = bench(rules());
+    grant(&mut bench, GrantKind::Trial, 100, None, "trial");
+    let fallback = |model: &str| Fallback { model: model.into(), free: false, rates: UNIT };
+    let fallbacks = [fallback("gpt"), fallback("sim-b")].into_iter().collect();
+    let asked = Admit { fallbacks, ..question(1, "sim-a", 40) };
+    let terms = ask(&mut bench, &asked).unwrap();
+    assert_eq!(terms.fallbacks_allowed.as_slice(), [false, true]);
+    // With credit for it, it is taken in, and both are held for of what may pay for both.
+    grant(&mut bench, GrantKind::Paid, 30, None, "paid");
+    let asked = Admit { hold: HoldId::from_bits(2), ..asked };
+    let terms = ask(&mut bench, &asked).unwrap();
+    assert_eq!((terms.fallbacks_allowed.as_slice(), terms.held), (&[true, true][..], nano(30)));
+    let again = denial(bench.machine.admit_again(&asked, bench.now, &mut Batch::new()));
+    assert_eq!(again, Ok(terms));
+}
+
+#[test]
+fn a_restricted_account_begins_only_what_is_free_and_what_runs_goes_on() {
+    let mut bench = bench(CreditRules::default());
+    grant(&mut bench, GrantKind::Paid, 100, None, "paid");
+    ask(&mut bench, &Admit { completion_tokens_first: 10, ..question(1, "gpt", 90) }).unwrap();
+    bench.order(&set_status(Status::Restricted)).unwrap();
+    assert!(matches!(ask(&mut bench, &question(2, "gpt", 1)), Err(Denial::Restricted(_))));
+    assert_eq!(bench.extend(1, 10, 60), Ok(60));
+    bench.settle(1, 60).unwrap();
+    let free = Admit { free: true, rates: Rates::default(), ..question(3, "free", 10) };
+    let fallbacks =
+        [Fallback { model: "gpt".into(), free: false, rates: UNIT }].into_iter().collect();
+    let terms = ask(&mut bench, &Admit { fallbacks, ..free }).unwrap();
+    assert_eq!((terms.held, terms.fallbacks_allowed.as_slice()), (nano(0), &[false][..]));
+    bench.order(&set_status(Status::Active)).unwrap();
+    assert!(ask(&mut bench, &question(4, "gpt", 1)).is_ok());
+}
+
+#[test]
+fn paid_models_can_wait_for_the_first_payment() {
+    let mut bench = bench(CreditRules { paid_entitlement: true, ..CreditRules::default() });
+    grant(&mut bench, GrantKind::Trial, 100, None, "trial");
+    assert_eq!(ask(&mut bench, &question(1, "gpt", 1)), Err(Denial::NotPaidYet));
+    let free = Admit { free: true, rates: Rates::default(), ..question(1, "free", 10) };
+    assert!(ask(&mut bench, &free).is_ok());
+    tell(&mut bench, "evt_1", payment("pay_1", 10)).unwrap();
+    assert!(ask(&mut bench, &question(2, "gpt", 1)).is_ok());
+    // Also when all of it is spent, and by one who knows only what is kept.
+    ask(&mut bench, &question(3, "gpt", 109)).unwrap();
+    bench.settle(3, 109).unwrap();
+    bench.void(2).unwrap();
+    bench.restart();
+    let rules = CreditRules { paid_entitlement: true, ..CreditRules::default() };
+    bench.machine.set_rules(Arc::new(rules));
+    grant(&mut bench, GrantKind::Trial, 100, None, "more");
+    assert!(ask(&mut bench, &question(4, "gpt", 1)).is_ok());
+}
+
+#[test]
+fn what_a_processor_tells_twice_happens_once() {
+    let mut bench = bench(CreditRules::default());
+    let paid = tell(&mut bench, "evt_1", payment("pay_1", 100)).unwrap();
+    assert_eq!((paid.kind, paid.moved, paid.grant), (MovementKind::Paid, nano(100), GrantId(1)));
+    let events = bench.machine.account().number();
+    assert_eq!(tell(&mut bench, "evt_1", payment("pay_1", 100)), Ok(paid.clone()));
+    assert_eq!(bench.machine.account().number(), events);
+    assert_eq!(tell(&mut bench, "evt_1", payment("pay_1", 99)), Err(Denial::ReusedId));
+    assert_eq!(tell(&mut bench, "evt_2", payment("pay_1", 100)), Err(Denial::DuplicateReference));
+    assert_eq!(tell(&mut bench, "evt_3", refund("pay_2", None)), Err(Denial::UnknownPayment));
+
+    ask(&mut bench, &question(1, "gpt", 70)).unwrap();
+    let back = tell(&mut bench, "evt_4", refund("pay_1", None)).unwrap();
+    assert_eq!((back.asked, back.moved), (nano(100), nano(30)), "what is held stays");
+    bench.settle(1, 50).unwrap();
+    assert_eq!(tell(&mut bench, "evt_4", refund("pay_1", None)), Ok(back));
+    assert_eq!(balance(&bench), 20);
+    let back = tell(&mut bench, "evt_5", refund("pay_1", Some(5))).unwrap();
+    assert_eq!((back.moved, balance(&bench)), (nano(5), 15));
+    let lot = |amount: Option<i64>| TransferKind::GrantRefund {
+        grant: GrantId(1),
+        amount: amount.map(nano),
+    };
+    assert_eq!(tell(&mut bench, "refund 1", lot(Some(6))).unwrap().moved, nano(6));
+    assert_eq!(tell(&mut bench, "refund 2", lot(None)).unwrap().moved, nano(9));
+    assert_eq!(tell(&mut bench, "refund 3", lot(None)).unwrap().moved, nano(0), "nothing is left");
+    assert_eq!(bench.machine.account().taken_back(), (nano(50), nano(0)));
+    let unknown = TransferKind::GrantRefund { grant: GrantId(2), amount: None };
+    assert_eq!(tell(&mut bench, "refund 4", unknown), Err(Denial::UnknownGrant));
+    grant(&mut bench, GrantKind::Trial, 10, None, "trial");
+    let trial = TransferKind::GrantRefund { grant: GrantId(2), amount: None };
+    assert_eq!(tell(&mut bench, "refund 5", trial), Err(Denial::NotRefundable));
+}
+
+#[test]
+fn a_dispute_takes_back_what_is_unused_and_sets_the_status_by_policy() {
+    for (on_dispute, before, after) in [
+        (OnDispute::Suspend, Status::Active, Status::Suspended),
+        (OnDispute::Restrict, Status::Active, Status::Restricted),
+        (OnDispute::Suspend, Status::Restricted, Status::Suspended),
+        (OnDispute::Restrict, Status::Suspended, Status::Suspended),
+    ] {
+        let mut bench = bench(CreditRules { on_dispute, ..CreditRules::default() });
+        tell(&mut bench, "evt_1", payment("pay_1", 100)).unwrap();
+        tell(&mut bench, "evt_2", payment("pay_2", 10)).unwrap();
+        bench.order(&set_status(before)).unwrap();
+        let back = tell(&mut bench, "evt_3", dispute("pay_1")).unwrap();
+        assert_eq!((back.kind, back.moved), (MovementKind::ChargedBack, nano(100)));
+        assert_eq!(balance(&bench), 10, "the other payment's credit stays");
+        let account = bench.machine.account();
+        let shown = format!("{account:?}");
+        assert!(shown.contains(&format!("status: {after:?}")), "{shown}");
+        let events = account.number();
+        assert_eq!(tell(&mut bench, "evt_3", dispute("pay_1")), Ok(back));
+        assert_eq!(bench.machine.account().number(), events);
+    }
+}
+
+#[test]
+fn what_a_running_request_held_of_a_disputed_payment_is_taken_when_it_has_ended() {
+    let mut bench = bench(CreditRules::default());
+    tell(&mut bench, "evt_1", payment("pay_1", 100)).unwrap();
+    tell(&mut bench, "evt_2", payment("pay_2", 50)).unwrap();
+    ask(&mut bench, &question(1, "gpt", 120)).unwrap();
+    let back = tell(&mut bench, "evt_3", dispute("pay_1")).unwrap();
+    assert_eq!((back.moved, balance(&bench)), (nano(30), 120));
+    bench.settle(1, 40).unwrap();
+    bench.restart();
+    // 40 of the first payment were spent, and 30 taken; the rest of it goes with the next question.
+    bench.machine.lapse(bench.now, &mut Batch::new()).unwrap();
+    assert_eq!((balance(&bench), bench.machine.account().taken_back().1), (50, nano(60)));
+    assert_eq!(tell(&mut bench, "evt_3", dispute("pay_1")), Ok(back), "told again, the same");
+}
+
+#[test]
+fn a_snapshot_of_an_account_that_had_none_of_this_reads_as_it_always_did() {
+    let account = Account::new(AccountId::new(1, 1));
+    let bytes = account.snapshot();
+    let (version, rest) = bytes.split_first().unwrap();
+    assert_eq!(*version, 2);
+    // Version 1 ended before the seven bytes that say that there was none, and the three of no rules.
+    let (rest, lacking) = rest.split_at(rest.len() - 10);
+    assert_eq!(lacking, [0; 10]);
+    let old = [&[1], rest].concat();
+    assert_eq!(Account::restore(&old).unwrap(), account);
+    assert!(Account::restore(&[&[2], rest].concat()).is_err());
+    assert!(Account::restore(&[&[1], rest, &[0]].concat()).is_err());
+}

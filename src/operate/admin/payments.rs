@@ -1,0 +1,111 @@
+//! Money outside: what a payment processor tells, and what an operator pays back.
+//!
+//! Each is told with an id of its own. Told again, it is answered the same and changes nothing; under
+//! the same id something else is a conflict.
+
+use std::sync::Arc;
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use infergate_actors::account::{Transfer, TransferKind};
+use infergate_actors::id::{AccountId, GrantId};
+use serde::Deserialize;
+
+use super::credit::{amount, amount_if_any};
+use super::request::{AccountOf, Json, id, text};
+use super::view::Moved;
+use super::{Operator, Problem};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PaymentEvent {
+    r#type: EventType,
+    event_id: String,
+    account: String,
+    /// What the processor knows the payment by.
+    payment: String,
+    amount_usd: Option<String>,
+    amount_nano_usd: Option<i64>,
+    expires_at_ms: Option<u64>,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+enum EventType {
+    PaymentSucceeded,
+    Refunded,
+    Disputed,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewRefund {
+    reference: String,
+    grant: String,
+    amount_usd: Option<String>,
+    amount_nano_usd: Option<i64>,
+}
+
+/// What a processor tells.
+pub(super) async fn event(
+    State(operator): State<Arc<Operator>>,
+    Json(event): Json<PaymentEvent>,
+) -> Result<impl IntoResponse, Problem> {
+    text("event_id", &event.event_id)?;
+    text("payment", &event.payment)?;
+    let account: AccountId = id(&event.account)?;
+    let what = event.what()?;
+    moved(&operator, account, Transfer { id: event.event_id, what }).await
+}
+
+/// What an operator pays back.
+pub(super) async fn refund(
+    State(operator): State<Arc<Operator>>,
+    AccountOf(account): AccountOf,
+    Json(new): Json<NewRefund>,
+) -> Result<impl IntoResponse, Problem> {
+    text("reference", &new.reference)?;
+    let grant: GrantId = id(&new.grant)?;
+    let amount = amount_if_any(new.amount_usd.as_deref(), new.amount_nano_usd)?;
+    let what = TransferKind::GrantRefund { grant, amount };
+    moved(&operator, account, Transfer { id: new.reference, what }).await
+}
+
+async fn moved(
+    operator: &Operator,
+    account: AccountId,
+    transfer: Transfer,
+) -> Result<impl IntoResponse + use<>, Problem> {
+    let id = transfer.id.clone();
+    let movement = operator.system.accounts.transfer(account, transfer).await?;
+    let (kind, moved) = (movement.kind, movement.moved);
+    tracing::info!(%account, id, ?kind, %moved, "payment, refund or dispute");
+    Ok(Answer(Moved::of(id, account, &movement)))
+}
+
+impl PaymentEvent {
+    fn what(&self) -> Result<TransferKind, Problem> {
+        let payment = self.payment.clone();
+        let (usd, nano) = (self.amount_usd.as_deref(), self.amount_nano_usd);
+        if self.r#type == EventType::PaymentSucceeded {
+            // One that is told again when its time is over is still answered the same.
+            let expires_at_ms = self.expires_at_ms;
+            return Ok(TransferKind::Payment {
+                payment,
+                amount: amount(usd, nano)?,
+                expires_at_ms,
+            });
+        }
+        if self.expires_at_ms.is_some() {
+            return Err(Problem::invalid("`expires_at_ms` is for `payment_succeeded` only"));
+        }
+        let amount = amount_if_any(usd, nano)?;
+        Ok(match self.r#type {
+            EventType::Disputed => TransferKind::Dispute { payment, amount },
+            EventType::PaymentSucceeded | EventType::Refunded => {
+                TransferKind::Refund { payment, amount }
+            }
+        })
+    }
+}
