@@ -88,17 +88,19 @@ impl Search<'_> {
         let errand = self.errand;
         let now = errand.world.clock.mono();
         let left = self.time_left();
-        let due = self
-            .offers()
-            .flat_map(|(offer, model)| {
-                let asked = errand.asked(self.envelope, model);
-                let targets = model.settings.route.targets();
-                let fit = targets.filter(move |(_, target)| route::unfit(target, &asked).is_none());
-                fit.map(move |(place, _)| Spot { offer, place })
-            })
-            .filter(is_meant)
-            .filter_map(|spot| errand.target(spot)?.due_in(now));
-        due.min().filter(|due| *due < left)
+        let mut soonest: Option<Duration> = None;
+        for (offer, model) in self.offers() {
+            for (place, settings) in model.settings.route.targets() {
+                let spot = Spot { offer, place };
+                let due = errand.target(spot).and_then(|target| target.due_in(now));
+                let Some(due) = due.filter(|due| *due < left && is_meant(&spot)) else { continue };
+                // Last, as it costs the most: seldom is anyone shut, and every request asks.
+                if route::unfit(settings, &errand.asked(self.envelope, model)).is_none() {
+                    soonest = Some(soonest.map_or(due, |known| known.min(due)));
+                }
+            }
+        }
+        soonest
     }
 
     /// The models that may answer, with their places among the offers. An answer that broke off goes on

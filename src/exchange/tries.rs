@@ -115,8 +115,8 @@ impl Search<'_> {
     /// How long to wait before the next round; `None` where waiting changes nothing.
     fn pause(&self, round: u32, tally: &Tally) -> Option<Duration> {
         let pause = tally.pause(round, self.errand.world.dice());
-        let due = self.soonest_due(|spot| self.may_come(*spot, tally));
         if self.candidates(tally).is_empty() {
+            let due = self.soonest_due(|spot| self.may_come(*spot, tally));
             // All that is left was silent, is too small, or is out of use, if nobody comes back.
             return due.map(|due| due.max(pause));
         }
