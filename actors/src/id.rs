@@ -25,6 +25,11 @@ pub struct KeyId(pub u32);
 #[serde(transparent)]
 pub struct GrantId(pub u32);
 
+/// A project within its account, counting from 1. Written `proj_` and the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProjectId(pub u32);
+
 /// One client request from head to settled bill; also the id of its hold and what the client sees
 /// as `x-request-id`.
 ///
@@ -103,6 +108,23 @@ impl fmt::Display for AccountId {
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "key_{}", self.0)
+    }
+}
+
+impl fmt::Display for ProjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "proj_{}", self.0)
+    }
+}
+
+impl FromStr for ProjectId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        text.strip_prefix("proj_")
+            .and_then(|number| number.parse().ok())
+            .map(Self)
+            .ok_or_else(|| IdError { text: text.to_owned(), form: "proj_<number>" })
     }
 }
 
@@ -186,6 +208,7 @@ mod tests {
         assert_eq!(exchange.to_string().parse(), Ok(exchange));
         assert_eq!("key_9".parse(), Ok(KeyId(9)));
         assert_eq!(GrantId(4).to_string().parse(), Ok(GrantId(4)));
+        assert_eq!(ProjectId(5).to_string().parse(), Ok(ProjectId(5)));
         assert!("acct_7".parse::<AccountId>().is_err());
         assert!(
             "req_+0010000000200000000000000000001".parse::<ExchangeId>().is_ok_and(|id| id.0 > 0)

@@ -153,7 +153,13 @@ impl Statement {
             | Event::Held { .. }
             | Event::HeldOf { .. }
             | Event::Extended { .. }
-            | Event::Voided { .. } => {}
+            | Event::Voided { .. }
+            | Event::Project(_)
+            | Event::Member(_)
+            | Event::Plan(_)
+            | Event::Subscription(_)
+            | Event::Watch(_)
+            | Event::Operator(_) => {}
         }
     }
 
@@ -258,7 +264,13 @@ fn change(event: &Event) -> i128 {
         | Event::Held { .. }
         | Event::HeldOf { .. }
         | Event::Extended { .. }
-        | Event::Voided { .. } => 0,
+        | Event::Voided { .. }
+        | Event::Project(_)
+        | Event::Member(_)
+        | Event::Plan(_)
+        | Event::Subscription(_)
+        | Event::Watch(_)
+        | Event::Operator(_) => 0,
     }
 }
 

@@ -10,7 +10,10 @@ use smallvec::SmallVec;
 use super::code::CodeBatch;
 use super::credit_rules::Kinds;
 use super::payment::{Payment, Return};
-use super::{Budget, KeyChange};
+use super::{
+    Budget, KeyChange, MemberEvent, OperatorEvent, PlanEvent, ProjectEvent, SubscriptionEvent,
+    UsageRecord, WatchEvent,
+};
 use crate::id::{AccountId, GrantId, HoldId, KeyHash, KeyId};
 use crate::money::{Markup, NanoUsd, Rates, Usage};
 
@@ -151,6 +154,18 @@ pub enum Event {
         /// How much.
         amount: NanoUsd,
     },
+    /// Of its projects.
+    Project(Box<ProjectEvent>),
+    /// Of its people.
+    Member(Box<MemberEvent>),
+    /// Of its plan.
+    Plan(Box<PlanEvent>),
+    /// Of its subscription.
+    Subscription(Box<SubscriptionEvent>),
+    /// Of what it is watched for.
+    Watch(Box<WatchEvent>),
+    /// Of the operators.
+    Operator(Box<OperatorEvent>),
 }
 
 /// A status and its reason.
@@ -330,43 +345,6 @@ pub struct Draw {
     pub grant: GrantId,
     /// How much.
     pub amount: NanoUsd,
-}
-
-/// What is known of an exchange besides its money. No prompt or answer text.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UsageRecord {
-    /// The public model name asked for.
-    pub model: String,
-    /// Whether the answer was streamed.
-    pub streamed: bool,
-    /// When the request's head arrived, in milliseconds since 1970.
-    pub started_at_ms: u64,
-    /// From then to the first content, in milliseconds.
-    pub first_content_ms: Option<u32>,
-    /// From then to the end, in milliseconds.
-    pub total_ms: u32,
-    /// Each try at a provider, in order; where the exchange was answered, the last one answered it.
-    pub attempts: SmallVec<[Attempt; 1]>,
-    /// The public name of the model that answered, where it is not the one asked for. Since journal
-    /// version 2.
-    pub served_model: Option<String>,
-    /// Where the answer came from. Since journal version 2.
-    pub source: Source,
-    /// The client's own name for its user. Since journal version 3.
-    pub user: Option<String>,
-}
-
-/// Where an answer came from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// A provider gave it for this exchange.
-    #[default]
-    Provider,
-    /// It was given before, and kept.
-    Cache,
-    /// A provider gave it for another exchange that asked the same at the same time.
-    Joined,
 }
 
 /// One try at one provider.

@@ -12,17 +12,25 @@ mod handle;
 mod limits;
 mod living;
 mod machine;
+mod member;
 mod network;
+mod operators;
 mod orders;
 mod payment;
 mod period;
+mod plan;
+mod project;
+mod record;
 mod rules;
 mod settings;
 mod snapshot;
 mod standing;
 mod state;
+mod subscription;
+mod tenancy;
 mod till;
 mod view;
+mod watch;
 
 #[doc(hidden)]
 pub use actor::Breakdown;
@@ -36,17 +44,24 @@ pub use command::{
 pub use credit_rules::{CreditRules, KindRule, Kinds, OnDispute};
 pub use event::{
     Attempt, AttemptOutcome, Draw, End, Event, GrantKind, Key, Limits, ReasonClass, Settlement,
-    Source, Status, StatusSet, UsageRecord,
+    Status, StatusSet,
 };
 pub use handle::{AccountOptions, Accounts, Unavailable};
 pub use living::ActorLine;
 pub(crate) use living::status_name;
 pub use machine::{Failure, Machine};
+pub use member::MemberEvent;
 pub use network::{Network, NetworkError};
+pub use operators::OperatorEvent;
 pub use payment::{Movement, MovementKind, Payment, Return, Transfer, TransferKind};
 pub use period::Period;
+pub use plan::PlanEvent;
+pub use project::ProjectEvent;
+pub use record::{Dialect, Finish, Source, UsageRecord};
 pub use settings::{FormerSecret, KeyChange, KeyScope, KeySettings, Presented};
 pub use snapshot::SnapshotError;
 pub use standing::Standing;
 pub use state::{Account, Grant, Hold, Inconsistency, Totals};
+pub use subscription::SubscriptionEvent;
 pub use view::{AccountView, KeyView, LimitUsage};
+pub use watch::WatchEvent;

@@ -4,15 +4,18 @@ use std::borrow::Cow;
 
 use super::rules::Rules;
 use super::state::Account;
+use super::tenancy::Tenancy;
 use crate::id::AccountId;
 use crate::ledger::{Digest, Fold, Record};
 
-/// The version that this build writes. Version 2 has `credit`, `status_set` and `codes` behind the
-/// other fields, and the rules behind those.
-const SNAPSHOT_VERSION: u8 = 2;
+/// The version that this build writes: the tenancy behind what version 2 has.
+const SNAPSHOT_VERSION: u8 = 3;
+
+/// Which has `credit`, `status_set` and `codes` behind the other fields, and the rules behind those.
+const SNAPSHOT_2: u8 = 2;
 
 /// Which lacks all of that.
-const SNAPSHOT_BEFORE: u8 = 1;
+const SNAPSHOT_1: u8 = 1;
 
 /// The fields that version 1 lacks, as version 2 writes them of an account that never had any of it:
 /// three empty maps, two sums of nothing, and twice nothing.
@@ -30,28 +33,34 @@ pub enum SnapshotError {
 }
 
 impl Account {
-    /// The state as bytes: a version byte, then the fields in the postcard wire format, then the rules.
+    /// The state as bytes: a version byte, then the fields in the postcard wire format, then the rules,
+    /// then the tenancy.
     pub fn snapshot(&self) -> Vec<u8> {
         // Writing to a Vec can't fail, and no field refuses to be serialised.
-        postcard::to_extend(&(self, &self.rules), vec![SNAPSHOT_VERSION]).unwrap_or_default()
+        let parts = (self, &self.rules, &self.tenancy);
+        postcard::to_extend(&parts, vec![SNAPSHOT_VERSION]).unwrap_or_default()
     }
 
     /// Reads what [`Account::snapshot`] wrote.
     pub fn restore(bytes: &[u8]) -> Result<Self, SnapshotError> {
         let (version, rest) = bytes.split_first().ok_or(SnapshotError::Malformed)?;
         let completed = match *version {
-            SNAPSHOT_BEFORE => Cow::Owned([rest, &LACKING_IN_1].concat()),
-            SNAPSHOT_VERSION => Cow::Borrowed(rest),
+            SNAPSHOT_1 => Cow::Owned([rest, &LACKING_IN_1].concat()),
+            SNAPSHOT_2 | SNAPSHOT_VERSION => Cow::Borrowed(rest),
             unknown => return Err(SnapshotError::UnknownVersion(unknown)),
         };
         let malformed = |_| SnapshotError::Malformed;
         let (mut account, rest) =
             postcard::take_from_bytes::<Self>(&completed).map_err(malformed)?;
         let (rules, rest) = match *version {
-            SNAPSHOT_BEFORE => (Rules::default(), rest),
+            SNAPSHOT_1 => (Rules::default(), rest),
             _ => postcard::take_from_bytes(rest).map_err(malformed)?,
         };
-        account.rules = rules;
+        let (tenancy, rest) = match *version {
+            SNAPSHOT_1 | SNAPSHOT_2 => (Tenancy::default(), rest),
+            _ => postcard::take_from_bytes(rest).map_err(malformed)?,
+        };
+        (account.rules, account.tenancy) = (rules, tenancy);
         if rest.is_empty() && account.check().is_ok() {
             Ok(account)
         } else {

@@ -19,7 +19,10 @@ use super::buckets::Buckets;
 use super::code::Codes;
 use super::payment::{Movement, MovementKind};
 use super::rules::Rules;
-use super::{Event, GrantKind, Key, Kinds, Limits, ReasonClass, Settlement, Status, StatusSet};
+use super::tenancy::Tenancy;
+use super::{
+    CodeBatch, Event, GrantKind, Key, Kinds, Limits, ReasonClass, Settlement, Status, StatusSet,
+};
 use crate::id::{AccountId, GrantId, HoldId, KeyId};
 use crate::ledger::{Digest, Record};
 use crate::money::{Markup, NanoUsd};
@@ -54,6 +57,9 @@ pub struct Account {
     /// Budgets, and what keys have been given. Behind the other fields in a snapshot.
     #[serde(skip)]
     pub(super) rules: Rules,
+    /// Projects, people, its plan. Behind the rules in a snapshot.
+    #[serde(skip)]
+    pub(super) tenancy: Tenancy,
 }
 
 /// What came in from outside and went back there, and what may pay for what.
@@ -148,6 +154,7 @@ impl Account {
             status_set: None,
             codes: None,
             rules: Rules::default(),
+            tenancy: Tenancy::default(),
         }
     }
 
@@ -274,18 +281,27 @@ impl Account {
             Event::Paid(paid) => self.fold_payment(paid, at_ms)?,
             Event::Refunded(back) => self.fold_return(MovementKind::Refunded, back, at_ms)?,
             Event::Reclaimed { grant, amount } => self.fold_reclaimed(*grant, *amount)?,
-            Event::CodesMade(batch) => {
-                if self.number > 0 {
-                    return Err("codes are made in what is something else already");
-                }
-                self.codes = Some(Box::new(Codes::new((**batch).clone())));
-            }
+            Event::CodesMade(batch) => self.fold_codes(batch)?,
             Event::CodeUsed { code, account } => {
                 let codes = self.codes.as_mut().ok_or("it uses a code where there are none")?;
                 codes.fold_use(*code, *account, at_ms)?;
             }
             Event::ChargedBack(back) => self.fold_return(MovementKind::ChargedBack, back, at_ms)?,
+            Event::Project(_)
+            | Event::Member(_)
+            | Event::Plan(_)
+            | Event::Subscription(_)
+            | Event::Watch(_)
+            | Event::Operator(_) => self.tenancy.fold(event)?,
         }
+        Ok(())
+    }
+
+    fn fold_codes(&mut self, batch: &CodeBatch) -> Result<(), &'static str> {
+        if self.number > 0 {
+            return Err("codes are made in what is something else already");
+        }
+        self.codes = Some(Box::new(Codes::new(batch.clone())));
         Ok(())
     }
 

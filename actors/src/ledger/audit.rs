@@ -109,7 +109,13 @@ impl Audit {
             | Event::KeyRevoked { .. }
             | Event::KeyChanged { .. }
             | Event::KeyRotated { .. }
-            | Event::BudgetsChanged { .. } => return faults,
+            | Event::BudgetsChanged { .. }
+            | Event::Project(_)
+            | Event::Member(_)
+            | Event::Plan(_)
+            | Event::Subscription(_)
+            | Event::Watch(_)
+            | Event::Operator(_) => return faults,
         }
         let available = self.totals.balance - self.totals.held;
         if available < 0 {

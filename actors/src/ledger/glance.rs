@@ -94,7 +94,13 @@ impl Effect {
             | Event::ChargedBack(_)
             | Event::CodesMade(_)
             | Event::CodeUsed { .. }
-            | Event::Reclaimed { .. } => Self::Plain,
+            | Event::Reclaimed { .. }
+            | Event::Project(_)
+            | Event::Member(_)
+            | Event::Plan(_)
+            | Event::Subscription(_)
+            | Event::Watch(_)
+            | Event::Operator(_) => Self::Plain,
         }
     }
 
@@ -123,16 +129,18 @@ impl Effect {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use proptest::prelude::*;
     use smallvec::SmallVec;
 
     use super::*;
     use crate::account::{
-        Attempt, AttemptOutcome, Budget, CodeBatch, Draw, End, GrantKind, Key, KeyChange, KeyScope,
-        Kinds, Limits, Payment, Period, ReasonClass, Return, Settlement, Source, Status, StatusSet,
-        UsageRecord,
+        Attempt, AttemptOutcome, Budget, CodeBatch, Dialect, Draw, End, Finish, GrantKind, Key,
+        KeyChange, KeyScope, Kinds, Limits, Payment, Period, ReasonClass, Return, Settlement,
+        Source, Status, StatusSet, UsageRecord,
     };
-    use crate::id::{ExchangeId, GrantId};
+    use crate::id::{ExchangeId, GrantId, ProjectId};
     use crate::ledger::{RECORD_VERSION, Record};
     use crate::money::{Markup, Rates, Usage};
 
@@ -221,6 +229,10 @@ mod tests {
                         served_model: first.map(|first| first.to_string()),
                         source: if flag { Source::Joined } else { Source::Provider },
                         user: first.map(|first| format!("user {first}")),
+                        project: flag.then_some(ProjectId(small)),
+                        dialect: if flag { Dialect::Gemini } else { Dialect::Openai },
+                        finish: flag.then_some(Finish::Length),
+                        client: first.map(|first| IpAddr::from(u128::from(first).to_be_bytes())),
                     },
                 }
             },

@@ -7,9 +7,10 @@
 //!
 //! | version | what it has |
 //! | --- | --- |
-//! | 1 | events without the last three fields of [`UsageRecord`] |
+//! | 1 | events without the last seven fields of [`UsageRecord`] |
 //! | 2 | `served_model` and `source`, at the end of a settlement's [`UsageRecord`] |
 //! | 3 | `user`, behind them |
+//! | 4 | `project`, `dialect`, `finish` and `client`, behind that |
 //!
 //! Those are the very last bytes of a record that has them, and such a record is a settlement. So
 //! a settlement of an older version is read as one of the newest whose last fields, which it lacks, are
@@ -21,19 +22,20 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::account::{Event, Source, UsageRecord};
+use crate::account::{Dialect, Event, Source, UsageRecord};
 use crate::id::AccountId;
 
 /// The version that this build writes.
-pub const RECORD_VERSION: u8 = 3;
+pub const RECORD_VERSION: u8 = 4;
 
 /// The oldest version that it reads.
 const RECORD_VERSION_OLDEST: u8 = 1;
 
-/// What settlements of versions 1 and 2 lack at their end, as this version writes the defaults: no
-/// text, the first variant, no text.
-const LACKING_IN_1: &[u8] = &[0, 0, 0];
-const LACKING_IN_2: &[u8] = &[0];
+/// What settlements of older versions lack at their end, as this version writes the defaults: nothing
+/// or the first variant, a byte each.
+const LACKING_IN_1: &[u8] = &[0; 7];
+const LACKING_IN_2: &[u8] = &[0; 5];
+const LACKING_IN_3: &[u8] = &[0; 4];
 
 /// One event of one account, as it stands in the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,8 +80,9 @@ impl Record {
     /// Reads what [`Record::encode`] wrote; bytes left over are an error.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         match split_version(bytes)? {
-            (1, fields) => Self::decode_older(fields, LACKING_IN_1),
-            (2, fields) => Self::decode_older(fields, LACKING_IN_2),
+            (1, fields) => Self::decode_older(1, fields, LACKING_IN_1),
+            (2, fields) => Self::decode_older(2, fields, LACKING_IN_2),
+            (3, fields) => Self::decode_older(3, fields, LACKING_IN_3),
             (_, fields) => match postcard::take_from_bytes(fields) {
                 Ok((record, [])) => Ok(record),
                 Ok(_) => Err(RecordError::Malformed("bytes left over")),
@@ -88,7 +91,7 @@ impl Record {
         }
     }
 
-    fn decode_older(fields: &[u8], lacking: &[u8]) -> Result<Self, RecordError> {
+    fn decode_older(version: u8, fields: &[u8], lacking: &[u8]) -> Result<Self, RecordError> {
         let completed = [fields, lacking].concat();
         let undecodable = |_| RecordError::Malformed("undecodable fields");
         let (record, left) = postcard::take_from_bytes::<Self>(&completed).map_err(undecodable)?;
@@ -96,9 +99,13 @@ impl Record {
         let is_whole = match &record.event {
             Event::Settled(settlement) => {
                 let UsageRecord { served_model, source, user, .. } = &settlement.record;
-                let is_1 = lacking.len() == LACKING_IN_1.len();
+                let UsageRecord { project, dialect, finish, client, .. } = &settlement.record;
                 let lacks_2 = served_model.is_none() && *source == Source::default();
-                left.is_empty() && user.is_none() && (lacks_2 || !is_1)
+                let lacks_4 = project.is_none() && finish.is_none() && client.is_none();
+                left.is_empty()
+                    && (lacks_4 && *dialect == Dialect::default())
+                    && (version >= 3 || user.is_none())
+                    && (version >= 2 || lacks_2)
             }
             _ => left.len() == lacking.len(),
         };

@@ -296,7 +296,13 @@ impl<'view, F: Fold> Verification<'view, F> {
             | Event::ChargedBack(_)
             | Event::CodesMade(_)
             | Event::CodeUsed { .. }
-            | Event::Reclaimed { .. } => true,
+            | Event::Reclaimed { .. }
+            | Event::Project(_)
+            | Event::Member(_)
+            | Event::Plan(_)
+            | Event::Subscription(_)
+            | Event::Watch(_)
+            | Event::Operator(_) => true,
         };
         Ok((!agrees).then(|| "the event is not in its index".to_owned()))
     }

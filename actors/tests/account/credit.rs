@@ -258,10 +258,11 @@ fn a_snapshot_of_an_account_that_had_none_of_this_reads_as_it_always_did() {
     let account = Account::new(AccountId::new(1, 1));
     let bytes = account.snapshot();
     let (version, rest) = bytes.split_first().unwrap();
-    assert_eq!(*version, 2);
-    // Version 1 ended before the seven bytes that say that there was none, and the three of no rules.
-    let (rest, lacking) = rest.split_at(rest.len() - 10);
-    assert_eq!(lacking, [0; 10]);
+    assert_eq!(*version, 3);
+    // Version 1 ended before the seven bytes that say that there was none, the three of no rules, and
+    // the six of no tenancy.
+    let (rest, lacking) = rest.split_at(rest.len() - 16);
+    assert_eq!(lacking, [0; 16]);
     let old = [&[1], rest].concat();
     assert_eq!(Account::restore(&old).unwrap(), account);
     assert!(Account::restore(&[&[2], rest].concat()).is_err());

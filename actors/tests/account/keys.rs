@@ -170,13 +170,17 @@ fn a_snapshot_from_before_there_were_budgets_is_read_as_one_without() {
     let mut bytes = account.snapshot();
     assert_eq!(Account::restore(&bytes).as_ref(), Ok(account));
     // The first version had nothing of that: no payments, no status with a reason, no codes (seven
-    // bytes), and no keys, no budgets, no sums (three).
-    assert_eq!((bytes[0], &bytes[bytes.len() - 10..]), (2, &[0; 10][..]));
+    // bytes), and no keys, no budgets, no sums (three). The second had nothing of what an account has
+    // besides money and keys (six).
+    assert_eq!((bytes[0], &bytes[bytes.len() - 16..]), (3, &[0; 16][..]));
+    bytes.truncate(bytes.len() - 6);
+    bytes[0] = 2;
+    assert_eq!(Account::restore(&bytes).as_ref(), Ok(account));
     bytes.truncate(bytes.len() - 10);
     bytes[0] = 1;
     assert_eq!(Account::restore(&bytes).as_ref(), Ok(account));
     bytes[0] = 2;
     assert_eq!(Account::restore(&bytes), Err(SnapshotError::Malformed));
-    bytes[0] = 3;
-    assert_eq!(Account::restore(&bytes), Err(SnapshotError::UnknownVersion(3)));
+    bytes[0] = 4;
+    assert_eq!(Account::restore(&bytes), Err(SnapshotError::UnknownVersion(4)));
 }

@@ -1,10 +1,10 @@
 //! The journal's format, held by bytes that an earlier build wrote. These never change.
 
 use infergate_actors::account::{
-    AttemptOutcome, CodeBatch, End, Event, GrantKind, Limits, Payment, ReasonClass, Return, Source,
-    Status, StatusSet, UsageRecord,
+    AttemptOutcome, CodeBatch, Dialect, End, Event, Finish, GrantKind, Limits, Payment,
+    ReasonClass, Return, Source, Status, StatusSet, UsageRecord,
 };
-use infergate_actors::id::{AccountId, GrantId, KeyHash, KeyId};
+use infergate_actors::id::{AccountId, GrantId, KeyHash, KeyId, ProjectId};
 use infergate_actors::ledger::{Digest, Record, RecordError};
 use infergate_actors::money::NanoUsd;
 
@@ -49,6 +49,11 @@ const CREDIT: [&str; 9] = [
     "028580808080808001156db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1341306737072696e67010909090909090909090909090909090909090909090909090909090909090909030a020180a0f1c2b13400",
     "028580808080808001166db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b13414018680808080808001",
     "028580808080808001176db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b13415030e",
+];
+
+/// What version 4 added, as it wrote it.
+const VERSION_4: [&str; 1] = [
+    "048580808080808001116db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b134098780808080808080808080888080808009010c000000000000000000000080a8d6b9070000000000000000000000c0843d80f70280f70200010180f702000973696d2d736d616c6c0180a0f1c2b13401788407010973696d756c617465640e73696d2d736d616c6c2d323032360001c8013e00000001060101020100c0000207",
 ];
 
 fn bytes(hex: &str) -> Vec<u8> {
@@ -159,7 +164,39 @@ fn version_3_reads_what_it_has_always_read() {
     let events = [Event::Settled(Box::new(settled)), voided];
     for ((number, hex), event) in (15..).zip(VERSION_3).zip(events) {
         let record = record(number, event);
-        assert_eq!(record.encode(), bytes(hex));
+        assert_eq!(Record::decode(&bytes(hex)).as_ref(), Ok(&record));
+        // Written again it would be another record, with another digest.
+        assert_ne!(record.encode(), bytes(hex));
+        assert_eq!(Record::decode(&record.encode()), Ok(record));
+    }
+}
+
+#[test]
+fn version_3_takes_no_byte_more_and_none_less() {
+    for hex in VERSION_3 {
+        let whole = bytes(hex);
+        for len in 0..whole.len() {
+            assert!(Record::decode(&whole[..len]).is_err(), "{hex} up to {len}");
+        }
+        // The last of these are what version 4 has there.
+        for more in [&[0_u8][..], &[1], &[0, 0, 0, 0], &[1, 2, 1, 1], &[0, 0, 1, 1]] {
+            let longer = [whole.as_slice(), more].concat();
+            assert!(Record::decode(&longer).is_err(), "{hex} and {more:?}");
+        }
+    }
+}
+
+#[test]
+fn version_4_reads_what_it_has_always_read() {
+    let mut settled = settlement(hold(7), 12);
+    settled.record.project = Some(ProjectId(6));
+    settled.record.dialect = Dialect::Anthropic;
+    settled.record.finish = Some(Finish::ToolCalls);
+    settled.record.client = Some([192, 0, 2, 7].into());
+    let events = [Event::Settled(Box::new(settled))];
+    for ((number, hex), event) in (17..).zip(VERSION_4).zip(events) {
+        let record = record(number, event);
+        assert_eq!(record.encode(), bytes(hex), "{:02x?}", record.encode());
         assert_eq!(Record::decode(&bytes(hex)), Ok(record));
     }
 }
@@ -216,7 +253,7 @@ fn the_events_of_credit_read_as_they_have_always_read() {
     ];
     for ((number, hex), event) in (15..).zip(CREDIT).zip(events.into_iter().chain(codes)) {
         let record = record(number, event);
-        // These bytes say version 2, what is written today says 3, and nothing else differs.
+        // These bytes say version 2, what is written today says 4, and nothing else differs.
         assert_eq!(record.encode().get(1..), bytes(hex).get(1..));
         assert_eq!(Record::decode(&bytes(hex)), Ok(record));
     }
@@ -224,7 +261,7 @@ fn the_events_of_credit_read_as_they_have_always_read() {
 
 #[test]
 fn another_version_is_refused_by_its_number() {
-    for version in [0, 4, 255] {
+    for version in [0, 5, 255] {
         let mut bytes = bytes(VERSION_1[0]);
         bytes[0] = version;
         assert_eq!(Record::decode(&bytes), Err(RecordError::UnknownVersion(version)));

@@ -231,6 +231,12 @@ impl<'e> JournalEvent<'e> {
             Event::CodeUsed { code, account } => {
                 Self::CodeUsed { code: *code, account: account.to_string() }
             }
+            Event::Project(event) => match **event {},
+            Event::Member(event) => match **event {},
+            Event::Plan(event) => match **event {},
+            Event::Subscription(event) => match **event {},
+            Event::Watch(event) => match **event {},
+            Event::Operator(event) => match **event {},
         }
     }
 

@@ -1,0 +1,39 @@
+//! What an account has besides money and keys. Pure.
+
+use serde::{Deserialize, Serialize};
+
+use super::Event;
+use super::member::Members;
+use super::operators::Operators;
+use super::plan::Plan;
+use super::project::Projects;
+use super::subscription::Subscription;
+use super::watch::Watch;
+
+/// A part of the account's state, and the fold of the same events. Behind everything else in a snapshot.
+///
+/// Most accounts have little of it: what is not there costs a pointer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Tenancy {
+    pub(super) projects: Option<Box<Projects>>,
+    pub(super) members: Option<Box<Members>>,
+    pub(super) plan: Option<Box<Plan>>,
+    pub(super) subscription: Option<Box<Subscription>>,
+    pub(super) watch: Option<Box<Watch>>,
+    pub(super) operators: Option<Box<Operators>>,
+}
+
+impl Tenancy {
+    /// Folds one event in; those of money and keys leave it as it is.
+    pub(super) fn fold(&mut self, event: &Event) -> Result<(), &'static str> {
+        match event {
+            Event::Project(event) => self.projects.get_or_insert_default().fold(event),
+            Event::Member(event) => self.members.get_or_insert_default().fold(event),
+            Event::Plan(event) => self.plan.get_or_insert_default().fold(event),
+            Event::Subscription(event) => self.subscription.get_or_insert_default().fold(event),
+            Event::Watch(event) => self.watch.get_or_insert_default().fold(event),
+            Event::Operator(event) => self.operators.get_or_insert_default().fold(event),
+            _ => Ok(()),
+        }
+    }
+}
