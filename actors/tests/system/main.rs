@@ -34,3 +34,5 @@ mod restart;
 mod standing;
 #[cfg(test)]
 mod version_1;
+#[cfg(test)]
+mod version_3;
