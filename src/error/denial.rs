@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use infergate_actors::account::{Denial, RateStatus, Remaining};
+use infergate_actors::account::{Denial, RateStatus, Remaining, Scope};
 
 use super::ApiError;
 use crate::budget;
@@ -50,18 +50,37 @@ impl From<Denial> for ApiError {
                 let message = budget::exceeded(scope, period, limit, resets_at_ms);
                 Self::unpaid("budget_exceeded", message)
             }
-            Denial::RequestRate { limit, retry_after, .. } => {
-                let message = format!("Rate limit reached: {limit} requests per minute.");
+            Denial::RequestRate { scope, limit, retry_after } => {
+                let message =
+                    format!("Rate limit reached: {limit} requests per minute{}.", of(scope));
                 let requests = Some(Remaining { limit, remaining: 0, reset: retry_after });
                 Self::rate_limited(message, Some(retry_after))
                     .rate(RateStatus { requests, tokens: None })
             }
-            Denial::TokenRate { limit, retry_after, .. } => Self::token_rate(limit, retry_after),
-            Denial::InFlight { limit, .. } => Self::rate_limited(
-                format!("Rate limit reached: {limit} requests at one time."),
+            Denial::TokenRate { scope, limit, retry_after } => {
+                Self::token_rate(of(scope), limit, retry_after)
+            }
+            Denial::InFlight { scope, limit } => Self::rate_limited(
+                format!("Rate limit reached: {limit} requests at one time{}.", of(scope)),
                 Some(Duration::from_secs(1)),
             ),
-            Denial::DuplicateHold
+            Denial::KeyRestricted => Self::forbidden(
+                "key_restricted",
+                "This API key was used in an unusual way and does not work until it is released or \
+                 rotated.",
+            ),
+            Denial::ReferrerNotAllowed => Self::forbidden(
+                "referrer_not_allowed",
+                "This API key may not be used from this page: the request's `Origin` or `Referer` is \
+                 none that is allowed.",
+            ),
+            Denial::ProjectArchived => {
+                Self::forbidden("project_archived", "This API key's project is archived.")
+            }
+            Denial::UnknownProject
+            | Denial::TooManyProjects
+            | Denial::BadReferrer
+            | Denial::DuplicateHold
             | Denial::UnknownHold
             | Denial::AlreadyOpen
             | Denial::BadAmount
@@ -78,6 +97,14 @@ impl From<Denial> for ApiError {
             | Denial::ExpiredCode
             | Denial::UsedUpCode => Self::internal(),
         }
+    }
+}
+
+/// Whose limit it is, where that is not to be guessed.
+fn of(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Account | Scope::Key => "",
+        Scope::Project => " for all keys of this API key's project",
     }
 }
 
