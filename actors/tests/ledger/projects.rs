@@ -62,6 +62,10 @@ fn events() -> [Event; 9] {
     ]
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+}
+
 #[test]
 fn records_of_projects_and_guarded_keys_are_written_as_they_always_were() {
     for ((number, frozen), event) in (1..).zip(FROZEN).zip(events()) {
@@ -69,8 +73,7 @@ fn records_of_projects_and_guarded_keys_are_written_as_they_always_were() {
         let account = AccountId::new(2, 5);
         let record = Record { account, number, previous, at_ms: START_MS, event };
         let bytes = record.encode();
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, frozen);
+        assert_eq!(hex(&bytes), frozen);
         assert_eq!(Record::decode(&bytes), Ok(record));
     }
 }
