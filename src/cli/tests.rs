@@ -254,7 +254,7 @@ async fn projects_are_created_listed_changed_archived_and_restored() {
         run(&[words.as_slice(), &at].concat()).await
     };
     let (exit, made, err) =
-        at("projects create --name team --budget month=100 --model sim-* --in-flight 4").await;
+        at("projects create --name team --budget month=100 --model sm* --in-flight 4").await;
     assert_eq!((exit, made.as_str()), (Exit::Well, "proj_1\n"), "{err}");
     let new = "keys create --name in --project proj_1 --allow-referrer *.example.com";
     let (exit, secret, err) = at(new).await;
@@ -270,7 +270,7 @@ async fn projects_are_created_listed_changed_archived_and_restored() {
             .await;
     let changed: Value = serde_json::from_str(&changed).unwrap_or_else(|_| panic!("{err}"));
     assert_eq!((exit, &changed["name"]), (Exit::Well, &json!("renamed")));
-    assert_eq!((&changed["budgets"], &changed["models"]), (&json!({}), &json!(["sim-*"])));
+    assert_eq!((&changed["budgets"], &changed["models"]), (&json!({}), &json!(["sm*"])));
     let (exit, out, _) = at("projects archive proj_1").await;
     assert!(exit == Exit::Well && out.contains("(`renamed`) is archived"), "{out}");
     assert_eq!(gateway.chat(secret.trim()).await, 403);

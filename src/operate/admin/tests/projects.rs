@@ -49,7 +49,7 @@ impl Desk {
     /// One request from a page, and the code of its refusal.
     async fn chat_from(&self, secret: &str, page: Option<(&str, &str)>) -> (u16, Value) {
         let body = json!({
-            "model": "sim-small", "messages": [{ "role": "user", "content": "hi" }],
+            "model": "small", "max_tokens": 20, "messages": [{ "role": "user", "content": "hi" }],
         });
         let mut request = Request::post("/v1/chat/completions")
             .header(header::AUTHORIZATION, format!("Bearer {secret}"))
@@ -73,7 +73,7 @@ impl Desk {
 async fn keys_of_a_project_share_its_budget_and_usage_and_budget_agree() {
     let desk = Desk::start().await;
     let wanted = json!({
-        "name": "team", "models": ["sim-*"], "limits": { "in_flight": 5 },
+        "name": "team", "models": ["sm*"], "limits": { "in_flight": 5 },
         "budgets": { "day_usd": "0.0004" },
     });
     let made = desk.gateway.post(&desk.path("projects"), &wanted, 201).await;
