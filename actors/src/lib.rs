@@ -65,9 +65,9 @@
 //!
 //! | fact | acknowledged | may get lost with the process | with the power, at `process` |
 //! | --- | --- | --- | --- |
-//! | account opened, credit, key, limits, budgets, status | flushed | no | no |
+//! | account opened, credit, key, project, limits, budgets, status | flushed | no | no |
 //! | hold, extension | at once; the first byte to the client waits for its ticket | yes, and then no client has seen a byte | the last [`fsync_interval`] |
-//! | settlement | written; the last byte to the client waits for it | no | the last [`fsync_interval`] |
+//! | settlement, and what the guard finds of its key | written; the last byte to the client waits for it | no | the last [`fsync_interval`] |
 //! | void | written | yes: the next start voids the hold | yes, likewise |
 //! | credit that lapses | never waited for | yes: it lapses again | yes, likewise |
 //! | provider's mode, credential enabled | flushed | no | no |

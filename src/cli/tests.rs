@@ -244,6 +244,48 @@ async fn keys_are_changed_rotated_and_reported() {
     assert!(exit == Exit::Wrong && err.contains("`overlap` must be a time"), "{err}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn projects_are_created_listed_changed_archived_and_restored() {
+    let (gateway, id, _) = used().await;
+    let url = format!("http://{}", gateway.admin);
+    let at = async |words: &str| {
+        let at = ["--admin-url", &url, "--account", &id];
+        let words: Vec<&str> = words.split(' ').collect();
+        run(&[words.as_slice(), &at].concat()).await
+    };
+    let (exit, made, err) =
+        at("projects create --name team --budget month=100 --model sm* --in-flight 4").await;
+    assert_eq!((exit, made.as_str()), (Exit::Well, "proj_1\n"), "{err}");
+    let new = "keys create --name in --project proj_1 --allow-referrer *.example.com";
+    let (exit, secret, err) = at(new).await;
+    assert_eq!((exit, gateway.chat(secret.trim()).await), (Exit::Well, 403), "{err}");
+    let (exit, _, err) = at("keys update key_2 --any-referrer").await;
+    assert_eq!((exit, gateway.chat(secret.trim()).await), (Exit::Well, 200), "{err}");
+    let (_, table, _) = at("projects list").await;
+    assert!(table.contains("proj_1") && table.contains("in use") && table.contains("of 100"));
+    let (_, table, _) = at("keys list").await;
+    assert!(table.contains("proj_1"), "{table}");
+    let (exit, changed, err) =
+        at("projects update proj_1 --name renamed --budget month=none --in-flight none --json")
+            .await;
+    let changed: Value = serde_json::from_str(&changed).unwrap_or_else(|_| panic!("{err}"));
+    assert_eq!((exit, &changed["name"]), (Exit::Well, &json!("renamed")));
+    assert_eq!((&changed["budgets"], &changed["models"]), (&json!({}), &json!(["sm*"])));
+    let (exit, out, _) = at("projects archive proj_1").await;
+    assert!(exit == Exit::Well && out.contains("(`renamed`) is archived"), "{out}");
+    assert_eq!(gateway.chat(secret.trim()).await, 403);
+    let (_, table, _) = at("projects list").await;
+    assert!(table.contains("archived 2"), "{table}");
+    let (exit, out, _) = at("projects restore proj_1").await;
+    assert!(exit == Exit::Well && out.contains("is restored"), "{out}");
+    let (exit, _, _) = at("keys update key_2 --project none").await;
+    assert_eq!(exit, Exit::Well);
+    let (exit, out, _) = at("keys release key_2").await;
+    assert!(exit == Exit::Well && out.contains("is not restricted"), "{out}");
+    let (exit, _, err) = at("projects archive proj_9").await;
+    assert!(exit == Exit::Wrong && err.contains("no such project"), "{err}");
+}
+
 #[test]
 fn an_id_that_is_none_is_a_wrong_argument() {
     for words in [

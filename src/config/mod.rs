@@ -23,6 +23,7 @@ mod credit;
 pub(crate) mod date;
 mod environment;
 mod fault;
+mod keys;
 mod lifecycle;
 mod meant;
 mod model;
@@ -143,6 +144,7 @@ fn read<'t>(mut root: Section<'t>, catalog: Option<Section<'t>>, is_whole: bool)
     let store = settings::store(root.section("store"));
     let trial = settings::trial(root.section("trial"));
     let credit = credit::credit(root.section("credit"));
+    let guard = keys::guard(root.section("keys"));
     let cache = cache::bounds(root.section("cache"));
     let routing = settings::routing(root.section("routing"));
     let timeouts = settings::timeouts(root.section("timeouts")).over(&settings::TIMEOUTS, log);
@@ -174,6 +176,7 @@ fn read<'t>(mut root: Section<'t>, catalog: Option<Section<'t>>, is_whole: bool)
         store,
         trial,
         credit,
+        guard,
         cache,
         providers: providers.on,
         models: models.on,

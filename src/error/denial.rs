@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use infergate_actors::account::{Denial, RateStatus, Remaining};
+use infergate_actors::account::{Denial, RateStatus, Remaining, Scope};
 
 use super::ApiError;
 use crate::budget;
@@ -19,26 +19,17 @@ impl From<Denial> for ApiError {
                 "This model is open to accounts that have paid. Add credit, or use a free model.",
             ),
             Denial::Closed => Self::forbidden("account_closed", "This account is closed."),
-            Denial::UnknownKey | Denial::NoSuchAccount => {
-                Self::invalid_key("Incorrect API key provided.")
-            }
-            Denial::RevokedKey => Self::invalid_key("This API key has been revoked."),
-            Denial::ExpiredKey => Self::invalid_key("This API key has expired."),
-            Denial::ReplacedSecret => {
-                Self::invalid_key("This API key was rotated: it has another secret now.")
-            }
-            Denial::ScopeMissing => Self::forbidden(
-                "scope_missing",
-                "This API key does not have the scope for this request.",
-            ),
-            Denial::AddressNotAllowed => Self::forbidden(
-                "address_not_allowed",
-                "This API key may not be used from this address.",
-            ),
-            Denial::ModelNotAllowed => {
-                Self::forbidden("model_not_available", "This API key may not use this model.")
-                    .param("model")
-            }
+            Denial::UnknownKey
+            | Denial::NoSuchAccount
+            | Denial::RevokedKey
+            | Denial::ExpiredKey
+            | Denial::ReplacedSecret => Self::invalid_key(of_dead_key(denial)),
+            Denial::ScopeMissing
+            | Denial::AddressNotAllowed
+            | Denial::ModelNotAllowed
+            | Denial::KeyRestricted
+            | Denial::ReferrerNotAllowed
+            | Denial::ProjectArchived => Self::of_key(denial),
             Denial::InsufficientCredit { available, needed } => Self::unpaid(
                 "insufficient_credit",
                 format!(
@@ -50,18 +41,24 @@ impl From<Denial> for ApiError {
                 let message = budget::exceeded(scope, period, limit, resets_at_ms);
                 Self::unpaid("budget_exceeded", message)
             }
-            Denial::RequestRate { limit, retry_after, .. } => {
-                let message = format!("Rate limit reached: {limit} requests per minute.");
+            Denial::RequestRate { scope, limit, retry_after } => {
+                let message =
+                    format!("Rate limit reached: {limit} requests per minute{}.", of(scope));
                 let requests = Some(Remaining { limit, remaining: 0, reset: retry_after });
                 Self::rate_limited(message, Some(retry_after))
                     .rate(RateStatus { requests, tokens: None })
             }
-            Denial::TokenRate { limit, retry_after, .. } => Self::token_rate(limit, retry_after),
-            Denial::InFlight { limit, .. } => Self::rate_limited(
-                format!("Rate limit reached: {limit} requests at one time."),
+            Denial::TokenRate { scope, limit, retry_after } => {
+                Self::token_rate(of(scope), limit, retry_after)
+            }
+            Denial::InFlight { scope, limit } => Self::rate_limited(
+                format!("Rate limit reached: {limit} requests at one time{}.", of(scope)),
                 Some(Duration::from_secs(1)),
             ),
-            Denial::DuplicateHold
+            Denial::UnknownProject
+            | Denial::TooManyProjects
+            | Denial::BadReferrer
+            | Denial::DuplicateHold
             | Denial::UnknownHold
             | Denial::AlreadyOpen
             | Denial::BadAmount
@@ -78,6 +75,55 @@ impl From<Denial> for ApiError {
             | Denial::ExpiredCode
             | Denial::UsedUpCode => Self::internal(),
         }
+    }
+}
+
+impl ApiError {
+    /// 403: a key that works is not for this.
+    fn of_key(denial: Denial) -> Self {
+        match denial {
+            Denial::ScopeMissing => Self::forbidden(
+                "scope_missing",
+                "This API key does not have the scope for this request.",
+            ),
+            Denial::AddressNotAllowed => Self::forbidden(
+                "address_not_allowed",
+                "This API key may not be used from this address.",
+            ),
+            Denial::KeyRestricted => Self::forbidden(
+                "key_restricted",
+                "This API key was used in an unusual way and does not work until it is released or \
+                 rotated.",
+            ),
+            Denial::ReferrerNotAllowed => Self::forbidden(
+                "referrer_not_allowed",
+                "This API key may not be used from this page: the request's `Origin` or `Referer` is \
+                 none that is allowed.",
+            ),
+            Denial::ProjectArchived => {
+                Self::forbidden("project_archived", "This API key's project is archived.")
+            }
+            _ => Self::forbidden("model_not_available", "This API key may not use this model.")
+                .param("model"),
+        }
+    }
+}
+
+/// 401: why a key does not work at all.
+fn of_dead_key(denial: Denial) -> &'static str {
+    match denial {
+        Denial::RevokedKey => "This API key has been revoked.",
+        Denial::ExpiredKey => "This API key has expired.",
+        Denial::ReplacedSecret => "This API key was rotated: it has another secret now.",
+        _ => "Incorrect API key provided.",
+    }
+}
+
+/// Whose limit it is, where that is not to be guessed.
+fn of(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Account | Scope::Key => "",
+        Scope::Project => " for all keys of this API key's project",
     }
 }
 

@@ -367,10 +367,12 @@ impl ApiError {
     }
 
     /// 429: too many tokens a minute, or in one request.
-    fn token_rate(limit: u64, retry_after: Option<Duration>) -> Self {
+    fn token_rate(of: &str, limit: u64, retry_after: Option<Duration>) -> Self {
         let message = match retry_after {
-            Some(_) => format!("Rate limit reached: {limit} tokens per minute."),
-            None => format!("This request alone is above the limit of {limit} tokens per minute."),
+            Some(_) => format!("Rate limit reached: {limit} tokens per minute{of}."),
+            None => {
+                format!("This request alone is above the limit of {limit} tokens per minute{of}.")
+            }
         };
         // Where the request alone is too large, nothing has to come back first.
         let tokens = retry_after.map(|reset| Remaining { limit, remaining: 0, reset });

@@ -82,6 +82,7 @@ impl Bill {
             started_at_ms: started.wall_ms,
             first_content_ms: Some(millis(won.first_content.saturating_sub(started.mono))),
             attempts,
+            client: errand.caller.presented.address,
             ..UsageRecord::default()
         };
         let sent = won.sent;

@@ -99,7 +99,7 @@ impl Errand {
 
     /// The request as routes tell requests apart, put to one of the models.
     pub(super) fn asked<'e>(&'e self, envelope: &'e Envelope<'_>, model: &Model) -> Asked<'e> {
-        let Caller { account, key, .. } = self.caller;
+        let &Caller { account, key, .. } = &self.caller;
         Asked::new(envelope, &self.wish, &model.settings, account, key, self.started.wall_ms)
     }
 

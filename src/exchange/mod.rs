@@ -207,7 +207,9 @@ pub(crate) async fn chat(
     let wish = envelope.wish.clone().over(wish);
     let offers = offers(world, &envelope, &wish, started.wall_ms)?;
 
-    let asking = Asking { world, id, started, caller, control, wish: &wish, envelope: &envelope };
+    let for_whom = &caller;
+    let asking =
+        Asking { world, id, started, caller: for_whom, control, wish: &wish, envelope: &envelope };
     let (tap, admitted) = match cache::enter(asking, offers, admission).await? {
         Entered::Answered(response) => return Ok(response),
         Entered::Asks(tap, admitted) => (tap, admitted),

@@ -92,7 +92,7 @@ impl Shared {
         client: SocketAddr,
     ) -> Result<Response<AnswerBody>, ApiError> {
         let caller = self.caller(request, client).await?;
-        self.permitted(caller, &OWN_SCOPES).await?;
+        self.permitted(&caller, &OWN_SCOPES).await?;
         let account = caller.account;
         let asked = Query::<Asked>::try_from_uri(request.uri()).ok();
         let id = asked.and_then(|Query(asked)| asked.id);
@@ -158,7 +158,7 @@ impl Shared {
         scopes: &[KeyScope],
     ) -> Result<(Key, AccountView), ApiError> {
         let caller = self.caller(request, client).await?;
-        let key = self.permitted(caller, scopes).await?;
+        let key = self.permitted(&caller, scopes).await?.key;
         let account = self.world.accounts.inspect(caller.account).await;
         Ok((key, account.map_err(|_| ApiError::unavailable())?))
     }

@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
-use infergate_actors::account::{Key, KeyScope, Presented, Refusal};
+use infergate_actors::account::{KeyScope, Origin, Presented, Refusal, origin_of};
 use infergate_actors::id::ExchangeId;
 
 use crate::accept::{ActiveRequest, Service};
@@ -24,6 +24,7 @@ use crate::auth;
 use crate::dialect::wish::Wish;
 use crate::error::{ApiError, Hints};
 use crate::exchange::{self, Caller, Control, Head, World};
+use models::Usable;
 pub(crate) use sentry::Sentry;
 
 pub use body::{AnswerBody, BodyLimits};
@@ -193,7 +194,8 @@ impl Shared {
             ApiError::unavailable()
         })?;
         let (account, key) = found.ok_or_else(|| wrong("Incorrect API key provided."))?;
-        let presented = Presented { secret: Some(hash), address: Some(client.ip()) };
+        let origin = origin(request.headers());
+        let presented = Presented { secret: Some(hash), address: Some(client.ip()), origin };
         Ok(Caller { account, key, presented })
     }
 
@@ -204,12 +206,16 @@ impl Shared {
     }
 
     /// The key that came with the request, if it may be used.
-    async fn key(&self, request: &Request<Incoming>, client: SocketAddr) -> Result<Key, ApiError> {
-        self.permitted(self.caller(request, client).await?, &[KeyScope::Inference]).await
+    async fn key(
+        &self,
+        request: &Request<Incoming>,
+        client: SocketAddr,
+    ) -> Result<Usable, ApiError> {
+        self.permitted(&self.caller(request, client).await?, &[KeyScope::Inference]).await
     }
 
     /// The key, if it may be used and has one of `scopes`.
-    async fn permitted(&self, caller: Caller, scopes: &[KeyScope]) -> Result<Key, ApiError> {
+    async fn permitted(&self, caller: &Caller, scopes: &[KeyScope]) -> Result<Usable, ApiError> {
         let account = self.world.accounts.inspect(caller.account).await;
         let account = account.map_err(|refusal| match refusal {
             Refusal::Denied(denial) => denial.into(),
@@ -218,6 +224,14 @@ impl Shared {
         let now_ms = self.world.clock.now().wall_ms;
         Ok(models::permitted_key(account, caller, scopes, now_ms)?)
     }
+}
+
+/// What the request says of the page that it was made by. Only browsers say it, so that it costs others
+/// nothing.
+fn origin(headers: &HeaderMap) -> Origin {
+    let said = headers.get(header::ORIGIN).or_else(|| headers.get(header::REFERER));
+    let origin = said.and_then(|said| said.to_str().ok()).map(origin_of);
+    origin.map_or(Origin::Unsaid, |origin| Origin::Of(origin.into()))
 }
 
 fn json(body: impl Into<Bytes>) -> Response<AnswerBody> {

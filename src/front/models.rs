@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use http::Response;
-use infergate_actors::account::{AccountView, Denial, Key, KeyScope, KeyView, Status};
+use infergate_actors::account::{AccountView, Denial, Key, KeyScope, KeyView, Project, Status};
 
 use super::{AnswerBody, json};
 use crate::catalog::Catalog;
@@ -11,13 +11,26 @@ use crate::dialect::chat;
 use crate::error::ApiError;
 use crate::exchange::Caller;
 
+/// A key that may be used, and its project.
+pub(super) struct Usable {
+    pub(super) key: Key,
+    project: Option<Project>,
+}
+
+impl Usable {
+    /// Whether it may be used for the public model name `model`.
+    pub(super) fn allows(&self, model: &str) -> bool {
+        self.key.allows(model) && self.project.as_ref().is_none_or(|project| project.allows(model))
+    }
+}
+
 /// The caller's key, if it may be used for any model.
 pub(super) fn permitted_key(
     account: AccountView,
-    caller: Caller,
+    caller: &Caller,
     scopes: &[KeyScope],
     now_ms: u64,
-) -> Result<Key, Denial> {
+) -> Result<Usable, Denial> {
     match account.status {
         Status::Active | Status::Restricted => {}
         Status::Suspended => {
@@ -27,7 +40,8 @@ pub(super) fn permitted_key(
         Status::Closed => return Err(Denial::Closed),
     }
     let view = account.keys.into_iter().find(|known| known.key.id == caller.key);
-    let KeyView { key, settings, .. } = view.ok_or(Denial::UnknownKey)?;
+    let view = view.ok_or(Denial::UnknownKey)?;
+    let KeyView { key, settings, .. } = &view;
     if key.revoked_at_ms.is_some() {
         return Err(Denial::RevokedKey);
     }
@@ -35,16 +49,24 @@ pub(super) fn permitted_key(
         return Err(Denial::ExpiredKey);
     }
     // Any of them will do; where none does, what the last one lacks is told.
-    let denial = |scope: &KeyScope| settings.denial(&key, *scope, &caller.presented, now_ms);
+    let denial = |scope: &KeyScope| settings.denial(key, *scope, &caller.presented, now_ms);
     let denials: Option<Vec<Denial>> = scopes.iter().map(denial).collect();
-    match denials.and_then(|denials| denials.last().copied()) {
-        Some(denial) => Err(denial),
-        None => Ok(key),
+    if let Some(denial) = denials.and_then(|denials| denials.last().copied()) {
+        return Err(denial);
     }
+    if let Some(denial) = view.denial(&caller.presented) {
+        return Err(denial);
+    }
+    let mut projects = account.projects.into_iter().map(|view| view.project);
+    let project = projects.find(|known| Some(known.id) == view.project);
+    if project.as_ref().is_some_and(|project| project.archived_at_ms.is_some()) {
+        return Err(Denial::ProjectArchived);
+    }
+    Ok(Usable { key: view.key, project })
 }
 
 /// All that `key` may use at `wall_ms`, in milliseconds since 1970.
-pub(super) fn list(catalog: &Catalog, key: &Key, wall_ms: u64) -> Response<AnswerBody> {
+pub(super) fn list(catalog: &Catalog, key: &Usable, wall_ms: u64) -> Response<AnswerBody> {
     let models = catalog.models().iter().map(|model| &model.settings);
     let models = models
         .filter(|model| key.allows(&model.name) && !model.lifecycle.is_retired(wall_ms))
@@ -55,7 +77,7 @@ pub(super) fn list(catalog: &Catalog, key: &Key, wall_ms: u64) -> Response<Answe
 /// One of them. `path` is its name as it stands in the request's path: a slash may be written `%2F`.
 pub(super) fn one(
     catalog: &Catalog,
-    key: &Key,
+    key: &Usable,
     path: &str,
     wall_ms: u64,
 ) -> Result<Response<AnswerBody>, ApiError> {

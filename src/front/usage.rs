@@ -22,7 +22,7 @@ impl Shared {
     ) -> Response<AnswerBody> {
         let caller = async {
             let caller = self.caller(request, client).await?;
-            self.permitted(caller, &[KeyScope::UsageRead]).await.map(|_| caller.account)
+            self.permitted(&caller, &[KeyScope::UsageRead]).await.map(|_| caller.account)
         };
         let account = match caller.await {
             Ok(account) => account,

@@ -126,6 +126,7 @@ impl Gateway {
         };
         let system = System::start(ledger.clone(), clock.clone(), options).await?;
         system.accounts.set_credit_rules(config.credit.clone());
+        system.accounts.set_guard(config.guard.clone());
         let catalog = Catalog::build(&config, &system.providers, &clock).await?;
         let world = Arc::new(World::new(WorldParts {
             accounts: system.accounts.clone(),

@@ -67,6 +67,7 @@ impl Reloader {
         self.world.gate.resize(config.server.requests_in_flight_max as usize);
         self.world.cache.resize(config.cache);
         self.world.accounts.set_credit_rules(config.credit.clone());
+        self.world.accounts.set_guard(config.guard.clone());
         self.front.set_limits(body_limits(&config));
         self.config = config;
         Ok(changes.len())

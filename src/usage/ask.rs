@@ -17,6 +17,7 @@ const LIMIT_MAX: usize = 1_000;
 pub(crate) struct Asked {
     account: Option<String>,
     key: Option<String>,
+    project: Option<String>,
     user: Option<String>,
     model: Option<String>,
     provider: Option<String>,
@@ -55,6 +56,8 @@ pub(crate) enum GroupBy {
     Provider,
     /// The client's own name for its user.
     User,
+    /// The key's project, named behind its account; the account alone where there was none.
+    Project,
 }
 
 /// How an answer is written.
@@ -90,6 +93,7 @@ impl GroupBy {
             Self::Key => "key",
             Self::Provider => "provider",
             Self::User => "user",
+            Self::Project => "project",
         }
     }
 }
@@ -134,6 +138,11 @@ impl Asked {
         if key.is_some() && account.is_none() {
             return Err("`key` counts within an account: name its `account` too".to_owned());
         }
+        let project = self.project.as_deref().map(str::parse).transpose();
+        let project = project.map_err(|error| format!("`project`: {error}"))?;
+        if project.is_some() && account.is_none() {
+            return Err("`project` counts within an account: name its `account` too".to_owned());
+        }
         let after: Option<Place> = self.after.as_deref().map(Place::read).transpose()?;
         if after.is_some_and(|place| account.is_some_and(|account| account != place.account)) {
             return Err("`after` is no cursor of this query".to_owned());
@@ -147,7 +156,7 @@ impl Asked {
         }
         let span = time("from", self.from)?.unwrap_or(0)..time("to", self.to)?.unwrap_or(u64::MAX);
         let Self { user, model, provider, end, status, group_by, .. } = self;
-        let filter = Filter { account, key, user, model, provider, end, status, span };
+        let filter = Filter { account, key, project, user, model, provider, end, status, span };
         Ok(Question { whose, filter, group_by, after, limit, format })
     }
 }
@@ -174,6 +183,12 @@ mod tests {
             (own, Asked { account: text("acct_0000000000000008"), ..Asked::default() }, "own"),
             (Whose::Operator, Asked { key: text("key_1"), ..Asked::default() }, "its `account`"),
             (own, Asked { key: text("1"), ..Asked::default() }, "`key`"),
+            (own, Asked { project: text("1"), ..Asked::default() }, "`project`"),
+            (
+                Whose::Operator,
+                Asked { project: text("proj_1"), ..Asked::default() },
+                "its `account`",
+            ),
             (own, Asked { from: text("today"), ..Asked::default() }, "`from`"),
             (own, Asked { limit: Some(0), ..Asked::default() }, "`limit`"),
             (own, Asked { after: text("x"), format: json, ..Asked::default() }, "cursor"),

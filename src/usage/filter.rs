@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use infergate_actors::account::{End, Event, Settlement};
-use infergate_actors::id::{AccountId, KeyId};
+use infergate_actors::id::{AccountId, KeyId, ProjectId};
 use infergate_actors::ledger::UsageEntry;
 
 use super::row::{provider, served, status};
@@ -13,6 +13,8 @@ use super::row::{provider, served, status};
 pub(crate) struct Filter {
     pub(crate) account: Option<AccountId>,
     pub(crate) key: Option<KeyId>,
+    /// The key's project, when the exchange began.
+    pub(crate) project: Option<ProjectId>,
     /// The client's own name for its user.
     pub(crate) user: Option<String>,
     /// The public name of the model that answered.
@@ -32,6 +34,7 @@ impl Filter {
         Self {
             account: Some(account),
             key: None,
+            project: None,
             user: None,
             model: None,
             provider: None,
@@ -49,6 +52,7 @@ impl Filter {
         };
         let takes = self.span.contains(&entry.at_ms)
             && self.key.is_none_or(|key| key == bill.key)
+            && self.project.is_none_or(|project| bill.record.project == Some(project))
             && self.end.is_none_or(|end| end == bill.end)
             && self.status.is_none_or(|asked| status(bill) == Some(asked))
             && is(&self.user, bill.record.user.as_deref())

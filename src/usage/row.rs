@@ -89,6 +89,7 @@ impl Columns for Row<'_> {
         tell("id", Value::owned(&bill.hold));
         tell("account", Value::owned(&entry.entry.record.account));
         tell("key", Value::owned(&bill.key));
+        tell("project", record.project.map_or(Value::Nothing, |project| Value::owned(&project)));
         tell("user", Value::text(record.user.as_deref()));
         tell("started_at_ms", Value::Number(record.started_at_ms.into()));
         tell("settled_at_ms", Value::Number(entry.at_ms.into()));

@@ -159,7 +159,10 @@ impl Statement {
             | Event::Plan(_)
             | Event::Subscription(_)
             | Event::Watch(_)
-            | Event::Operator(_) => {}
+            | Event::Operator(_)
+            | Event::KeyGuarded { .. }
+            | Event::KeyRestricted { .. }
+            | Event::KeyReleased { .. } => {}
         }
     }
 
@@ -270,7 +273,10 @@ fn change(event: &Event) -> i128 {
         | Event::Plan(_)
         | Event::Subscription(_)
         | Event::Watch(_)
-        | Event::Operator(_) => 0,
+        | Event::Operator(_)
+        | Event::KeyGuarded { .. }
+        | Event::KeyRestricted { .. }
+        | Event::KeyReleased { .. } => 0,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Sums over settled exchanges, by day, hour, model, key, user or provider. Pure.
+//! Sums over settled exchanges, by day, hour, model, key, project, user or provider. Pure.
 
 use std::collections::BTreeMap;
 
@@ -59,6 +59,10 @@ impl Groups {
             GroupBy::Provider => provider(bill).unwrap_or_default().to_owned(),
             GroupBy::User => bill.record.user.clone().unwrap_or_default(),
             GroupBy::Key => format!("{}/{}", entry.entry.record.account, bill.key),
+            GroupBy::Project => match bill.record.project {
+                Some(project) => format!("{}/{project}", entry.entry.record.account),
+                None => entry.entry.record.account.to_string(),
+            },
         };
         if self.sums.len() == GROUPS_MAX && !self.sums.contains_key(&name) {
             return Err(TooMany);

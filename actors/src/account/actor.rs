@@ -148,6 +148,7 @@ impl Actor for AccountActor {
                 let _ = reply.send(answer);
             }
             Message::Settle(settle, reply) => {
+                self.accounts.tell_rules(machine);
                 let answer = denied(machine.settle(settle, now, &mut batch))?;
                 self.append_end(batch, answer, reply);
             }

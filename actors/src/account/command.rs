@@ -6,10 +6,10 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::{
-    Budget, CodeBatch, End, GrantKind, KeyChange, Limits, Period, Presented, ReasonClass, Standing,
-    StatusSet, UsageRecord,
+    Budget, CodeBatch, End, GrantKind, KeyChange, Limits, NewProject, Period, Presented,
+    ProjectChange, ReasonClass, Standing, StatusSet, UsageRecord,
 };
-use crate::id::{HoldId, KeyHash, KeyId};
+use crate::id::{HoldId, KeyHash, KeyId, ProjectId};
 use crate::money::{NanoUsd, Rates, Usage};
 
 /// A request to begin an exchange: may this key spend this much?
@@ -211,6 +211,28 @@ pub enum Order {
     },
     /// Change the account's own budgets.
     SetBudgets(Vec<Budget>),
+    /// Create a project.
+    CreateProject(NewProject),
+    /// Change a project. What it is already is not written again.
+    ChangeProject {
+        /// Which.
+        project: ProjectId,
+        /// How.
+        changes: Vec<ProjectChange>,
+    },
+    /// Archive a project: its keys do not work any more.
+    ArchiveProject(ProjectId),
+    /// Restore it.
+    RestoreProject(ProjectId),
+    /// Let a key work again that the guard has stopped.
+    ReleaseKey {
+        /// Which.
+        key: KeyId,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// A key to be created.
@@ -239,6 +261,8 @@ pub enum Scope {
     Account,
     /// The key's own.
     Key,
+    /// The key's project's.
+    Project,
 }
 
 /// Why an account refuses. Each is something else to the client.
@@ -376,4 +400,24 @@ pub enum Denial {
     /// The id was used for something else.
     #[error("this id was used before, for something else")]
     ReusedId,
+    /// The guard has stopped the key.
+    #[error("the key is restricted: it was used as it never was; release it or rotate it")]
+    KeyRestricted,
+    /// The key may not be used from the page that made the request, or from none.
+    #[error("the key may not be used from this origin")]
+    ReferrerNotAllowed,
+    /// The key's project is archived, or a key can't be given to it.
+    #[error("the project is archived")]
+    ProjectArchived,
+    /// No project has this number.
+    #[error("the account has no such project")]
+    UnknownProject,
+    /// The account has as many projects as may be.
+    #[error("the account has as many projects as it may have: archive and reuse one")]
+    TooManyProjects,
+    /// A text that is no pattern of origins.
+    #[error(
+        "an allowed referrer is an origin such as `https://app.example.com` or `*.example.com`"
+    )]
+    BadReferrer,
 }

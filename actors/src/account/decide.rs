@@ -4,9 +4,11 @@
 use smallvec::SmallVec;
 
 use super::buckets::Buckets;
+use super::project::Spender;
 use super::state::{Account, Grant};
 use super::{
     Admit, CreditRules, Denial, Event, Extend, Key, KeyScope, Kinds, Settle, Settlement, Status,
+    UsageRecord,
 };
 use crate::id::KeyId;
 use crate::money::{NanoUsd, Rates};
@@ -89,10 +91,23 @@ impl Account {
         {
             return Err(denial);
         }
-        if !key.allows(&admit.model) {
+        if let Some(denial) = self.keyring_denial(key.id, &admit.presented) {
+            return Err(denial);
+        }
+        let project = self.project_of(key.id).and_then(|project| self.project(project));
+        if project.is_some_and(|project| project.archived_at_ms.is_some()) {
+            return Err(Denial::ProjectArchived);
+        }
+        if !self.allows(key, &admit.model) {
             return Err(Denial::ModelNotAllowed);
         }
         Ok(key)
+    }
+
+    /// Whether the key, and its project, may use the public model name `model`.
+    fn allows(&self, key: &Key, model: &str) -> bool {
+        let project = self.project_of(key.id).and_then(|project| self.project(project));
+        key.allows(model) && project.is_none_or(|project| project.allows(model))
     }
 
     /// Why nothing of the account may go on, whatever its keys.
@@ -129,7 +144,7 @@ impl Account {
             let rates = reach.rates.max(fallback.rates);
             let is_covered =
                 || kinds == reach.kinds || self.affords(admit, &rates, kinds, now_ms).is_ok();
-            let allowed = key.allows(&fallback.model)
+            let allowed = self.allows(key, &fallback.model)
                 && (fallback.free || self.paid_denial(rules).is_none())
                 && is_covered();
             if allowed {
@@ -144,7 +159,7 @@ impl Account {
     fn reach_held(&self, admit: &Admit, key: &Key, kinds: Kinds, rules: &CreditRules) -> Reach {
         let mut reach = Reach::new(admit, kinds);
         for fallback in &admit.fallbacks {
-            let allowed = key.allows(&fallback.model)
+            let allowed = self.allows(key, &fallback.model)
                 && (fallback.free || self.paid_denial(rules).is_none())
                 && kinds.are_within(kinds_for(&fallback.model, fallback.free, rules));
             if allowed {
@@ -165,10 +180,10 @@ impl Account {
         self.keys.iter().find(|candidate| candidate.id == id)
     }
 
-    /// What a new or larger hold of a key may take that counts on these kinds of credit: what is free of
+    /// What a new or larger hold of a spender may take that counts on these kinds of credit: what is free of
     /// them, as far as the budgets reach.
-    fn free(&self, key: KeyId, kinds: Kinds, now_ms: u64) -> NanoUsd {
-        let (available, room) = (self.available_of(kinds), self.room(key, now_ms));
+    fn free(&self, spender: Spender, kinds: Kinds, now_ms: u64) -> NanoUsd {
+        let (available, room) = (self.available_of(kinds), self.room(spender, now_ms));
         room.map_or(available, |room| available.min(room.left))
     }
 
@@ -176,13 +191,13 @@ impl Account {
     /// of that, the credit before the budgets.
     fn short(
         &self,
-        key: KeyId,
+        spender: Spender,
         kinds: Kinds,
         (more, needed): (NanoUsd, NanoUsd),
         now_ms: u64,
     ) -> Denial {
         let available = self.available_of(kinds);
-        match self.room(key, now_ms) {
+        match self.room(spender, now_ms) {
             Some(room) if room.left < more && more <= available => room.denial,
             _ => Denial::InsufficientCredit { available, needed },
         }
@@ -207,13 +222,14 @@ impl Account {
         kinds: Kinds,
         now_ms: u64,
     ) -> Result<u64, Denial> {
-        let (free, prompt) = (self.free(admit.key, kinds, now_ms), admit.prompt_tokens_max);
+        let spender = self.spender(admit.key);
+        let (free, prompt) = (self.free(spender, kinds, now_ms), admit.prompt_tokens_max);
         let affordable = rates.affordable_completion(free, prompt, self.markup);
         let useful = admit.completion_tokens_min.min(admit.completion_tokens_max);
         let affordable = affordable.filter(|tokens| *tokens >= useful);
         affordable.ok_or_else(|| {
             let needed = rates.cost_ceiling(prompt, useful, self.markup);
-            self.short(admit.key, kinds, (needed, needed), now_ms)
+            self.short(spender, kinds, (needed, needed), now_ms)
         })
     }
 
@@ -244,7 +260,8 @@ impl Account {
     pub fn extend(&self, extend: &Extend, now_ms: u64) -> Result<(Event, u64), Denial> {
         let hold = self.holds.get(&extend.hold).ok_or(Denial::UnknownHold)?;
         let kinds = self.kinds_of(extend.hold);
-        let payable = hold.amount.saturating_add(self.free(hold.key, kinds, now_ms));
+        let spender = self.spender_of(extend.hold, hold.key);
+        let payable = hold.amount.saturating_add(self.free(spender, kinds, now_ms));
         let (rates, prompt) = (&extend.rates, extend.prompt_tokens_max);
         let affordable = rates.affordable_completion(payable, prompt, self.markup).unwrap_or(0);
         let tokens = extend.completion_tokens.min(affordable);
@@ -254,7 +271,7 @@ impl Account {
             let wanted = wanted.min(extend.completion_tokens);
             let wanted = rates.cost_ceiling(prompt, wanted, self.markup);
             let more = wanted.saturating_sub(hold.amount);
-            return Err(self.short(hold.key, kinds, (more, needed), now_ms));
+            return Err(self.short(spender, kinds, (more, needed), now_ms));
         }
         let amount = needed.saturating_sub(hold.amount).max(NanoUsd::ZERO);
         Ok((Event::Extended { hold: extend.hold, amount }, tokens))
@@ -265,7 +282,8 @@ impl Account {
     pub fn settle(&self, settle: Settle, now_ms: u64) -> Result<Event, Denial> {
         let hold = self.holds.get(&settle.hold).ok_or(Denial::UnknownHold)?;
         let cost = settle.rates.cost(&settle.usage, self.markup);
-        let free = self.free(hold.key, self.kinds_of(settle.hold), now_ms);
+        let spender = self.spender_of(settle.hold, hold.key);
+        let free = self.free(spender, self.kinds_of(settle.hold), now_ms);
         let payable = hold.amount.saturating_add(free);
         let charged = cost.min(payable);
         Ok(Event::Settled(Box::new(Settlement {
@@ -280,7 +298,7 @@ impl Account {
             absorbed: cost.saturating_sub(charged),
             draws: self.draws(settle.hold, charged),
             end: settle.end,
-            record: settle.record,
+            record: UsageRecord { project: spender.project, ..settle.record },
         })))
     }
 }

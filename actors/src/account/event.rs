@@ -12,7 +12,7 @@ use super::credit_rules::Kinds;
 use super::payment::{Payment, Return};
 use super::{
     Budget, KeyChange, MemberEvent, OperatorEvent, PlanEvent, ProjectEvent, SubscriptionEvent,
-    UsageRecord, WatchEvent,
+    Suspicion, UsageRecord, WatchEvent,
 };
 use crate::id::{AccountId, GrantId, HoldId, KeyHash, KeyId};
 use crate::money::{Markup, NanoUsd, Rates, Usage};
@@ -166,6 +166,29 @@ pub enum Event {
     Watch(Box<WatchEvent>),
     /// Of the operators.
     Operator(Box<OperatorEvent>),
+    /// The guard looks at a key from here on, or does not any more.
+    KeyGuarded {
+        /// Which.
+        key: KeyId,
+        /// Whether it does.
+        on: bool,
+    },
+    /// The guard stopped a key that was used as it never was.
+    KeyRestricted {
+        /// Which.
+        key: KeyId,
+        /// What was unusual.
+        suspicion: Suspicion,
+    },
+    /// An operator let it work again.
+    KeyReleased {
+        /// Which.
+        key: KeyId,
+        /// Who: an operator's name.
+        by: String,
+        /// Why, in the operator's words.
+        reason: String,
+    },
 }
 
 /// A status and its reason.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use dashmap::DashMap;
 use ractor::rpc::CallResult;
 use ractor::{ActorCell, ActorId, ActorRuntime, RpcReplyPort};
@@ -15,7 +15,8 @@ use super::actor::{AccountActor, Breakdown, Ended, Message, Refusal};
 use super::living::{ActorLine, Life, Living};
 use super::standing::Boards;
 use super::{
-    AccountView, Admit, CreditRules, Denial, End, Extend, Limits, NewKey, Order, Permit, Settle,
+    AccountView, Admit, CreditRules, Denial, End, Extend, GuardRules, Limits, NewKey, Order,
+    Permit, Settle,
 };
 use crate::clock::Clock;
 use crate::directory::Directory;
@@ -70,6 +71,8 @@ pub(super) struct Shared {
     key_creation: Mutex<()>,
     /// What holds of every account's credit.
     pub(super) credit_rules: ArcSwap<CreditRules>,
+    /// When the use of any key is unusual.
+    pub(super) guard: ArcSwapOption<GuardRules>,
     /// No actor is started any more.
     closed: AtomicBool,
 }
@@ -93,6 +96,7 @@ impl Accounts {
             faults: DashMap::new(),
             key_creation: Mutex::new(()),
             credit_rules: ArcSwap::default(),
+            guard: ArcSwapOption::empty(),
             closed: AtomicBool::new(false),
         }))
     }

@@ -8,14 +8,17 @@ use std::sync::{Arc, LazyLock};
 
 use super::credit_rules::{CreditRules, Kinds};
 use super::decide::{Cover, Reach};
+use super::guard::GuardRules;
 use super::limits::Limiter;
 use super::payment::{Movement, Transfer};
+use super::project::{ProjectChange, ProjectEvent, Spender};
 use super::state::{Account, Hold, Inconsistency};
 use super::{
-    Admit, CodeTerms, CodeUse, Denial, End, Event, Extend, KeyChange, Order, Scope, Settle, Terms,
+    Admit, CodeTerms, CodeUse, Denial, End, Event, Extend, KeyChange, Order, Project, Scope,
+    Settle, Terms,
 };
 use crate::clock::Now;
-use crate::id::{HoldId, KeyId};
+use crate::id::{HoldId, KeyId, ProjectId};
 use crate::ledger::{Batch, Record};
 use crate::money::NanoUsd;
 
@@ -30,10 +33,13 @@ pub struct Machine {
     /// Trees, and boxes in them: most accounts have one key and at most times no hold, and tables that
     /// keep room for more would be paid for by every account awake.
     key_limiters: BTreeMap<KeyId, Box<Limiter>>,
+    project_limiters: BTreeMap<ProjectId, Box<Limiter>>,
     /// What each open hold took from the token buckets.
     token_estimates: BTreeMap<HoldId, u64>,
     /// What holds of every account's credit at present.
     rules: Arc<CreditRules>,
+    /// When the use of any key is unusual; `None`: nobody looks.
+    guard: Option<Arc<GuardRules>>,
 }
 
 /// Why there is no answer: either a refusal, or the account's own events do not fit together, which
@@ -61,9 +67,21 @@ impl Machine {
             .filter(|key| key.revoked_at_ms.is_none())
             .map(|key| (key.id, Box::new(Limiter::new(key.limits, of_key(key.id), now.mono))))
             .collect();
+        let of_project = |project: &Project| {
+            let in_flight = count(account.holds_of(project.id));
+            (project.id, Box::new(Limiter::new(project.has.limits, in_flight, now.mono)))
+        };
+        let project_limiters = account.projects().iter().map(of_project).collect();
         let limiter = Limiter::new(account.limits, count(account.holds.len()), now.mono);
-        let rules = Arc::clone(&DEFAULT_RULES);
-        Self { account, limiter, key_limiters, token_estimates: BTreeMap::new(), rules }
+        Self {
+            account,
+            limiter,
+            key_limiters,
+            project_limiters,
+            token_estimates: BTreeMap::new(),
+            rules: Arc::clone(&DEFAULT_RULES),
+            guard: None,
+        }
     }
 
     /// Whether these are the rules that hold here, and not merely the same.
@@ -71,9 +89,19 @@ impl Machine {
         Arc::ptr_eq(&self.rules, rules)
     }
 
+    /// The same of the guard's.
+    pub(super) fn knows_guard(&self, rules: Option<&Arc<GuardRules>>) -> bool {
+        self.guard.as_ref().map(Arc::as_ptr) == rules.map(Arc::as_ptr)
+    }
+
     /// From here on, these rules hold. What is held already stays held as it is.
     pub fn set_rules(&mut self, rules: Arc<CreditRules>) {
         self.rules = rules;
+    }
+
+    /// From here on, keys are looked at by these rules, or not at all.
+    pub fn set_guard(&mut self, rules: Option<Arc<GuardRules>>) {
+        self.guard = rules;
     }
 
     /// The account.
@@ -87,6 +115,19 @@ impl Machine {
 
     pub(super) fn key_limiter(&self, key: KeyId) -> Option<&Limiter> {
         self.key_limiters.get(&key).map(|limiter| &**limiter)
+    }
+
+    pub(super) fn project_limiter(&self, project: ProjectId) -> Option<&Limiter> {
+        self.project_limiters.get(&project).map(|limiter| &**limiter)
+    }
+
+    /// Every limiter that a spender's requests are counted by.
+    fn limiters_of(&mut self, spender: Spender) -> impl Iterator<Item = &mut Limiter> {
+        let Spender { key, project } = spender;
+        let of_project = project.and_then(|project| self.project_limiters.get_mut(&project));
+        let of_key = self.key_limiters.get_mut(&key);
+        let others = of_project.into_iter().chain(of_key).map(|limiter| &mut **limiter);
+        std::iter::once(&mut self.limiter).chain(others)
     }
 
     /// Lets credit lapse whose time is over. To be called before every question.
@@ -106,18 +147,19 @@ impl Machine {
         }
         let reach = self.account.reach(admit, key, &self.rules, now.wall_ms);
         let tokens = admit.tokens_estimate;
+        let spender = self.account.spender(admit.key);
         self.limiter.check(Scope::Account, tokens, now.mono)?;
+        if let Some(limiter) = spender.project.and_then(|project| self.project_limiter(project)) {
+            limiter.check(Scope::Project, tokens, now.mono)?;
+        }
         if let Some(limiter) = self.key_limiters.get(&admit.key) {
             limiter.check(Scope::Key, tokens, now.mono)?;
         }
         let cover = self.account.hold(admit, &reach, now.wall_ms)?;
         self.write(held(admit, &reach, cover.amount), now, batch)?;
-        self.limiter.begin(tokens, now.mono);
-        if let Some(limiter) = self.key_limiters.get_mut(&admit.key) {
-            limiter.begin(tokens, now.mono);
-        }
+        self.limiters_of(spender).for_each(|limiter| limiter.begin(tokens, now.mono));
         self.token_estimates.insert(admit.hold, tokens);
-        Ok(self.terms(admit.key, reach, &cover, now))
+        Ok(self.terms(spender, reach, &cover, now))
     }
 
     /// [`Machine::admit`] for a question that is asked again because no answer came: the actor that
@@ -129,16 +171,21 @@ impl Machine {
         batch: &mut Batch,
     ) -> Result<Terms, Failure> {
         match self.account.held_for(admit, &self.rules) {
-            Some((reach, cover)) => Ok(self.terms(admit.key, reach, &cover, now)),
+            Some((reach, cover)) => {
+                let spender = self.account.spender_of(admit.hold, admit.key);
+                Ok(self.terms(spender, reach, &cover, now))
+            }
             None => self.admit(admit, now, batch),
         }
     }
 
-    fn terms(&self, key: KeyId, reach: Reach, cover: &Cover, now: Now) -> Terms {
-        let mut rate = self.limiter.status(now.mono);
-        if let Some(limiter) = self.key_limiters.get(&key) {
-            rate = rate.tightest(limiter.status(now.mono));
-        }
+    fn terms(&self, spender: Spender, reach: Reach, cover: &Cover, now: Now) -> Terms {
+        let of_project = spender.project.and_then(|project| self.project_limiter(project));
+        let others = [of_project, self.key_limiter(spender.key)];
+        let rate = others
+            .into_iter()
+            .flatten()
+            .fold(self.limiter.status(now.mono), |rate, own| rate.tightest(own.status(now.mono)));
         Terms {
             held: cover.amount,
             completion_tokens_held: cover.tokens_held,
@@ -152,7 +199,8 @@ impl Machine {
     /// and no limit is partly used up.
     pub fn is_at_rest(&self, now: Now) -> bool {
         let mut limiters = std::iter::once(&self.limiter)
-            .chain(self.key_limiters.values().map(|limiter| &**limiter));
+            .chain(self.key_limiters.values().map(|limiter| &**limiter))
+            .chain(self.project_limiters.values().map(|limiter| &**limiter));
         self.account.holds.is_empty() && limiters.all(|limiter| limiter.is_full(now.mono))
     }
 
@@ -179,7 +227,11 @@ impl Machine {
         let (hold, used) = (settle.hold, settle.usage.total_tokens());
         let before = self.account.totals.settled;
         let event = self.account.settle(settle, now.wall_ms)?;
-        self.end(hold, used, event, now, batch)?;
+        let key = self.end(hold, used, event, now, batch)?;
+        let noted = self.account.guarded(key, self.guard.as_deref(), now.wall_ms);
+        if let Some(event) = noted {
+            self.write(event, now, batch)?;
+        }
         Ok(self.account.totals.settled.saturating_sub(before))
     }
 
@@ -191,9 +243,10 @@ impl Machine {
         now: Now,
         batch: &mut Batch,
     ) -> Result<(), Failure> {
-        self.end(hold, 0, Event::Voided { hold, end }, now, batch)
+        self.end(hold, 0, Event::Voided { hold, end }, now, batch).map(drop)
     }
 
+    /// Gives whose hold it was.
     fn end(
         &mut self,
         hold: HoldId,
@@ -201,45 +254,63 @@ impl Machine {
         event: Event,
         now: Now,
         batch: &mut Batch,
-    ) -> Result<(), Failure> {
+    ) -> Result<KeyId, Failure> {
         let key = self.account.holds.get(&hold).ok_or(Denial::UnknownHold)?.key;
+        let spender = self.account.spender_of(hold, key);
         self.write(event, now, batch)?;
         // A hold from before the actor was restarted took nothing from these buckets.
         let estimate = self.token_estimates.remove(&hold).unwrap_or(used);
-        self.limiter.end(estimate, used, now.mono);
-        if let Some(limiter) = self.key_limiters.get_mut(&key) {
-            limiter.end(estimate, used, now.mono);
-        }
-        Ok(())
+        self.limiters_of(spender).for_each(|limiter| limiter.end(estimate, used, now.mono));
+        Ok(key)
     }
 
     /// Carries out an operator's order.
     pub fn order(&mut self, order: &Order, now: Now, batch: &mut Batch) -> Result<(), Failure> {
         self.lapse(now, batch)?;
         for event in self.account.order(order, now.wall_ms)? {
-            match &event {
-                Event::LimitsChanged { limits } => self.limiter.set(*limits, now.mono),
-                Event::KeyCreated { key } => {
-                    let limiter = Limiter::new(key.limits, 0, now.mono);
-                    self.key_limiters.insert(key.id, Box::new(limiter));
+            self.set_limiters(&event, now);
+            self.write(event, now, batch)?;
+        }
+        Ok(())
+    }
+
+    fn set_limiters(&mut self, event: &Event, now: Now) {
+        match event {
+            Event::LimitsChanged { limits } => self.limiter.set(*limits, now.mono),
+            Event::KeyCreated { key } => {
+                let limiter = Limiter::new(key.limits, 0, now.mono);
+                self.key_limiters.insert(key.id, Box::new(limiter));
+            }
+            Event::KeyChanged { key, changes } => {
+                for change in changes {
+                    if let KeyChange::Limits(limits) = change
+                        && let Some(limiter) = self.key_limiters.get_mut(key)
+                    {
+                        limiter.set(*limits, now.mono);
+                    }
                 }
-                Event::KeyChanged { key, changes } => {
+            }
+            Event::KeyRevoked { key, .. } => {
+                self.key_limiters.remove(key);
+            }
+            Event::Project(event) => match &**event {
+                ProjectEvent::Created { project, new, .. } => {
+                    let limiter = Limiter::new(new.limits, 0, now.mono);
+                    self.project_limiters.insert(*project, Box::new(limiter));
+                }
+                ProjectEvent::Changed { project, changes } => {
                     for change in changes {
-                        if let KeyChange::Limits(limits) = change
-                            && let Some(limiter) = self.key_limiters.get_mut(key)
+                        if let ProjectChange::Limits(limits) = change
+                            && let Some(limiter) = self.project_limiters.get_mut(project)
                         {
                             limiter.set(*limits, now.mono);
                         }
                     }
                 }
-                Event::KeyRevoked { key, .. } => {
-                    self.key_limiters.remove(key);
-                }
-                _ => {}
-            }
-            self.write(event, now, batch)?;
+                ProjectEvent::Archived { .. } | ProjectEvent::Restored { .. } => {}
+            },
+            _ => {}
         }
-        Ok(())
     }
 
     /// Takes in what has happened to money outside; what was done, also when that was before.

@@ -1,5 +1,7 @@
 //! What an account answers to an operator's orders. Pure.
 
+use std::time::Duration;
+
 use smallvec::{SmallVec, smallvec};
 
 use super::state::Account;
@@ -56,15 +58,13 @@ impl Account {
             }
             Order::ChangeKey { key, changes } => return self.changed_key(*key, changes),
             Order::RotateKey { key, hash, hint, overlap } => {
-                self.working_key(*key)?;
-                self.may_use(hash)?;
-                if !self.key_settings(*key).may_rotate(now_ms) {
-                    return Err(Denial::TooManySecrets);
-                }
-                let overlap_ms = u64::try_from(overlap.as_millis()).unwrap_or(u64::MAX);
-                let former_until_ms = now_ms.saturating_add(overlap_ms);
-                Event::KeyRotated { key: *key, hash: *hash, hint: hint.clone(), former_until_ms }
+                self.rotated_key((*key, *hash), hint, *overlap, now_ms)?
             }
+            Order::CreateProject(_)
+            | Order::ChangeProject { .. }
+            | Order::ArchiveProject(_)
+            | Order::RestoreProject(_) => return self.project_order(order, now_ms),
+            Order::ReleaseKey { key, by, reason } => return self.release_key(*key, by, reason),
             Order::SetBudgets(budgets) => {
                 budget::check(budgets)?;
                 if budgets == self.budgets() {
@@ -96,9 +96,48 @@ impl Account {
         if key.revoked_at_ms.is_some() { Err(Denial::RevokedKey) } else { Ok(key) }
     }
 
+    fn rotated_key(
+        &self,
+        (key, hash): (KeyId, KeyHash),
+        hint: &str,
+        overlap: Duration,
+        now_ms: u64,
+    ) -> Result<Event, Denial> {
+        self.working_key(key)?;
+        self.may_use(&hash)?;
+        if !self.key_settings(key).may_rotate(now_ms) {
+            return Err(Denial::TooManySecrets);
+        }
+        // A secret that somebody else may have gets no time.
+        let overlap = self.restriction(key).map_or(overlap, |_| Duration::ZERO);
+        let overlap_ms = u64::try_from(overlap.as_millis()).unwrap_or(u64::MAX);
+        let former_until_ms = now_ms.saturating_add(overlap_ms);
+        Ok(Event::KeyRotated { key, hash, hint: hint.to_owned(), former_until_ms })
+    }
+
+    /// Releasing a key that is not restricted changes nothing.
+    fn release_key(
+        &self,
+        key: KeyId,
+        by: &str,
+        reason: &str,
+    ) -> Result<SmallVec<[Event; 2]>, Denial> {
+        self.working_key(key)?;
+        let (by, reason) = (by.to_owned(), reason.to_owned());
+        let released = self.restriction(key).map(|_| Event::KeyReleased { key, by, reason });
+        Ok(released.into_iter().collect())
+    }
+
+    fn may_change(&self, change: &KeyChange) -> Result<(), Denial> {
+        match change {
+            KeyChange::Project(Some(project)) => self.may_join(*project),
+            change => change.check(),
+        }
+    }
+
     fn create_key(&self, new: &NewKey, now_ms: u64) -> Result<SmallVec<[Event; 2]>, Denial> {
         self.may_use(&new.hash)?;
-        new.rest.iter().try_for_each(KeyChange::check)?;
+        new.rest.iter().try_for_each(|change| self.may_change(change))?;
         let last = self.keys.iter().map(|key| key.id.0).max().unwrap_or(0);
         let key = Key {
             id: KeyId(last.saturating_add(1)),
@@ -125,9 +164,13 @@ impl Account {
         changes: &[KeyChange],
     ) -> Result<SmallVec<[Event; 2]>, Denial> {
         let key = self.working_key(id)?;
-        changes.iter().try_for_each(KeyChange::check)?;
+        changes.iter().try_for_each(|change| self.may_change(change))?;
         let settings = self.key_settings(id);
-        let is_new = |change: &&KeyChange| !change.is_made(key, &settings);
+        let is_new = |change: &&KeyChange| match change {
+            KeyChange::Project(project) => *project != self.project_of(id),
+            KeyChange::Referrers(referrers) => *referrers != self.referrers(id),
+            change => !change.is_made(key, &settings),
+        };
         let changes: Vec<KeyChange> = changes.iter().filter(is_new).cloned().collect();
         if changes.is_empty() {
             return Ok(SmallVec::new());

@@ -157,7 +157,12 @@ impl Notice {
             | Order::CreateKey(_)
             | Order::ChangeKey { .. }
             | Order::RotateKey { .. }
-            | Order::SetBudgets(_) => None,
+            | Order::SetBudgets(_)
+            | Order::CreateProject(_)
+            | Order::ChangeProject { .. }
+            | Order::ArchiveProject(_)
+            | Order::RestoreProject(_)
+            | Order::ReleaseKey { .. } => None,
         }
     }
 }

@@ -257,12 +257,7 @@ impl Account {
             Event::Held { hold, key, amount } => {
                 self.begin_hold(*hold, Hold { key: *key, amount: *amount, at_ms })?;
             }
-            Event::Extended { hold, amount } => {
-                let hold = self.holds.get_mut(hold).ok_or("it extends a hold that is not open")?;
-                hold.amount = add(hold.amount, *amount)?;
-                self.totals.held = add(self.totals.held, *amount)?;
-                self.rules.held(hold.key, *amount);
-            }
+            Event::Extended { hold, amount } => self.extend_hold(*hold, *amount)?,
             Event::Settled(settlement) => self.fold_settlement(settlement, at_ms)?,
             Event::Voided { hold, .. } => self.end_hold(*hold)?,
             Event::KeyChanged { key, changes } => self.change_key(*key, changes)?,
@@ -293,6 +288,9 @@ impl Account {
             | Event::Subscription(_)
             | Event::Watch(_)
             | Event::Operator(_) => self.tenancy.fold(event)?,
+            Event::KeyGuarded { .. } | Event::KeyRestricted { .. } | Event::KeyReleased { .. } => {
+                self.fold_guard(event, at_ms)?;
+            }
         }
         Ok(())
     }
@@ -308,10 +306,24 @@ impl Account {
     fn begin_hold(&mut self, hold: HoldId, entry: Hold) -> Result<(), &'static str> {
         self.totals.held = add(self.totals.held, entry.amount)?;
         self.rules.held(entry.key, entry.amount);
+        if let Some(projects) = &mut self.tenancy.projects {
+            projects.held(hold, entry.key, entry.amount);
+        }
         match self.holds.insert(hold, entry) {
             None => Ok(()),
             Some(_) => Err("the hold exists already"),
         }
+    }
+
+    fn extend_hold(&mut self, id: HoldId, amount: NanoUsd) -> Result<(), &'static str> {
+        let hold = self.holds.get_mut(&id).ok_or("it extends a hold that is not open")?;
+        hold.amount = add(hold.amount, amount)?;
+        self.totals.held = add(self.totals.held, amount)?;
+        self.rules.held(hold.key, amount);
+        if let Some(projects) = &mut self.tenancy.projects {
+            projects.extended(id, amount);
+        }
+        Ok(())
     }
 
     pub(super) fn grant(&mut self, lot: Grant, reference: &str) -> Result<(), &'static str> {
@@ -329,6 +341,10 @@ impl Account {
 
     fn fold_settlement(&mut self, settlement: &Settlement, at_ms: u64) -> Result<(), &'static str> {
         let kinds = self.kinds_of(settlement.hold);
+        let project = self.project_of_hold(settlement.hold);
+        if settlement.record.project != project {
+            return Err("it is of another project than its hold");
+        }
         self.end_hold(settlement.hold)?;
         let drawn: NanoUsd = settlement.draws.iter().map(|draw| draw.amount).sum();
         if drawn != settlement.charged {
@@ -347,6 +363,7 @@ impl Account {
         self.totals.settled = add(self.totals.settled, settlement.charged)?;
         self.totals.absorbed = add(self.totals.absorbed, settlement.absorbed)?;
         self.rules.settled(settlement.key, settlement.charged, at_ms);
+        self.tenancy.settled(settlement, at_ms);
         Ok(())
     }
 
@@ -355,6 +372,9 @@ impl Account {
         self.credit.hold_kinds.remove(&hold);
         self.totals.held = self.totals.held.saturating_sub(entry.amount);
         self.rules.ended(entry.key, entry.amount);
+        if let Some(projects) = &mut self.tenancy.projects {
+            projects.ended(hold, entry.amount);
+        }
         Ok(())
     }
 

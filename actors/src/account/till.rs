@@ -6,7 +6,8 @@ use super::actor::{Message, Refusal};
 use super::handle::{Accounts, TRIES_MAX};
 use super::machine::Machine;
 use super::{
-    CodeBatch, CodeTerms, CodeUse, CreditRules, Denial, Movement, Order, Status, Transfer,
+    CodeBatch, CodeTerms, CodeUse, CreditRules, Denial, GuardRules, Movement, Order, Status,
+    Transfer,
 };
 use crate::id::{AccountId, KeyHash};
 
@@ -16,12 +17,21 @@ impl Accounts {
         self.0.credit_rules.store(Arc::new(rules));
     }
 
+    /// From here on, keys are looked at by these rules, or not at all.
+    pub fn set_guard(&self, rules: Option<GuardRules>) {
+        self.0.guard.store(rules.map(Arc::new));
+    }
+
     /// Tells an account's machine of the rules, where those are not the ones it knows. Looked at
-    /// before every request, so nothing is counted that all accounts share.
+    /// before every request and at its end, so nothing is counted that all accounts share.
     pub(super) fn tell_rules(&self, machine: &mut Machine) {
         let rules = self.0.credit_rules.load();
         if !machine.knows_rules(&rules) {
             machine.set_rules(Arc::clone(&rules));
+        }
+        let guard = self.0.guard.load();
+        if !machine.knows_guard(guard.as_ref()) {
+            machine.set_guard(guard.as_ref().map(Arc::clone));
         }
     }
 

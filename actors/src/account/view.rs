@@ -3,9 +3,12 @@
 use super::limits::Limiter;
 use super::machine::Machine;
 use super::state::{Grant, Hold, Totals};
-use super::{BudgetView, Key, KeySettings, Limits, RateStatus, Status, StatusSet};
+use super::{
+    BudgetView, Denial, Key, KeySettings, Limits, Presented, Project, RateStatus, Restriction,
+    Status, StatusSet,
+};
 use crate::clock::Now;
-use crate::id::{AccountId, HoldId, KeyId};
+use crate::id::{AccountId, HoldId, KeyId, ProjectId};
 use crate::ledger::Digest;
 use crate::money::NanoUsd;
 
@@ -41,6 +44,8 @@ pub struct AccountView {
     pub holds: Vec<(HoldId, Hold)>,
     /// Its keys, without their secrets or hashes.
     pub keys: Vec<KeyView>,
+    /// Its projects, in the order of their numbers.
+    pub projects: Vec<ProjectView>,
     /// What is left under the account's limits.
     pub usage: LimitUsage,
     /// How many events there have been.
@@ -60,6 +65,33 @@ pub struct KeyView {
     pub budgets: Vec<BudgetView>,
     /// What is left under its limits.
     pub usage: LimitUsage,
+    /// The project it belongs to.
+    pub project: Option<ProjectId>,
+    /// The origins of pages it may be used from; none in the list: it may be used without.
+    pub referrers: Vec<String>,
+    /// Why the guard has stopped it, if it has.
+    pub restriction: Option<Restriction>,
+}
+
+/// A project as it is at this moment.
+#[derive(Clone, Debug)]
+pub struct ProjectView {
+    /// The project.
+    pub project: Project,
+    /// Its budgets.
+    pub budgets: Vec<BudgetView>,
+    /// What is left under its limits.
+    pub usage: LimitUsage,
+}
+
+impl KeyView {
+    /// Why the key may not be used as it was presented, beside what its settings say.
+    pub fn denial(&self, presented: &Presented) -> Option<Denial> {
+        if self.restriction.is_some() {
+            return Some(Denial::KeyRestricted);
+        }
+        (!presented.origin.fits(&self.referrers)).then_some(Denial::ReferrerNotAllowed)
+    }
 }
 
 /// What is left under some limits.
@@ -79,6 +111,11 @@ impl AccountView {
             rate: limiter.status(now.mono),
         };
         let key_usage = |key: KeyId| machine.key_limiter(key).map(usage).unwrap_or_default();
+        let project = |project: &Project| ProjectView {
+            project: project.clone(),
+            budgets: project.budget_views(now.wall_ms),
+            usage: machine.project_limiter(project.id).map(usage).unwrap_or_default(),
+        };
         let (refunded, charged_back) = account.taken_back();
         Self {
             id: account.id,
@@ -102,8 +139,12 @@ impl AccountView {
                     settings: account.key_settings(key.id),
                     budgets: account.key_budget_views(key.id, now.wall_ms),
                     usage: key_usage(key.id),
+                    project: account.project_of(key.id),
+                    referrers: account.referrers(key.id).to_vec(),
+                    restriction: account.restriction(key.id),
                 })
                 .collect(),
+            projects: account.projects().iter().map(project).collect(),
             usage: usage(machine.limiter()),
             events: account.number,
             digest: account.digest,

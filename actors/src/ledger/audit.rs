@@ -115,7 +115,10 @@ impl Audit {
             | Event::Plan(_)
             | Event::Subscription(_)
             | Event::Watch(_)
-            | Event::Operator(_) => return faults,
+            | Event::Operator(_)
+            | Event::KeyGuarded { .. }
+            | Event::KeyRestricted { .. }
+            | Event::KeyReleased { .. } => return faults,
         }
         let available = self.totals.balance - self.totals.held;
         if available < 0 {

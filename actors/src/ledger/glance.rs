@@ -100,7 +100,10 @@ impl Effect {
             | Event::Plan(_)
             | Event::Subscription(_)
             | Event::Watch(_)
-            | Event::Operator(_) => Self::Plain,
+            | Event::Operator(_)
+            | Event::KeyGuarded { .. }
+            | Event::KeyRestricted { .. }
+            | Event::KeyReleased { .. } => Self::Plain,
         }
     }
 
@@ -137,8 +140,9 @@ mod tests {
     use super::*;
     use crate::account::{
         Attempt, AttemptOutcome, Budget, CodeBatch, Dialect, Draw, End, Finish, GrantKind, Key,
-        KeyChange, KeyScope, Kinds, Limits, Payment, Period, ReasonClass, Return, Settlement,
-        Source, Status, StatusSet, UsageRecord,
+        KeyChange, KeyScope, Kinds, Limits, NewProject, Payment, Period, ProjectChange,
+        ProjectEvent, ReasonClass, Return, Settlement, Source, Status, StatusSet, Suspicion,
+        UsageRecord,
     };
     use crate::id::{ExchangeId, GrantId, ProjectId};
     use crate::ledger::{RECORD_VERSION, Record};
@@ -256,6 +260,8 @@ mod tests {
             limits().prop_map(KeyChange::Limits),
             budgets().prop_map(KeyChange::Budgets),
             Just(KeyChange::Scopes(vec![KeyScope::UsageRead, KeyScope::KeyManagement])),
+            any::<Option<u32>>().prop_map(|project| KeyChange::Project(project.map(ProjectId))),
+            any::<Vec<String>>().prop_map(KeyChange::Referrers),
             prop::collection::vec(network, 0..3).prop_map(KeyChange::AllowedIps),
         ];
         (any::<u32>(), prop::collection::vec(change, 0..4))
@@ -316,6 +322,48 @@ mod tests {
         ]
     }
 
+    fn of_projects() -> impl Strategy<Value = Event> {
+        let texts = any::<(String, Vec<String>)>;
+        let new = (texts(), limits(), budgets()).prop_map(|((name, models), limits, budgets)| {
+            NewProject { name, models, limits, budgets }
+        });
+        let change = prop_oneof![
+            any::<String>().prop_map(ProjectChange::Name),
+            any::<Vec<String>>().prop_map(ProjectChange::Models),
+            limits().prop_map(ProjectChange::Limits),
+            budgets().prop_map(ProjectChange::Budgets),
+        ];
+        let changes = prop::collection::vec(change, 0..4);
+        (any::<(u32, u64)>(), new, changes, 0..4_u8).prop_map(
+            |((id, at_ms), new, changes, kind)| {
+                let project = ProjectId(id);
+                Event::Project(Box::new(match kind {
+                    0 => ProjectEvent::Created { project, new, at_ms },
+                    1 => ProjectEvent::Changed { project, changes },
+                    2 => ProjectEvent::Archived { project, at_ms },
+                    _ => ProjectEvent::Restored { project },
+                }))
+            },
+        )
+    }
+
+    fn of_guard() -> impl Strategy<Value = Event> {
+        let texts = any::<(String, String)>();
+        (any::<(u32, u32, bool)>(), amount(), amount(), texts, 0..4_u8).prop_map(
+            |((key, new, on), spent, usual, (by, reason), kind)| {
+                let key = KeyId(key);
+                let (networks, spend) =
+                    (Suspicion::Networks { new }, Suspicion::Spend { spent, usual });
+                match kind {
+                    0 => Event::KeyGuarded { key, on },
+                    1 => Event::KeyRestricted { key, suspicion: networks },
+                    2 => Event::KeyRestricted { key, suspicion: spend },
+                    _ => Event::KeyReleased { key, by, reason },
+                }
+            },
+        )
+    }
+
     fn event() -> impl Strategy<Value = Event> {
         let granted = (any::<(u32, Option<u64>, String)>(), amount());
         prop_oneof![
@@ -356,6 +404,8 @@ mod tests {
             ),
             budgets().prop_map(|budgets| Event::BudgetsChanged { budgets }),
             of_credit(),
+            of_projects(),
+            of_guard(),
         ]
     }
 

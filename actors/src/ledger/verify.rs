@@ -302,7 +302,10 @@ impl<'view, F: Fold> Verification<'view, F> {
             | Event::Plan(_)
             | Event::Subscription(_)
             | Event::Watch(_)
-            | Event::Operator(_) => true,
+            | Event::Operator(_)
+            | Event::KeyGuarded { .. }
+            | Event::KeyRestricted { .. }
+            | Event::KeyReleased { .. } => true,
         };
         Ok((!agrees).then(|| "the event is not in its index".to_owned()))
     }

@@ -16,6 +16,10 @@ mod fallbacks;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod projects;
+#[cfg(test)]
 mod random;
 #[cfg(test)]
 mod scripts;
+#[cfg(test)]
+mod whole_random;

@@ -16,8 +16,10 @@ use infergate_actors::id::AccountId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+pub(super) use args::BudgetWanted;
 pub use args::Keys;
-use args::{BudgetWanted, KeyPlace, KeyUpdate, NewKey, OrNone, Time};
+pub(super) use args::OrNone;
+use args::{KeyPlace, KeyUpdate, NewKey, Time};
 
 use super::{Console, Exit, Gateway};
 use crate::config::BaseUrl;
@@ -30,7 +32,7 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// Why there is no answer, or not the one that was hoped for.
 #[derive(Debug, thiserror::Error)]
-enum Error {
+pub(super) enum Error {
     #[error("put the admin token into the environment as {TOKEN_VARIABLE}")]
     NoToken,
     #[error("`{0}` is no address of an admin port such as `http://127.0.0.1:8081`")]
@@ -68,6 +70,9 @@ struct Key {
     tags: Vec<String>,
     scopes: Vec<String>,
     allowed_ips: Vec<String>,
+    allowed_referrers: Vec<String>,
+    project: Option<String>,
+    restricted: Option<Value>,
     former_secrets: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
@@ -75,7 +80,7 @@ struct Key {
 
 /// What is spent of a budget.
 #[derive(Deserialize, Serialize)]
-struct Budget {
+pub(super) struct Budget {
     limit_usd: String,
     spent_usd: String,
     resets_at_ms: Option<u64>,
@@ -93,7 +98,13 @@ pub(super) async fn run(command: Keys, console: &mut Console<'_>) -> io::Result<
         Keys::Compromised { at, reason } => {
             revoke(&at, Method::POST, "/compromised", reason.as_deref(), console).await
         }
+        Keys::Release { at, reason } => release(&at, reason.as_deref(), console).await,
     };
+    told(done, console)
+}
+
+/// How a command ended at a gateway.
+pub(super) fn told(done: Result<(), Error>, console: &mut Console<'_>) -> io::Result<Exit> {
     let Err(error) = done else { return Ok(Exit::Well) };
     console.complain(&error)?;
     Ok(match error {
@@ -121,6 +132,8 @@ async fn create(new: &NewKey, console: &mut Console<'_>) -> Result<(), Error> {
         "tags": new.tags,
         "scopes": new.scopes,
         "allowed_ips": new.allowed_ips,
+        "project": new.project,
+        "allowed_referrers": new.allowed_referrers,
     });
     let path = format!("/admin/v1/accounts/{}/keys", new.account);
     let created = ask(&new.gateway, Method::POST, &path, Some(&body), console).await?;
@@ -185,12 +198,20 @@ fn changes(wanted: &KeyUpdate) -> Value {
             "allowed_ips",
             some(wanted.any_ip || !wanted.allowed_ips.is_empty(), json!(wanted.allowed_ips)),
         ),
+        ("project", wanted.project.map(|OrNone(project)| json!(project))),
+        (
+            "allowed_referrers",
+            some(
+                wanted.any_referrer || !wanted.allowed_referrers.is_empty(),
+                json!(wanted.allowed_referrers),
+            ),
+        ),
     ];
     let named = |(name, value): (&str, Option<Value>)| Some((name.to_owned(), value?));
     Value::Object(fields.into_iter().filter_map(named).collect())
 }
 
-fn budgets(wanted: &[BudgetWanted]) -> Value {
+pub(super) fn budgets(wanted: &[BudgetWanted]) -> Value {
     let field = |BudgetWanted { period, limit: OrNone(limit) }: &BudgetWanted| {
         (format!("{}_usd", period.name()), json!(limit.map(|limit| limit.to_string())))
     };
@@ -219,15 +240,20 @@ async fn list(
     let out = &mut console.out;
     writeln!(
         out,
-        "{:<8} {:<9} {:<34} {:<20} {:<24} MODELS",
-        "KEY", "ENDS IN", "STATE", "NAME", "SPENT OF"
+        "{:<8} {:<8} {:<9} {:<34} {:<20} {:<24} MODELS",
+        "KEY", "PROJECT", "ENDS IN", "STATE", "NAME", "SPENT OF"
     )?;
     let now_ms = Clock::real().now().wall_ms;
     for key in account.keys {
         let models = if key.models.is_empty() { "all".to_owned() } else { key.models.join(", ") };
         let (state, hint) = (key.state(now_ms), format!("…{}", key.hint));
-        let spent = key.spent();
-        writeln!(out, "{:<8} {hint:<9} {state:<34} {:<20} {spent:<24} {models}", key.id, key.name)?;
+        let spent = spent(&key.budgets);
+        let project = key.project.as_deref().unwrap_or("-");
+        writeln!(
+            out,
+            "{:<8} {project:<8} {hint:<9} {state:<34} {:<20} {spent:<24} {models}",
+            key.id, key.name
+        )?;
     }
     Ok(())
 }
@@ -239,18 +265,37 @@ async fn revoke(
     reason: Option<&str>,
     console: &mut Console<'_>,
 ) -> Result<(), Error> {
+    told_why(at, (method, rest), reason, "does not work any more", console).await
+}
+
+async fn release(
+    at: &KeyPlace,
+    reason: Option<&str>,
+    console: &mut Console<'_>,
+) -> Result<(), Error> {
+    told_why(at, (Method::POST, "/release"), reason, "is not restricted", console).await
+}
+
+/// Does something to a key that may have a reason, and says what is so then.
+async fn told_why(
+    at: &KeyPlace,
+    (method, rest): (Method, &str),
+    reason: Option<&str>,
+    then: &str,
+    console: &mut Console<'_>,
+) -> Result<(), Error> {
     let KeyPlace { gateway, account, .. } = at;
     let mut path = at.path() + rest;
     if let Some(reason) = reason {
         path.push_str("?reason=");
         path.push_str(&escaped(reason));
     }
-    let revoked = ask(gateway, method, &path, None, console).await?;
-    let key: Key = serde_json::from_slice(&revoked)?;
+    let changed = ask(gateway, method, &path, None, console).await?;
+    let key: Key = serde_json::from_slice(&changed)?;
     if gateway.json {
         writeln!(console.out, "{}", serde_json::to_string(&key)?)?;
     } else {
-        writeln!(console.out, "{} of {account} does not work any more", key.id)?;
+        writeln!(console.out, "{} of {account} {then}", key.id)?;
     }
     Ok(())
 }
@@ -261,30 +306,30 @@ impl KeyPlace {
     }
 }
 
-impl Key {
-    /// Its budgets, the shortest period first.
-    fn spent(&self) -> String {
-        let periods = Period::ALL.into_iter().map(Period::name);
-        let known = periods.filter_map(|period| Some((period, self.budgets.get(period)?)));
-        let shown = known.map(|(period, budget)| {
-            format!("{period} {} of {}", budget.spent_usd, budget.limit_usd)
-        });
-        let shown = shown.collect::<Vec<_>>().join(", ");
-        if shown.is_empty() { "no budget".to_owned() } else { shown }
-    }
+/// Budgets, the shortest period first.
+pub(super) fn spent(budgets: &BTreeMap<String, Budget>) -> String {
+    let periods = Period::ALL.into_iter().map(Period::name);
+    let known = periods.filter_map(|period| Some((period, budgets.get(period)?)));
+    let shown = known
+        .map(|(period, budget)| format!("{period} {} of {}", budget.spent_usd, budget.limit_usd));
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    if shown.is_empty() { "no budget".to_owned() } else { shown }
+}
 
+impl Key {
     fn state(&self, now_ms: u64) -> String {
         match (self.revoked_at_ms, self.expires_at_ms) {
             (Some(at_ms), _) => format!("revoked {}", date(at_ms)),
             (None, Some(at_ms)) if at_ms <= now_ms => format!("expired {}", date(at_ms)),
             (None, Some(at_ms)) => format!("until {}", date(at_ms)),
+            (None, None) if self.restricted.is_some() => "restricted".to_owned(),
             (None, None) => "works".to_owned(),
         }
     }
 }
 
 /// One request to the admin API, and the body of the answer if it is a good one.
-async fn ask(
+pub(super) async fn ask(
     gateway: &Gateway,
     method: Method,
     path: &str,
@@ -333,7 +378,7 @@ fn from_now_ms(after: Duration) -> u64 {
     Clock::real().now().wall_ms.saturating_add(after_ms)
 }
 
-fn date(at_ms: u64) -> String {
+pub(super) fn date(at_ms: u64) -> String {
     let at = i64::try_from(at_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     at.map_or_else(|| format!("{at_ms} ms after 1970"), |at| at.to_string())
 }

@@ -58,7 +58,7 @@ impl Seeking<'_> {
         Admit {
             hold: self.asking.id,
             key: self.asking.caller.key,
-            presented: self.asking.caller.presented,
+            presented: self.asking.caller.presented.clone(),
             model: self.model.settings.name.clone(),
             free: self.model.settings.free,
             rates: Rates { request: u64::try_from(cost).unwrap_or(0), ..Rates::default() },

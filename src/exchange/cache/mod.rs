@@ -68,7 +68,7 @@ pub(super) struct Asking<'a> {
     pub(super) world: &'a Arc<World>,
     pub(super) id: ExchangeId,
     pub(super) started: Now,
-    pub(super) caller: Caller,
+    pub(super) caller: &'a Caller,
     pub(super) control: Control,
     pub(super) wish: &'a Wish,
     pub(super) envelope: &'a Envelope<'a>,

@@ -20,7 +20,7 @@ use super::view::{Account, AccountLine, Journal, JournalLine};
 use super::{Operator, Problem};
 
 /// The name of whoever has the admin token.
-const OPERATOR: &str = "operator";
+pub(super) const OPERATOR: &str = "operator";
 const ACCOUNTS_MAX: usize = 100;
 const EVENTS_MAX: usize = 1_000;
 const EVENTS_DEFAULT: usize = 100;

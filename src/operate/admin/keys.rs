@@ -8,11 +8,12 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use http::StatusCode;
 use infergate_actors::account::{
-    AccountView, KeyChange, KeyScope, KeyView, Limits, Network, NewKey, Order,
+    AccountView, KeyChange, KeyScope, KeyView, Limits, Network, NewKey, Order, is_referrer,
 };
-use infergate_actors::id::{AccountId, KeyHash, KeyId};
+use infergate_actors::id::{AccountId, KeyHash, KeyId, ProjectId};
 use serde::Deserialize;
 
+use super::accounts::OPERATOR;
 use super::change::{BudgetsChange, LimitsChange, Setting};
 use super::request::{AccountOf, Asked, Json, KeyOf, text};
 use super::view::{CreatedKey, Key};
@@ -23,9 +24,11 @@ use crate::{auth, config};
 const MODELS_MAX: usize = 1_000;
 const TAGS_MAX: usize = 100;
 const ALLOWED_IPS_MAX: usize = 100;
+const REFERRERS_MAX: usize = 100;
 /// Longer than anybody needs to bring a new secret to where it is used.
 const OVERLAP_MAX: Duration = Duration::from_hours(90 * 24);
 const REASON_DEFAULT: &str = "revoked by the operator";
+const REASON_RELEASED: &str = "released by the operator";
 const REASON_COMPROMISED: &str = "reported as compromised";
 
 #[derive(Deserialize)]
@@ -44,6 +47,9 @@ pub(super) struct KeyWanted {
     scopes: Option<Vec<KeyScope>>,
     #[serde(default)]
     allowed_ips: Vec<Network>,
+    project: Option<ProjectId>,
+    #[serde(default)]
+    allowed_referrers: Vec<String>,
     /// One that is known elsewhere already; otherwise one is made.
     secret: Option<String>,
 }
@@ -63,6 +69,9 @@ pub(super) struct Change {
     tags: Option<Vec<String>>,
     scopes: Option<Vec<KeyScope>>,
     allowed_ips: Option<Vec<Network>>,
+    #[serde(default)]
+    project: Setting<ProjectId>,
+    allowed_referrers: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -154,6 +163,20 @@ pub(super) async fn compromised(
     revoke_for(&operator, account, key, reason.as_deref().unwrap_or(REASON_COMPROMISED)).await
 }
 
+/// What the guard took for somebody else's use is the key's own after all.
+pub(super) async fn release(
+    State(operator): State<Arc<Operator>>,
+    KeyOf(account, key): KeyOf,
+    Asked(why): Asked<Why>,
+) -> Result<impl IntoResponse, Problem> {
+    let reason = why.reason.unwrap_or_else(|| REASON_RELEASED.to_owned());
+    text("reason", &reason)?;
+    let order = Order::ReleaseKey { key, by: OPERATOR.to_owned(), reason };
+    let view = operator.system.accounts.order(account, order).await?;
+    tracing::info!(%account, %key, "key released");
+    Ok(Answer(Key::of(find(&view, key)?)))
+}
+
 async fn revoke_for(
     operator: &Operator,
     account: AccountId,
@@ -210,6 +233,12 @@ impl KeyWanted {
         if !self.allowed_ips.is_empty() {
             rest.push(KeyChange::AllowedIps(checked_ips(self.allowed_ips)?));
         }
+        if self.project.is_some() {
+            rest.push(KeyChange::Project(self.project));
+        }
+        if !self.allowed_referrers.is_empty() {
+            rest.push(KeyChange::Referrers(checked_referrers(self.allowed_referrers)?));
+        }
         let secret = match secret {
             Some(secret) => {
                 let bad = |error| Problem::invalid(format!("`secret`: {error}"));
@@ -251,6 +280,12 @@ impl Change {
         if let Some(networks) = self.allowed_ips {
             changes.push(KeyChange::AllowedIps(checked_ips(networks)?));
         }
+        if let Setting::Set(project) = self.project {
+            changes.push(KeyChange::Project(project));
+        }
+        if let Some(referrers) = self.allowed_referrers {
+            changes.push(KeyChange::Referrers(checked_referrers(referrers)?));
+        }
         Ok(changes)
     }
 }
@@ -264,7 +299,7 @@ impl Rotation {
     }
 }
 
-fn check_models(models: &[String]) -> Result<(), Problem> {
+pub(super) fn check_models(models: &[String]) -> Result<(), Problem> {
     if models.len() > MODELS_MAX {
         return Err(Problem::invalid(format!("`models` has more than {MODELS_MAX}")));
     }
@@ -300,4 +335,20 @@ fn checked_ips(networks: Vec<Network>) -> Result<Vec<Network>, Problem> {
         return Err(Problem::invalid(format!("`allowed_ips` has more than {ALLOWED_IPS_MAX}")));
     }
     Ok(networks)
+}
+
+fn checked_referrers(referrers: Vec<String>) -> Result<Vec<String>, Problem> {
+    if referrers.len() > REFERRERS_MAX {
+        return Err(Problem::invalid(format!("`allowed_referrers` has more than {REFERRERS_MAX}")));
+    }
+    for referrer in &referrers {
+        text("allowed_referrers", referrer)?;
+        if !is_referrer(referrer) {
+            return Err(Problem::invalid(format!(
+                "`allowed_referrers`: `{referrer}` is no origin such as `https://app.example.com` or \
+                 `*.example.com`"
+            )));
+        }
+    }
+    Ok(referrers)
 }

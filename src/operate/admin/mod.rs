@@ -5,6 +5,7 @@
 //! | `door` | the socket, and the token that every path but three asks for |
 //! | `request`, `problem` | reading what is asked, and saying what is wrong with it |
 //! | `accounts`, `credit`, `keys` | one account: its state, journal, grants, keys |
+//! | `projects` | projects within an account |
 //! | `change` | changes of limits and budgets |
 //! | `payments` | what a payment processor tells; refunds |
 //! | `codes` | redemption codes |
@@ -28,6 +29,7 @@ mod explain;
 mod keys;
 mod payments;
 mod problem;
+mod projects;
 mod providers;
 mod request;
 mod system;
@@ -99,6 +101,7 @@ impl Operator {
 /// All routes of the admin port.
 pub fn router(operator: Arc<Operator>) -> Router {
     let account = |rest: &str| format!("/admin/v1/accounts/{{account}}{rest}");
+    let project = |rest: &str| account(&format!("/projects/{{project}}{rest}"));
     let provider = |rest: &str| format!("/admin/v1/providers/{{provider}}{rest}");
     Router::new()
         .route("/healthz", get(system::healthy))
@@ -133,6 +136,11 @@ pub fn router(operator: Arc<Operator>) -> Router {
         .route(&account("/keys/{key}"), patch(keys::change).delete(keys::revoke))
         .route(&account("/keys/{key}/rotate"), post(keys::rotate))
         .route(&account("/keys/{key}/compromised"), post(keys::compromised))
+        .route(&account("/keys/{key}/release"), post(keys::release))
+        .route(&account("/projects"), get(projects::list).post(projects::create))
+        .route(&project(""), get(projects::show).patch(projects::change))
+        .route(&project("/archive"), post(projects::archive))
+        .route(&project("/restore"), post(projects::restore))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&operator), door::check_token))

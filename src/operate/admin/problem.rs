@@ -86,8 +86,11 @@ impl From<Denial> for Problem {
             | Denial::UnknownHold
             | Denial::UnknownPayment
             | Denial::UnknownGrant
-            | Denial::UnknownCode => StatusCode::NOT_FOUND,
-            Denial::BadAmount | Denial::BadBudget => StatusCode::UNPROCESSABLE_ENTITY,
+            | Denial::UnknownCode
+            | Denial::UnknownProject => StatusCode::NOT_FOUND,
+            Denial::BadAmount | Denial::BadBudget | Denial::BadReferrer => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Denial::DuplicateReference
             | Denial::DuplicateKey
             | Denial::TooManySecrets
@@ -112,7 +115,11 @@ impl From<Denial> for Problem {
             | Denial::InsufficientCredit { .. }
             | Denial::RequestRate { .. }
             | Denial::TokenRate { .. }
-            | Denial::InFlight { .. } => StatusCode::CONFLICT,
+            | Denial::InFlight { .. }
+            | Denial::KeyRestricted
+            | Denial::ReferrerNotAllowed
+            | Denial::ProjectArchived
+            | Denial::TooManyProjects => StatusCode::CONFLICT,
         };
         Self::new(status, denial.to_string())
     }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use infergate_actors::id::{AccountId, KeyId};
+use infergate_actors::id::{AccountId, KeyId, ProjectId};
 use infergate_actors::provider::{Fingerprint, ProviderHandle};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -34,6 +34,9 @@ pub(super) struct AccountOf(pub(super) AccountId);
 
 /// The key that the path names, and its account.
 pub(super) struct KeyOf(pub(super) AccountId, pub(super) KeyId);
+
+/// The project that the path names, and its account.
+pub(super) struct ProjectOf(pub(super) AccountId, pub(super) ProjectId);
 
 /// The provider that the path names.
 pub(super) struct ProviderOf(pub(super) ProviderHandle);
@@ -88,6 +91,15 @@ impl FromRequestParts<Arc<Operator>> for KeyOf {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Operator>) -> Result<Self, Problem> {
         let params = params(parts).await?;
         Ok(Self(named(&params, "account")?, named(&params, "key")?))
+    }
+}
+
+impl FromRequestParts<Arc<Operator>> for ProjectOf {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Operator>) -> Result<Self, Problem> {
+        let params = params(parts).await?;
+        Ok(Self(named(&params, "account")?, named(&params, "project")?))
     }
 }
 

@@ -4,11 +4,12 @@ use infergate_actors::account::{
     self, AccountView, GrantKind, KeyScope, KeyView, LimitUsage, Limits, Movement, MovementKind,
     Network, ReasonClass, Remaining, Status, StatusSet,
 };
-use infergate_actors::id::{AccountId, GrantId, HoldId};
+use infergate_actors::id::{AccountId, GrantId, HoldId, ProjectId};
 use infergate_actors::money::NanoUsd;
 use serde::Serialize;
 
 use super::budget::Budgets;
+use super::project::{Project, Restricted};
 use crate::operate::amount::{Amounts, wide};
 
 /// An account's live state.
@@ -27,6 +28,7 @@ pub(in crate::operate::admin) struct Account {
     limits: Limits,
     buckets: Buckets,
     budgets: Budgets,
+    projects: Vec<Project>,
     events: u64,
     digest: String,
 }
@@ -87,6 +89,9 @@ pub(in crate::operate::admin) struct Key {
     tags: Vec<String>,
     scopes: Vec<KeyScope>,
     allowed_ips: Vec<Network>,
+    allowed_referrers: Vec<String>,
+    project: Option<ProjectId>,
+    restricted: Option<Restricted>,
     former_secrets: Vec<FormerSecret>,
 }
 
@@ -138,7 +143,7 @@ struct Hold {
 
 /// What is left under limits.
 #[derive(Debug, Serialize)]
-struct Buckets {
+pub(super) struct Buckets {
     in_flight: u32,
     requests: Option<Bucket>,
     tokens: Option<Bucket>,
@@ -178,6 +183,7 @@ impl Account {
             limits: view.limits,
             buckets: Buckets::of(&view.usage),
             budgets: Budgets::of(&view.budgets),
+            projects: view.projects.iter().map(Project::of).collect(),
             events: view.events,
             digest: view.digest.to_string(),
         }
@@ -233,6 +239,9 @@ impl Key {
             tags: settings.tags.clone(),
             scopes: settings.scopes.clone(),
             allowed_ips: settings.allowed_ips.clone(),
+            allowed_referrers: view.referrers.clone(),
+            project: view.project,
+            restricted: view.restriction.map(Restricted::of),
             former_secrets: settings.former.iter().map(former).collect(),
         }
     }
@@ -315,7 +324,7 @@ impl Hold {
 }
 
 impl Buckets {
-    fn of(usage: &LimitUsage) -> Self {
+    pub(super) fn of(usage: &LimitUsage) -> Self {
         let bucket = |left: Remaining| Bucket {
             limit: left.limit,
             remaining: left.remaining,

@@ -2,10 +2,10 @@
 //! without its hash. Amounts are whole numbers of nano-dollars. Pure.
 
 use infergate_actors::account::{
-    self, Budget, CodeBatch, Event, GrantKind, KeyChange, Kinds, Limits, Payment, Return,
-    Settlement, Status, StatusSet, UsageRecord,
+    self, Budget, CodeBatch, Event, GrantKind, KeyChange, Kinds, Limits, NewProject, Payment,
+    ProjectChange, ProjectEvent, Return, Settlement, Status, StatusSet, Suspicion, UsageRecord,
 };
-use infergate_actors::id::{GrantId, HoldId, KeyId};
+use infergate_actors::id::{GrantId, HoldId, KeyId, ProjectId};
 use infergate_actors::ledger::JournalEntry;
 use infergate_actors::money::{Markup, NanoUsd, Rates, Usage};
 use serde::Serialize;
@@ -120,6 +120,34 @@ pub(crate) enum JournalEvent<'e> {
         grant: String,
         amount: NanoUsd,
     },
+    ProjectCreated {
+        project: ProjectId,
+        #[serde(flatten)]
+        new: &'e NewProject,
+    },
+    ProjectChanged {
+        project: ProjectId,
+        changes: &'e [ProjectChange],
+    },
+    ProjectArchived {
+        project: ProjectId,
+    },
+    ProjectRestored {
+        project: ProjectId,
+    },
+    KeyGuarded {
+        key: String,
+        on: bool,
+    },
+    KeyRestricted {
+        key: String,
+        suspicion: Suspicion,
+    },
+    KeyReleased {
+        key: String,
+        by: &'e str,
+        reason: &'e str,
+    },
 }
 
 /// Credit that was taken back.
@@ -231,12 +259,32 @@ impl<'e> JournalEvent<'e> {
             Event::CodeUsed { code, account } => {
                 Self::CodeUsed { code: *code, account: account.to_string() }
             }
-            Event::Project(event) => match **event {},
+            Event::Project(event) => Self::project(event),
+            Event::KeyGuarded { key, on } => Self::KeyGuarded { key: key.to_string(), on: *on },
+            Event::KeyRestricted { key, suspicion } => {
+                Self::KeyRestricted { key: key.to_string(), suspicion: *suspicion }
+            }
+            Event::KeyReleased { key, by, reason } => {
+                Self::KeyReleased { key: key.to_string(), by, reason }
+            }
             Event::Member(event) => match **event {},
             Event::Plan(event) => match **event {},
             Event::Subscription(event) => match **event {},
             Event::Watch(event) => match **event {},
             Event::Operator(event) => match **event {},
+        }
+    }
+
+    fn project(event: &'e ProjectEvent) -> Self {
+        match event {
+            ProjectEvent::Created { project, new, .. } => {
+                Self::ProjectCreated { project: *project, new }
+            }
+            ProjectEvent::Changed { project, changes } => {
+                Self::ProjectChanged { project: *project, changes }
+            }
+            ProjectEvent::Archived { project, .. } => Self::ProjectArchived { project: *project },
+            ProjectEvent::Restored { project } => Self::ProjectRestored { project: *project },
         }
     }
 
@@ -293,6 +341,13 @@ impl<'e> JournalEvent<'e> {
             Self::CodesMade { .. } => "codes_made",
             Self::CodeUsed { .. } => "code_used",
             Self::Reclaimed { .. } => "reclaimed",
+            Self::ProjectCreated { .. } => "project_created",
+            Self::ProjectChanged { .. } => "project_changed",
+            Self::ProjectArchived { .. } => "project_archived",
+            Self::ProjectRestored { .. } => "project_restored",
+            Self::KeyGuarded { .. } => "key_guarded",
+            Self::KeyRestricted { .. } => "key_restricted",
+            Self::KeyReleased { .. } => "key_released",
         }
     }
 }

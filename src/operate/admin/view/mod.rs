@@ -1,9 +1,10 @@
-//! Accounts, keys, events and actors as JSON. What is not named here is not shown: no hash in any of
+//! Accounts, projects, keys, events and actors as JSON. What is not named here is not shown: no hash in any of
 //! these, and no secret but in [`CreatedKey`]. Pure.
 
 mod account;
 mod budget;
 mod event;
+mod project;
 
 use infergate_actors::account::ActorLine;
 use serde::Serialize;
@@ -11,6 +12,7 @@ use serde::Serialize;
 pub(super) use account::{Account, AccountLine, CreatedKey, Granted, Key, Moved};
 pub(crate) use event::JournalEvent;
 pub(super) use event::{Journal, JournalLine};
+pub(super) use project::Project;
 
 /// One actor.
 #[derive(Debug, Serialize)]
