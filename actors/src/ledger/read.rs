@@ -46,6 +46,14 @@ pub struct UsageEntry {
     pub entry: JournalEntry,
 }
 
+impl UsageEntry {
+    /// The settlement that an event is; `None` where it is another.
+    pub(super) fn of(entry: JournalEntry) -> Option<Self> {
+        let Event::Settled(settlement) = &entry.record.event else { return None };
+        Some(Self { at_ms: entry.record.at_ms, hold: settlement.hold, entry })
+    }
+}
+
 impl Ledger {
     /// What an account is started from: everything appended for it before this call. Proves the
     /// account's chain from the snapshot on. Blocks.
@@ -122,8 +130,11 @@ impl Ledger {
         limit: usize,
     ) -> Result<Vec<UsageEntry>, LedgerError> {
         let view = self.settled_view()?;
-        let (at_ms, hold) = after.unwrap_or((0, ExchangeId(0)));
+        // What is too old to be kept may be there still, in part.
+        let kept = (self.kept().records_from_ms, ExchangeId(0));
+        let (at_ms, hold) = after.unwrap_or(kept).max(kept);
         let first = usage_key(account, at_ms, hold);
+        let after = after.filter(|after| *after >= kept);
         let last = usage_key(account, u64::MAX, ExchangeId(u128::MAX));
         let mut page = Vec::new();
         for pair in view.between(Area::Usage, &first, &last) {
@@ -146,10 +157,7 @@ impl Ledger {
         account: AccountId,
         sequence: &[u8],
     ) -> Result<Option<UsageEntry>, LedgerError> {
-        let entry = self.entry(view, account, sequence)?;
-        let Event::Settled(settlement) = &entry.record.event else { return Ok(None) };
-        let hold = settlement.hold;
-        Ok(Some(UsageEntry { at_ms: entry.record.at_ms, hold, entry }))
+        Ok(UsageEntry::of(self.entry(view, account, sequence)?))
     }
 
     /// A provider's newest state. Blocks.

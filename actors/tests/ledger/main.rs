@@ -7,6 +7,7 @@
 //! - `damage`: whatever happens to the files, nothing is lost in silence
 //! - `offline`: repair, export, import
 //! - `records`: the journal's format
+//! - `rollups`: daily sums of usage are what a walk would find, at any moment; what is too old goes
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail anywhere")]
 
@@ -19,3 +20,4 @@ mod fold;
 mod offline;
 mod opening;
 mod records;
+mod rollups;
