@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 use infergate_actors::account::CreditRules;
+use infergate_actors::ledger::Keep;
 use infergate_actors::money::{NanoUsd, Price};
 
 use super::{Abilities, BaseUrl, Cache, DataCollection, Lifecycle, Prices, Route, Secret};
@@ -24,6 +25,8 @@ pub struct Config {
     pub trial: Trial,
     /// Which credit may buy what, and what payments lead to.
     pub credit: CreditRules,
+    /// How long records and sums of usage are kept.
+    pub usage: Keep,
     /// How much may be kept of answers.
     pub cache: Cache,
     /// The providers that are on.

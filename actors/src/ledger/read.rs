@@ -150,6 +150,37 @@ impl Ledger {
         Ok(page)
     }
 
+    /// Up to `limit` of an account's exchanges settled at `since_ms` or later and before `before` (a time
+    /// and an exchange), the last one first. Blocks.
+    pub fn usage_back(
+        &self,
+        account: AccountId,
+        since_ms: u64,
+        before: Option<(u64, HoldId)>,
+        limit: usize,
+    ) -> Result<Vec<UsageEntry>, LedgerError> {
+        let view = self.settled_view()?;
+        let since_ms = since_ms.max(self.kept().records_from_ms);
+        let first = usage_key(account, since_ms, ExchangeId(0));
+        let (at_ms, hold) = before.unwrap_or((u64::MAX, ExchangeId(u128::MAX)));
+        let last = usage_key(account, at_ms, hold);
+        if last < first {
+            return Ok(Vec::new());
+        }
+        let mut page = Vec::new();
+        for pair in view.between(Area::Usage, &first, &last).rev() {
+            let (key, sequence) = pair?;
+            if before.is_some() && *key == last {
+                continue;
+            }
+            if page.len() == limit {
+                break;
+            }
+            page.extend(self.usage_entry(&view, account, &sequence)?);
+        }
+        Ok(page)
+    }
+
     /// What the index of usage points at.
     pub(super) fn usage_entry(
         &self,
