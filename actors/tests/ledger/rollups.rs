@@ -258,6 +258,28 @@ fn a_store_that_has_no_sums_yet_is_given_them() {
 }
 
 #[test]
+fn sums_come_by_themselves() {
+    let dir = tempdir().unwrap();
+    let rollup_interval = Duration::from_millis(1);
+    let options = LedgerOptions { rollup_interval, ..in_memory(dir.path()) };
+    let clock = Clock::real();
+    let (ledger, _) = Ledger::open(options, clock.clone()).unwrap();
+    days(&ledger, 5);
+    let is_behind = || {
+        let mut behind = 0;
+        ledger.standing().unwrap().behind(None, None, 1_000, &mut |_| behind += 1).unwrap();
+        behind > 0
+    };
+    let started = clock.mono();
+    while is_behind() {
+        assert!(clock.mono().saturating_sub(started) < Duration::from_mins(1), "nobody follows");
+        std::thread::yield_now();
+    }
+    assert_eq!(rolled(&ledger, None, 0..u32::MAX, 7), walked(&ledger, None, 0..u32::MAX));
+    verify(&ledger);
+}
+
+#[test]
 fn sums_are_made_again_of_an_export_and_of_a_repair() {
     let [dir, imported, repaired] = [(); 3].map(|()| tempdir().unwrap());
     let ledger = start(dir.path());
