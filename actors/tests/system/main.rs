@@ -33,4 +33,6 @@ mod restart;
 #[cfg(test)]
 mod standing;
 #[cfg(test)]
+mod ten_million;
+#[cfg(test)]
 mod version_1;
