@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::catalog::Markup;
 use super::keys::Keys;
+use super::usage::Usage;
 use crate::config;
 
 /// A self-hosted AI API gateway: exact money, invisible failover, nearly no cost.
@@ -50,6 +51,8 @@ pub enum Tool {
     /// Create, list, change, rotate and revoke keys at a running gateway
     #[command(subcommand)]
     Keys(Keys),
+    /// Sum up what was used
+    Usage(Usage),
 }
 
 /// Where the configuration is.

@@ -30,7 +30,7 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// Why there is no answer, or not the one that was hoped for.
 #[derive(Debug, thiserror::Error)]
-enum Error {
+pub(super) enum Error {
     #[error("put the admin token into the environment as {TOKEN_VARIABLE}")]
     NoToken,
     #[error("`{0}` is no address of an admin port such as `http://127.0.0.1:8081`")]
@@ -71,6 +71,25 @@ struct Key {
     former_secrets: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
+    /// Of one that was reported: from where it was used lately.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recent_use: Option<RecentUse>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct RecentUse {
+    from_ms: u64,
+    addresses: Vec<Seen>,
+    other_requests: u64,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Seen {
+    address: String,
+    requests: u64,
+    first_seen_ms: u64,
+    last_seen_ms: u64,
+    charged_usd: String,
 }
 
 /// What is spent of a budget.
@@ -94,6 +113,11 @@ pub(super) async fn run(command: Keys, console: &mut Console<'_>) -> io::Result<
             revoke(&at, Method::POST, "/compromised", reason.as_deref(), console).await
         }
     };
+    exit(done, console)
+}
+
+/// How a command that asks a gateway ends.
+pub(super) fn exit(done: Result<(), Error>, console: &mut Console<'_>) -> io::Result<Exit> {
     let Err(error) = done else { return Ok(Exit::Well) };
     console.complain(&error)?;
     Ok(match error {
@@ -251,8 +275,29 @@ async fn revoke(
         writeln!(console.out, "{}", serde_json::to_string(&key)?)?;
     } else {
         writeln!(console.out, "{} of {account} does not work any more", key.id)?;
+        if let Some(used) = &key.recent_use {
+            used.write(console.out)?;
+        }
     }
     Ok(())
+}
+
+impl RecentUse {
+    fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        let Self { from_ms, addresses, other_requests } = self;
+        writeln!(out, "used since {} from:", date(*from_ms))?;
+        for Seen { address, requests, first_seen_ms, last_seen_ms, charged_usd } in addresses {
+            let (first, last) = (date(*first_seen_ms), date(*last_seen_ms));
+            writeln!(
+                out,
+                "  {address:<40} {requests:>8} requests, {charged_usd} USD, {first} to {last}"
+            )?;
+        }
+        if *other_requests > 0 {
+            writeln!(out, "  {other_requests} more from elsewhere")?;
+        }
+        Ok(())
+    }
 }
 
 impl KeyPlace {
@@ -284,7 +329,7 @@ impl Key {
 }
 
 /// One request to the admin API, and the body of the answer if it is a good one.
-async fn ask(
+pub(super) async fn ask(
     gateway: &Gateway,
     method: Method,
     path: &str,
@@ -339,7 +384,7 @@ fn date(at_ms: u64) -> String {
 }
 
 /// Percent-encoding of all but the unreserved characters (RFC 3986 §2.1, §2.3).
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
