@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use super::catalog::Markup;
 use super::keys::Keys;
 use super::projects::Projects;
+use super::usage::Usage;
 use crate::config;
 
 /// A self-hosted AI API gateway: exact money, invisible failover, nearly no cost.
@@ -54,6 +55,8 @@ pub enum Tool {
     /// Create, list, change, archive and restore projects at a running gateway
     #[command(subcommand)]
     Projects(Projects),
+    /// Sum up what was used
+    Usage(Usage),
 }
 
 /// Where the configuration is.

@@ -9,6 +9,7 @@ mod program;
 mod projects;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ pub use program::main;
 pub use args::{Catalog, Cli, Command, ConfigArgs, Gateway, Ledger, LedgerPlace, Tool};
 pub use keys::Keys;
 pub use projects::Projects;
+pub use usage::Usage;
 
 /// How a command ended: its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,7 @@ async fn carry_out(tool: Tool, console: &mut Console<'_>) -> Exit {
         Tool::Ledger(command) => ledger::run(command, console),
         Tool::Keys(command) => keys::run(command, console).await,
         Tool::Projects(command) => projects::run(command, console).await,
+        Tool::Usage(command) => usage::run(command, console).await,
     };
     // A reader that went away is no reason to complain.
     written.unwrap_or(Exit::NotDone)

@@ -237,6 +237,7 @@ async fn keys_are_changed_rotated_and_reported() {
     }
     let (exit, out, _) = keys("compromised key_1 --reason pasted").await;
     assert!(exit == Exit::Well && out.contains("does not work any more"), "{out}");
+    assert!(out.contains("127.0.0.1 ") && out.contains(" requests, 0."), "{out}");
     for secret in [first.as_str(), rotated.trim()] {
         assert_eq!(gateway.chat(secret).await, 401);
     }
@@ -284,6 +285,32 @@ async fn projects_are_created_listed_changed_archived_and_restored() {
     assert!(exit == Exit::Well && out.contains("is not restricted"), "{out}");
     let (exit, _, err) = at("projects archive proj_9").await;
     assert!(exit == Exit::Wrong && err.contains("no such project"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn usage_is_summed_up() {
+    let (gateway, id, _) = used().await;
+    let url = format!("http://{}", gateway.admin);
+    let usage = async |words: &str| {
+        let at = ["--admin-url", &url, "--account", &id];
+        let words: Vec<&str> = words.split_whitespace().collect();
+        run(&[&["usage"], words.as_slice(), &at].concat()).await
+    };
+    let (exit, table, err) = usage("--by model,end --where finish=length").await;
+    assert_eq!(exit, Exit::Well, "{err}");
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(
+        lines.len() == 2 && lines[0].starts_with("MODEL ") && lines[0].contains("REQUESTS"),
+        "{table}"
+    );
+    assert!(lines[1].starts_with("small ") && lines[1].contains(" completed "), "{table}");
+    let (exit, answer, _) = usage("--json --from 2026-01-01").await;
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert!(exit == Exit::Well && answer["groups"][0]["requests"].as_u64() > Some(0), "{answer}");
+    let (exit, _, err) = usage("--by weekday").await;
+    assert!(exit == Exit::Wrong && err.contains("`group_by` must be"), "{err}");
+    let wrong = ["infergate", "usage", "--where", "model"];
+    assert_eq!(Cli::try_parse_from(wrong).unwrap_err().exit_code(), 2);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 use infergate_actors::account::{CreditRules, GuardRules};
+use infergate_actors::ledger::Keep;
 use infergate_actors::money::{NanoUsd, Price};
 
 use super::{Abilities, BaseUrl, Cache, DataCollection, Lifecycle, Prices, Route, Secret};
@@ -26,6 +27,8 @@ pub struct Config {
     pub credit: CreditRules,
     /// When a key is used so unusually that it is stopped; `None`: never.
     pub guard: Option<GuardRules>,
+    /// How long records and sums of usage are kept.
+    pub usage: Keep,
     /// How much may be kept of answers.
     pub cache: Cache,
     /// The providers that are on.

@@ -41,6 +41,7 @@ mod target;
 mod tests;
 mod tree;
 mod unit;
+mod usage;
 mod value;
 pub mod watch;
 
@@ -145,6 +146,7 @@ fn read<'t>(mut root: Section<'t>, catalog: Option<Section<'t>>, is_whole: bool)
     let trial = settings::trial(root.section("trial"));
     let credit = credit::credit(root.section("credit"));
     let guard = keys::guard(root.section("keys"));
+    let usage = usage::usage(root.section("usage"));
     let cache = cache::bounds(root.section("cache"));
     let routing = settings::routing(root.section("routing"));
     let timeouts = settings::timeouts(root.section("timeouts")).over(&settings::TIMEOUTS, log);
@@ -177,6 +179,7 @@ fn read<'t>(mut root: Section<'t>, catalog: Option<Section<'t>>, is_whole: bool)
         trial,
         credit,
         guard,
+        usage,
         cache,
         providers: providers.on,
         models: models.on,

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use super::{AnswerBody, Shared, json};
 use crate::error::ApiError;
 use crate::operate::amount::{usd, wide};
-use crate::usage::{Spent, calendar, provider, served, spent};
+use crate::usage::{Spent, calendar, finish_name, provider, served, spent};
 
 #[derive(Deserialize)]
 struct Asked {
@@ -183,7 +183,7 @@ impl<'e> Generation<'e> {
             cancelled: bill.end == End::ClientGone,
             latency: first,
             generation_time: first.map(|first| record.total_ms.saturating_sub(first)),
-            finish_reason: None,
+            finish_reason: record.finish.map(finish_name),
             native_finish_reason: None,
             tokens_prompt: prompt,
             tokens_completion: completion,

@@ -101,12 +101,17 @@ impl Setup {
     pub(crate) async fn start(self) -> Gateway {
         let directory = TempDir::new().unwrap();
         let clock = self.clock;
-        let options = LedgerOptions::new(directory.path().join("data"));
+        let config = Config::parse("test.toml", &self.config, &|_| None).unwrap();
+        let options = LedgerOptions {
+            keep: config.usage,
+            // Sums are brought up to date where a test says so.
+            rollup_interval: Duration::from_hours(1),
+            ..LedgerOptions::new(directory.path().join("data"))
+        };
         let (ledger, _) = Ledger::open(options, clock.clone()).unwrap();
         let accounts =
             AccountOptions { snapshot_every_events: 1_000, idle: Duration::from_mins(5) };
         let system = System::start(ledger.clone(), clock.clone(), accounts).await.unwrap();
-        let config = Config::parse("test.toml", &self.config, &|_| None).unwrap();
         let catalog = Catalog::build(&config, &system.providers, &clock).await.unwrap();
         system.accounts.set_credit_rules(config.credit.clone());
         let world = Arc::new(World::new(WorldParts {

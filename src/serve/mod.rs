@@ -222,6 +222,7 @@ async fn open_ledger(config: &Config, clock: Clock) -> Result<Ledger, ServeError
             Verify::Tail => VerifyOnStart::Tail,
         },
         node: config.store.node,
+        keep: config.usage,
         ..LedgerOptions::new(PathBuf::from(&config.store.path))
     };
     let opening = tokio::task::spawn_blocking(move || Ledger::open(options, clock));

@@ -9,14 +9,13 @@ use std::sync::Arc;
 
 use infergate_actors::account::{Event, GrantKind, Return};
 use infergate_actors::id::{AccountId, GrantId};
-use infergate_actors::ledger::LedgerError;
+use infergate_actors::ledger::{LedgerError, Sums};
 use infergate_actors::money::NanoUsd;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::calendar;
 use super::column::{Columns, Json, Value, csv_head, csv_line};
 use super::row::served;
-use super::sums::Sums;
 use crate::exchange::World;
 use crate::operate::amount::{usd, wide};
 
@@ -137,7 +136,7 @@ impl Statement {
             Event::Refunded(back) => self.take_back(Why::Refund, at_ms, back),
             Event::ChargedBack(back) => self.take_back(Why::Dispute, at_ms, back),
             Event::Settled(bill) => {
-                self.usage.entry(served(bill).to_owned()).or_default().add(bill);
+                self.usage.entry(served(bill).to_owned()).or_default().add(&Sums::of(bill));
             }
             Event::Opened { .. }
             | Event::StatusChanged { .. }

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::glance::{Effect, Glance};
 use super::layout::Snapshot;
+use super::store::{Area, Bytes};
 use super::{Digest, Poisoned, Record};
 
 /// How safe something is.
@@ -30,8 +31,16 @@ pub struct Batch {
     pub(super) entries: SmallVec<[Entry; 1]>,
     pub(super) snapshots: Vec<Snapshot>,
     pub(super) providers: Vec<(String, Vec<u8>)>,
+    pub(super) upkeep: Option<Box<Upkeep>>,
     pub(super) on_disk: bool,
     pub(super) lazy: bool,
+}
+
+/// Changes of what is derived from the events and kept beside them.
+#[derive(Debug, Default)]
+pub(super) struct Upkeep {
+    pub(super) put: Vec<(Area, Bytes, Vec<u8>)>,
+    pub(super) removed: Vec<(Area, Bytes)>,
 }
 
 /// One record in a batch: where it ends in the bytes, and what the committer must know of it.
@@ -97,7 +106,10 @@ impl Batch {
 
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.snapshots.is_empty() && self.providers.is_empty()
+        self.entries.is_empty()
+            && self.snapshots.is_empty()
+            && self.providers.is_empty()
+            && self.upkeep.is_none()
     }
 
     /// Its records as they will be read, with their digests, for tests of what was decided.

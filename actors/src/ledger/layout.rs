@@ -8,9 +8,12 @@
 //! | `account_journal` | account (8) ‖ event number (8) | sequence (8) |
 //! | `accounts` | account (8) | 1 ‖ number (8) ‖ digest (16) ‖ at, ms (8) ‖ state ‖ seal (16) |
 //! | `usage` | account (8) ‖ at, ms (8) ‖ hold (16) | sequence (8) |
+//! | `rollups` | account (8) ‖ day (4) ‖ digest of the dimensions (16) | dimensions ‖ sums, see [`super::rollup`] |
+//! | `rollups` | zeros (28) | 1 ‖ sequence (8) ‖ seal (16): the last event in the rows |
 //! | `keys` | key hash (32) | account (8) ‖ key (4) |
 //! | `providers` | name | bytes ‖ seal (16) |
 //! | `meta` | `epoch` ‖ epoch (4) | at, ms (8) |
+//! | `meta` | `kept` | at, ms (8) ‖ day (4) ‖ seal (16), see [`super::rollup::Kept`] |
 //! | `meta` | `checkpoint` | see [`Checkpoint`] ‖ seal (16) |
 //!
 //! `chain` is [`Digest::chained`] of the chain before it over sequence ‖ record. A seal is the
@@ -77,6 +80,25 @@ pub(super) fn usage_key(account: AccountId, at_ms: u64, hold: HoldId) -> [u8; 32
     head.copy_from_slice(&account_journal_key(account, at_ms));
     tail.copy_from_slice(&hold.0.to_be_bytes());
     key
+}
+
+/// Where an account's index of usage begins, from a time on.
+pub(super) fn usage_from(account: AccountId, at_ms: u64) -> [u8; 16] {
+    account_journal_key(account, at_ms)
+}
+
+/// Where an account's rows begin, from a day on.
+pub(super) fn day_key(account: AccountId, day: u32) -> [u8; 12] {
+    let mut key = [0; 12];
+    let (head, tail) = key.split_at_mut(8);
+    head.copy_from_slice(&account.0.to_be_bytes());
+    tail.copy_from_slice(&day.to_be_bytes());
+    key
+}
+
+/// The account that a key begins with.
+pub(super) fn account_of(key: &[u8]) -> Option<AccountId> {
+    key.first_chunk().map(|account| AccountId(u64::from_be_bytes(*account)))
 }
 
 /// When an exchange was settled, and which.

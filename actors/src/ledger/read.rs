@@ -46,6 +46,14 @@ pub struct UsageEntry {
     pub entry: JournalEntry,
 }
 
+impl UsageEntry {
+    /// The settlement that an event is; `None` where it is another.
+    pub(super) fn of(entry: JournalEntry) -> Option<Self> {
+        let Event::Settled(settlement) = &entry.record.event else { return None };
+        Some(Self { at_ms: entry.record.at_ms, hold: settlement.hold, entry })
+    }
+}
+
 impl Ledger {
     /// What an account is started from: everything appended for it before this call. Proves the
     /// account's chain from the snapshot on. Blocks.
@@ -122,13 +130,47 @@ impl Ledger {
         limit: usize,
     ) -> Result<Vec<UsageEntry>, LedgerError> {
         let view = self.settled_view()?;
-        let (at_ms, hold) = after.unwrap_or((0, ExchangeId(0)));
+        // What is too old to be kept may be there still, in part.
+        let kept = (self.kept().records_from_ms, ExchangeId(0));
+        let (at_ms, hold) = after.unwrap_or(kept).max(kept);
         let first = usage_key(account, at_ms, hold);
+        let after = after.filter(|after| *after >= kept);
         let last = usage_key(account, u64::MAX, ExchangeId(u128::MAX));
         let mut page = Vec::new();
         for pair in view.between(Area::Usage, &first, &last) {
             let (key, sequence) = pair?;
             if after.is_some() && key == first {
+                continue;
+            }
+            if page.len() == limit {
+                break;
+            }
+            page.extend(self.usage_entry(&view, account, &sequence)?);
+        }
+        Ok(page)
+    }
+
+    /// Up to `limit` of an account's exchanges settled at `since_ms` or later and before `before` (a time
+    /// and an exchange), the last one first. Blocks.
+    pub fn usage_back(
+        &self,
+        account: AccountId,
+        since_ms: u64,
+        before: Option<(u64, HoldId)>,
+        limit: usize,
+    ) -> Result<Vec<UsageEntry>, LedgerError> {
+        let view = self.settled_view()?;
+        let since_ms = since_ms.max(self.kept().records_from_ms);
+        let first = usage_key(account, since_ms, ExchangeId(0));
+        let (at_ms, hold) = before.unwrap_or((u64::MAX, ExchangeId(u128::MAX)));
+        let last = usage_key(account, at_ms, hold);
+        if last < first {
+            return Ok(Vec::new());
+        }
+        let mut page = Vec::new();
+        for pair in view.between(Area::Usage, &first, &last).rev() {
+            let (key, sequence) = pair?;
+            if before.is_some() && *key == last {
                 continue;
             }
             if page.len() == limit {
@@ -146,10 +188,7 @@ impl Ledger {
         account: AccountId,
         sequence: &[u8],
     ) -> Result<Option<UsageEntry>, LedgerError> {
-        let entry = self.entry(view, account, sequence)?;
-        let Event::Settled(settlement) = &entry.record.event else { return Ok(None) };
-        let hold = settlement.hold;
-        Ok(Some(UsageEntry { at_ms: entry.record.at_ms, hold, entry }))
+        Ok(UsageEntry::of(self.entry(view, account, sequence)?))
     }
 
     /// A provider's newest state. Blocks.

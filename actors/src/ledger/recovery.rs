@@ -14,6 +14,7 @@ use super::batch::Batch;
 use super::chain::Chain;
 use super::data_dir::{DataDir, Found, Lock};
 use super::error::{Damage, LedgerError};
+use super::follower::kept;
 use super::glance::{Effect, Glance};
 use super::high_water::{HighWater, Mark};
 use super::layout::{
@@ -288,6 +289,7 @@ impl Proof {
 
     /// Looks up the newest events in the indexes, and that the indexes have none newer.
     fn check_indexes(&self, view: &View<'_>) -> Result<(), Damage> {
+        let kept = kept(view)?;
         for (sequence, glance) in &self.tail {
             let sequence = *sequence;
             let Glance { account, number, at_ms, .. } = *glance;
@@ -298,7 +300,9 @@ impl Proof {
                 if found { Ok(()) } else { Err(disagrees) }
             };
             points_here(Area::AccountJournal, &account_journal_key(account, number))?;
-            if let Effect::Settled(hold) = glance.effect {
+            if let Effect::Settled(hold) = glance.effect
+                && at_ms >= kept.records_from_ms
+            {
                 points_here(Area::Usage, &usage_key(account, at_ms, hold))?;
             }
             if let Effect::KeyCreated(hash, _) = glance.effect

@@ -134,7 +134,7 @@ fn read_write_ahead(source: &DataDir, salvage: &mut Salvage) -> io::Result<()> {
             }
             Area::Providers => salvage.provider(item.key, item.value),
             Area::Meta => salvage.epoch(item.key),
-            Area::AccountJournal | Area::Accounts | Area::Usage | Area::Keys => {}
+            Area::AccountJournal | Area::Accounts | Area::Usage | Area::Keys | Area::Rollups => {}
         });
     }
     Ok(())

@@ -31,9 +31,11 @@ pub(super) enum Area {
     Keys,
     Providers,
     Meta,
+    /// Derived from the journal, with all that tells how far: it may be missing.
+    Rollups,
 }
 
-pub(super) const AREAS: [Area; 7] = [
+pub(super) const AREAS: [Area; 8] = [
     Area::Journal,
     Area::AccountJournal,
     Area::Accounts,
@@ -41,15 +43,20 @@ pub(super) const AREAS: [Area; 7] = [
     Area::Keys,
     Area::Providers,
     Area::Meta,
+    Area::Rollups,
 ];
 
 /// An open store.
 pub(super) struct Store {
     database: Database,
-    keyspaces: [Keyspace; 7],
+    keyspaces: [Keyspace; 8],
     // Dropped last: until then nobody else may open the files.
     _lock: Option<Lock>,
 }
+
+/// A moment of a store, which keeps what stood there from being forgotten.
+#[derive(Clone)]
+pub(super) struct Moment(fjall::Snapshot);
 
 /// The store as it stood at one moment.
 pub(super) struct View<'store> {
@@ -81,7 +88,18 @@ impl Area {
             Self::Keys => "keys",
             Self::Providers => "providers",
             Self::Meta => "meta",
+            Self::Rollups => "rollups",
         }
+    }
+
+    /// Whether it is made again from the others where it is missing.
+    pub(super) const fn is_derived(self) -> bool {
+        matches!(self, Self::Rollups)
+    }
+
+    /// Whether anything is ever taken out of it.
+    pub(super) const fn is_pruned(self) -> bool {
+        matches!(self, Self::Usage | Self::Rollups)
     }
 
     /// Fjall's number for it, which is also the name of its folder.
@@ -101,6 +119,7 @@ impl Area {
             Self::Journal | Self::Accounts => Some(8),
             Self::AccountJournal => Some(16),
             Self::Usage | Self::Keys => Some(32),
+            Self::Rollups => Some(28),
             Self::Providers | Self::Meta => None,
         }
     }
@@ -109,7 +128,7 @@ impl Area {
         let memtable_bytes = match self {
             Self::Journal => memory.memtable_bytes,
             Self::AccountJournal | Self::Accounts | Self::Usage => memory.memtable_bytes / 2,
-            Self::Keys | Self::Providers | Self::Meta => memory.memtable_bytes / 4,
+            Self::Keys | Self::Providers | Self::Meta | Self::Rollups => memory.memtable_bytes / 4,
         };
         KeyspaceCreateOptions::default()
             .max_memtable_size(memtable_bytes)
@@ -144,12 +163,12 @@ impl Store {
             .open()?;
         for area in AREAS {
             // A keyspace that is gone must not come back empty.
-            if exists && !database.keyspace_exists(area.name()) {
+            if exists && !area.is_derived() && !database.keyspace_exists(area.name()) {
                 return Err(StoreError(format!("keyspace `{}` is missing", area.name())));
             }
         }
         let open = |area: Area| database.keyspace(area.name(), || area.options(memory));
-        let [journal, account_journal, accounts, usage, keys, providers, meta] = AREAS;
+        let [journal, account_journal, accounts, usage, keys, providers, meta, rollups] = AREAS;
         let keyspaces = [
             open(journal)?,
             open(account_journal)?,
@@ -158,12 +177,14 @@ impl Store {
             open(keys)?,
             open(providers)?,
             open(meta)?,
+            open(rollups)?,
         ];
         Ok(Self { database, keyspaces, _lock: lock })
     }
 
     fn keyspace(&self, area: Area) -> &Keyspace {
-        let [journal, account_journal, accounts, usage, keys, providers, meta] = &self.keyspaces;
+        let [journal, account_journal, accounts, usage, keys, providers, meta, rollups] =
+            &self.keyspaces;
         match area {
             Area::Journal => journal,
             Area::AccountJournal => account_journal,
@@ -172,6 +193,7 @@ impl Store {
             Area::Keys => keys,
             Area::Providers => providers,
             Area::Meta => meta,
+            Area::Rollups => rollups,
         }
     }
 
@@ -182,7 +204,17 @@ impl Store {
 
     /// Everything as it stands now, while writes go on.
     pub(super) fn view(&self) -> View<'_> {
-        View { snapshot: self.database.snapshot(), store: self }
+        self.view_at(&self.moment())
+    }
+
+    /// Now, to be looked at later.
+    pub(super) fn moment(&self) -> Moment {
+        Moment(self.database.snapshot())
+    }
+
+    /// Everything as it stood at a moment of this store.
+    pub(super) fn view_at(&self, moment: &Moment) -> View<'_> {
+        View { snapshot: moment.0.clone(), store: self }
     }
 
     /// An empty batch.
@@ -230,6 +262,10 @@ impl View<'_> {
 impl StoreBatch<'_> {
     pub(super) fn put(&mut self, area: Area, key: impl Into<Bytes>, value: impl Into<Bytes>) {
         self.batch.insert(self.store.keyspace(area), key, value);
+    }
+
+    pub(super) fn remove(&mut self, area: Area, key: impl Into<Bytes>) {
+        self.batch.remove(self.store.keyspace(area), key);
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -2,7 +2,8 @@
 //!
 //! Two passes. The first follows the journal: sequence and chain. The second goes through each
 //! account's index, which is proven to name every event exactly once: the account's own chain, its
-//! state ([`Fold`]) against its snapshot, its books ([`super::audit`]), the usage and key indexes.
+//! state ([`Fold`]) against its snapshot, its books ([`super::audit`]), the usage and key indexes, its
+//! sums of usage ([`super::recount`]). Of records and sums that are too old to be kept nothing is asked.
 
 use std::path::Path;
 
@@ -12,8 +13,10 @@ use super::data_dir::{DataDir, Found};
 use super::error::{Damage, LedgerError};
 use super::handle::{Ledger, LedgerOptions, VerifyOnStart};
 use super::layout::{
-    Snapshot, read_u64, split_account_journal_key, split_entry, split_key_value, usage_key,
+    Snapshot, read_u64, split_account_journal_key, split_entry, split_key_value, split_usage_key,
+    usage_key,
 };
+use super::recount::Recount;
 use super::store::{Area, StoreError, View, guarded};
 use super::{Digest, Head, Record, recovery};
 use crate::account::{Event, Key};
@@ -73,6 +76,9 @@ struct Verification<'view, F> {
     view: &'view View<'view>,
     report: VerifyReport,
     keys: u64,
+    /// Settlements that must be in the index of usage.
+    kept: u64,
+    recount: Recount,
     account: Option<Account<F>>,
 }
 
@@ -126,7 +132,8 @@ pub(super) fn open_for_reading(dir: &DataDir) -> Result<recovery::Proven, Ledger
 impl<'view, F: Fold> Verification<'view, F> {
     fn run(view: &'view View<'view>) -> Result<VerifyReport, StoreError> {
         let report = VerifyReport::default();
-        let mut this = Self { view, report, keys: 0, account: None };
+        let recount = Recount::new(view)?;
+        let mut this = Self { view, report, keys: 0, kept: 0, recount, account: None };
         this.journal()?;
         this.accounts()?;
         this.counts()?;
@@ -170,7 +177,7 @@ impl<'view, F: Fold> Verification<'view, F> {
                 continue;
             };
             if self.account.as_ref().is_none_or(|current| current.id != account) {
-                self.leave_account();
+                self.leave_account()?;
                 self.enter_account(account)?;
             }
             match self.read(account, number, sequence)? {
@@ -178,7 +185,7 @@ impl<'view, F: Fold> Verification<'view, F> {
                 Err(what) => self.differs(Some(account), Some(sequence), what),
             }
         }
-        self.leave_account();
+        self.leave_account()?;
         if indexed != self.report.events {
             let events = self.report.events;
             let what = format!("`account_journal` names {indexed} events of {events}");
@@ -224,8 +231,11 @@ impl<'view, F: Fold> Verification<'view, F> {
         Ok(())
     }
 
-    fn leave_account(&mut self) {
-        let Some(account) = self.account.take() else { return };
+    fn leave_account(&mut self) -> Result<(), StoreError> {
+        let Some(account) = self.account.take() else { return Ok(()) };
+        if let Some(what) = self.recount.leave(self.view, account.id)? {
+            self.differs(Some(account.id), None, what);
+        }
         self.report.totals.add(&account.audit.totals);
         if let Err(what) = account.fold.check() {
             self.differs(Some(account.id), None, what);
@@ -234,6 +244,7 @@ impl<'view, F: Fold> Verification<'view, F> {
             let what = "the snapshot is newer than the last event".to_owned();
             self.differs(Some(account.id), None, what);
         }
+        Ok(())
     }
 
     fn event(&mut self, sequence: u64, record: &Record, digest: Digest) -> Result<(), StoreError> {
@@ -265,9 +276,16 @@ impl<'view, F: Fold> Verification<'view, F> {
 
     fn indexes(&mut self, sequence: u64, record: &Record) -> Result<Option<String>, StoreError> {
         let account = record.account;
+        self.recount.event(sequence, record);
+        let is_kept = record.at_ms >= self.recount.kept().records_from_ms;
         let agrees = match &record.event {
+            Event::Settled(_) if !is_kept => {
+                self.report.settlements += 1;
+                true
+            }
             Event::Settled(settlement) => {
                 self.report.settlements += 1;
+                self.kept += 1;
                 let key = usage_key(account, record.at_ms, settlement.hold);
                 let entry = self.view.get(Area::Usage, &key)?;
                 entry.as_deref().and_then(read_u64) == Some(sequence)
@@ -312,19 +330,26 @@ impl<'view, F: Fold> Verification<'view, F> {
 
     /// With every event found in its index, equal counts mean that nothing else is in there.
     fn counts(&mut self) -> Result<(), StoreError> {
-        let VerifyReport { settlements, snapshots, .. } = self.report;
-        for (area, expected) in
-            [(Area::Usage, settlements), (Area::Keys, self.keys), (Area::Accounts, snapshots)]
-        {
+        let records_from_ms = self.recount.kept().records_from_ms;
+        for (area, expected) in [
+            (Area::Usage, self.kept),
+            (Area::Keys, self.keys),
+            (Area::Accounts, self.report.snapshots),
+        ] {
             let mut found = 0;
             for pair in self.view.from(area, &[]) {
-                pair?;
-                found += 1;
+                let (key, _) = pair?;
+                let is_old = |(at_ms, _)| at_ms < records_from_ms;
+                let is_old = area == Area::Usage && split_usage_key(&key).is_some_and(is_old);
+                found += u64::from(!is_old);
             }
             if found != expected {
                 let what = format!("`{}` has {found} entries, not {expected}", area.name());
                 self.differs(None, None, what);
             }
+        }
+        for what in self.recount.end(self.view, self.report.head.sequence)? {
+            self.differs(None, None, what);
         }
         Ok(())
     }

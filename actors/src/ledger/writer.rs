@@ -64,6 +64,14 @@ impl Writer {
                 let sealed = seal(name.as_bytes(), state.clone());
                 writes.put(Area::Providers, name.as_bytes(), sealed);
             }
+            if let Some(upkeep) = &batch.upkeep {
+                for (area, key, value) in &upkeep.put {
+                    writes.put(*area, key.clone(), value.as_slice());
+                }
+                for (area, key) in &upkeep.removed {
+                    writes.remove(*area, key.clone());
+                }
+            }
         }
         if self.head().sequence >= self.checkpoint_at {
             self.put_checkpoint(&mut writes);

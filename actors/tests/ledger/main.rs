@@ -7,6 +7,8 @@
 //! - `damage`: whatever happens to the files, nothing is lost in silence
 //! - `offline`: repair, export, import
 //! - `records`, `projects`: the journal's format
+//! - `records`: the journal's format
+//! - `rollups`: daily sums of usage are what a walk would find, at any moment; what is too old goes
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail anywhere")]
 
@@ -20,3 +22,4 @@ mod offline;
 mod opening;
 mod projects;
 mod records;
+mod rollups;

@@ -33,6 +33,8 @@ mod restart;
 #[cfg(test)]
 mod standing;
 #[cfg(test)]
+mod ten_million;
+#[cfg(test)]
 mod version_1;
 #[cfg(test)]
 mod version_3;

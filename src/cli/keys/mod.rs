@@ -76,6 +76,25 @@ struct Key {
     former_secrets: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
+    /// Of one that was reported: from where it was used lately.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recent_use: Option<RecentUse>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct RecentUse {
+    from_ms: u64,
+    addresses: Vec<Seen>,
+    other_requests: u64,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Seen {
+    address: String,
+    requests: u64,
+    first_seen_ms: u64,
+    last_seen_ms: u64,
+    charged_usd: String,
 }
 
 /// What is spent of a budget.
@@ -296,8 +315,29 @@ async fn told_why(
         writeln!(console.out, "{}", serde_json::to_string(&key)?)?;
     } else {
         writeln!(console.out, "{} of {account} {then}", key.id)?;
+        if let Some(used) = &key.recent_use {
+            used.write(console.out)?;
+        }
     }
     Ok(())
+}
+
+impl RecentUse {
+    fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        let Self { from_ms, addresses, other_requests } = self;
+        writeln!(out, "used since {} from:", date(*from_ms))?;
+        for Seen { address, requests, first_seen_ms, last_seen_ms, charged_usd } in addresses {
+            let (first, last) = (date(*first_seen_ms), date(*last_seen_ms));
+            writeln!(
+                out,
+                "  {address:<40} {requests:>8} requests, {charged_usd} USD, {first} to {last}"
+            )?;
+        }
+        if *other_requests > 0 {
+            writeln!(out, "  {other_requests} more from elsewhere")?;
+        }
+        Ok(())
+    }
 }
 
 impl KeyPlace {
@@ -384,7 +424,7 @@ pub(super) fn date(at_ms: u64) -> String {
 }
 
 /// Percent-encoding of all but the unreserved characters (RFC 3986 §2.1, §2.3).
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

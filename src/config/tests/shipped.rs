@@ -53,6 +53,7 @@ store.zzzzzz = 1
 trial.zzzzzz = 1
 credit = { zzzzzz = 1, rules = { zzzzzz = 1, trial = { zzzzzz = 1 } } }
 keys = { zzzzzz = 1, guard = { zzzzzz = 1 } }
+usage.zzzzzz = 1
 cache.zzzzzz = 1
 routing.zzzzzz = 1
 timeouts.zzzzzz = 1

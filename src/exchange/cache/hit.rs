@@ -35,7 +35,7 @@ impl Seeking<'_> {
                 (hold, permit.rate)
             }
         };
-        let share = self.share(hold, Source::Cache);
+        let share = self.share(hold, Source::Cache).finished(entry.finish);
         let settled = share.settle(world, entry.usage, entry.estimated, End::Completed).await;
         let charged = settled.map_err(|_| ApiError::unavailable())?;
         world.metrics.cache_hit();

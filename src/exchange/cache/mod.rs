@@ -264,8 +264,9 @@ impl Seeking<'_> {
 
     /// The bill of an answer that begins now.
     fn share(&self, hold: OpenHold, source: Source) -> Share {
-        let Asking { world, started, envelope, .. } = self.asking;
+        let Asking { world, started, envelope, caller, .. } = self.asking;
         let price = (&self.model, self.settings.price_percent);
-        Share::new(hold, price, (&world.clock, started), source, envelope)
+        let from = (source, caller.presented.address);
+        Share::new(hold, price, (&world.clock, started), from, envelope)
     }
 }

@@ -11,13 +11,14 @@ use infergate_actors::account::{
     AccountView, KeyChange, KeyScope, KeyView, Limits, Network, NewKey, Order, is_referrer,
 };
 use infergate_actors::id::{AccountId, KeyHash, KeyId, ProjectId};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::accounts::OPERATOR;
 use super::change::{BudgetsChange, LimitsChange, Setting};
 use super::request::{AccountOf, Asked, Json, KeyOf, text};
 use super::view::{CreatedKey, Key};
 use super::{Operator, Problem};
+use crate::usage::{RecentUse, calendar, recent_use};
 use crate::{auth, config};
 
 /// More patterns than models anybody offers.
@@ -27,6 +28,8 @@ const ALLOWED_IPS_MAX: usize = 100;
 const REFERRERS_MAX: usize = 100;
 /// Longer than anybody needs to bring a new secret to where it is used.
 const OVERLAP_MAX: Duration = Duration::from_hours(90 * 24);
+/// How far back the use of a key that somebody else may have is told: a week.
+const RECENT_MS: u64 = 7 * calendar::DAY_MS;
 const REASON_DEFAULT: &str = "revoked by the operator";
 const REASON_RELEASED: &str = "released by the operator";
 const REASON_COMPROMISED: &str = "reported as compromised";
@@ -150,7 +153,9 @@ pub(super) async fn revoke(
     KeyOf(account, key): KeyOf,
     Asked(why): Asked<Why>,
 ) -> Result<impl IntoResponse, Problem> {
-    revoke_for(&operator, account, key, why.reason.as_deref().unwrap_or(REASON_DEFAULT)).await
+    let reason = why.reason.as_deref().unwrap_or(REASON_DEFAULT);
+    let view = revoke_for(&operator, account, key, reason).await?;
+    Ok(Answer(Key::of(find(&view, key)?)).into_response())
 }
 
 /// Somebody else may have the secret: it works for nobody any more.
@@ -160,7 +165,24 @@ pub(super) async fn compromised(
     Asked(why): Asked<Why>,
 ) -> Result<impl IntoResponse, Problem> {
     let reason = why.reason.map(|reason| format!("{REASON_COMPROMISED}: {reason}"));
-    revoke_for(&operator, account, key, reason.as_deref().unwrap_or(REASON_COMPROMISED)).await
+    let reason = reason.as_deref().unwrap_or(REASON_COMPROMISED);
+    let view = revoke_for(&operator, account, key, reason).await?;
+    let world = &operator.world;
+    let since_ms = world.clock.now().wall_ms.saturating_sub(RECENT_MS);
+    let recent_use = recent_use(world, account, key, since_ms).await;
+    // The key is shut in any case, which is what matters most.
+    let recent_use = recent_use
+        .inspect_err(|error| tracing::error!(%error, "the recent use of a key can't be read"))
+        .ok();
+    Ok(Answer(Compromised { key: Key::of(find(&view, key)?), recent_use }).into_response())
+}
+
+/// A key that is revoked, and from where it was used; null where that can't be read now.
+#[derive(Serialize)]
+struct Compromised {
+    #[serde(flatten)]
+    key: Key,
+    recent_use: Option<RecentUse>,
 }
 
 /// What the guard took for somebody else's use is the key's own after all.
@@ -182,12 +204,12 @@ async fn revoke_for(
     account: AccountId,
     key: KeyId,
     reason: &str,
-) -> Result<impl IntoResponse + use<>, Problem> {
+) -> Result<AccountView, Problem> {
     text("reason", reason)?;
     let order = Order::RevokeKey { key, reason: reason.to_owned() };
     let view = operator.system.accounts.order(account, order).await?;
     tracing::info!(%account, %key, reason, "key revoked");
-    Ok(Answer(Key::of(find(&view, key)?)).into_response())
+    Ok(view)
 }
 
 fn find(view: &AccountView, key: KeyId) -> Result<&KeyView, Problem> {
