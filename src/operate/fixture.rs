@@ -124,6 +124,7 @@ impl Setup {
         let (listener, admin) = listen().await;
         let operator =
             Arc::new(Operator::new(Arc::clone(&world), system.clone(), auth::hash(TOKEN)));
+        operator.recover().await.unwrap();
         let router = admin::router(Arc::clone(&operator));
         tokio::spawn(admin::serve(listener, router, clock.clone(), stopped.clone()));
         let (listener, data) = listen().await;

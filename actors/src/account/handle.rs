@@ -16,6 +16,7 @@ use super::living::{ActorLine, Life, Living};
 use super::standing::Boards;
 use super::{
     AccountView, Admit, CreditRules, Denial, End, Extend, Limits, NewKey, Order, Permit, Settle,
+    operators,
 };
 use crate::clock::Clock;
 use crate::directory::Directory;
@@ -180,7 +181,8 @@ impl Accounts {
             }
             _ => None,
         };
-        self.ask(account, TRIES_MAX, |_, reply| Message::Order(order.clone(), reply)).await?
+        let action = operators::action();
+        self.ask(account, TRIES_MAX, |_, reply| Message::Order(order.clone(), action, reply)).await?
     }
 
     /// The account as it is now.

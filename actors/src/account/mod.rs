@@ -52,7 +52,10 @@ pub(crate) use living::status_name;
 pub use machine::{Failure, Machine};
 pub use member::MemberEvent;
 pub use network::{Network, NetworkError};
-pub use operators::OperatorEvent;
+pub use operators::{
+    Asked, Begun, Deed, Ended, Idempotency, KeptAnswer, NewToken, Operation, OperatorDenial,
+    OperatorEvent, OperatorRefusal, Operators, Outcome, Role, RotatedToken, Token, acting, carried,
+};
 pub use payment::{Movement, MovementKind, Payment, Return, Transfer, TransferKind};
 pub use period::Period;
 pub use plan::PlanEvent;

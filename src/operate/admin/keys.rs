@@ -12,15 +12,19 @@ use infergate_actors::account::{
 };
 use infergate_actors::id::{AccountId, KeyHash, KeyId};
 use serde::Deserialize;
+use serde_json::json;
 
+use super::accounts::page_limit;
 use super::change::{BudgetsChange, LimitsChange, Setting};
-use super::request::{AccountOf, Asked, Json, KeyOf, text};
+use super::request::{AccountOf, Asked, Json, KeyOf, id, text};
 use super::view::{CreatedKey, Key};
 use super::{Operator, Problem};
 use crate::{auth, config};
 
 /// More patterns than models anybody offers.
 const MODELS_MAX: usize = 1_000;
+const KEYS_MAX: usize = 1_000;
+const KEYS_DEFAULT: usize = 100;
 const TAGS_MAX: usize = 100;
 const ALLOWED_IPS_MAX: usize = 100;
 /// Longer than anybody needs to bring a new secret to where it is used.
@@ -74,6 +78,13 @@ pub(super) struct Rotation {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct KeysPage {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Why {
     reason: Option<String>,
 }
@@ -89,6 +100,9 @@ pub(super) async fn create(
     if auth::same(&hash, &operator.token) {
         return Err(Problem::conflict("`secret` is the admin token: a key must be another"));
     }
+    if secret.starts_with(auth::ADMIN_TOKEN_PREFIX) {
+        return Err(Problem::conflict("`secret` looks like an admin token: a key must be another"));
+    }
     let accounts = operator.system.accounts.clone();
     let creating = async move {
         // A secret is one account's: whose key it is must not depend on who came last.
@@ -101,6 +115,31 @@ pub(super) async fn create(
     let created = shown_once(&view, &secret, hash)?;
     tracing::info!(%account, key = created.key.id(), "key created");
     Ok((StatusCode::CREATED, Answer(created)).into_response())
+}
+
+pub(super) async fn list(
+    State(operator): State<Arc<Operator>>,
+    AccountOf(account): AccountOf,
+    Asked(page): Asked<KeysPage>,
+) -> Result<impl IntoResponse, Problem> {
+    let after: Option<KeyId> = page.after.as_deref().map(id).transpose()?;
+    let limit = page_limit(page.limit, KEYS_DEFAULT, KEYS_MAX)?;
+    let view = operator.system.accounts.inspect(account).await?;
+    let mut keys: Vec<&KeyView> = view.keys.iter().collect();
+    keys.retain(|key| after.is_none_or(|after| key.key.id > after));
+    let more = keys.len() > limit;
+    keys.truncate(limit);
+    let next = keys.last().filter(|_| more).map(|last| last.key.id.to_string());
+    let keys: Vec<Key> = keys.into_iter().map(Key::of).collect();
+    Ok(Answer(json!({ "keys": keys, "next": next })))
+}
+
+pub(super) async fn show(
+    State(operator): State<Arc<Operator>>,
+    KeyOf(account, key): KeyOf,
+) -> Result<impl IntoResponse, Problem> {
+    let view = operator.system.accounts.inspect(account).await?;
+    Ok(Answer(Key::of(find(&view, key)?)))
 }
 
 pub(super) async fn change(

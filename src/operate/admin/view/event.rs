@@ -10,6 +10,8 @@ use infergate_actors::ledger::JournalEntry;
 use infergate_actors::money::{Markup, NanoUsd, Rates, Usage};
 use serde::Serialize;
 
+use super::operator::OperatorFact;
+
 /// A page of an account's journal.
 #[derive(Debug, Serialize)]
 pub(in crate::operate::admin) struct Journal<'e> {
@@ -120,6 +122,7 @@ pub(crate) enum JournalEvent<'e> {
         grant: String,
         amount: NanoUsd,
     },
+    Operator(OperatorFact<'e>),
 }
 
 /// Credit that was taken back.
@@ -236,7 +239,7 @@ impl<'e> JournalEvent<'e> {
             Event::Plan(event) => match **event {},
             Event::Subscription(event) => match **event {},
             Event::Watch(event) => match **event {},
-            Event::Operator(event) => match **event {},
+            Event::Operator(event) => Self::Operator(OperatorFact::of(event)),
         }
     }
 
@@ -293,6 +296,7 @@ impl<'e> JournalEvent<'e> {
             Self::CodesMade { .. } => "codes_made",
             Self::CodeUsed { .. } => "code_used",
             Self::Reclaimed { .. } => "reclaimed",
+            Self::Operator(_) => "operator",
         }
     }
 }

@@ -1,16 +1,20 @@
 //! Accounts, keys, events and actors as JSON. What is not named here is not shown: no hash in any of
-//! these, and no secret but in [`CreatedKey`]. Pure.
+//! these, and no secret but in [`CreatedKey`]
+//! and [`CreatedToken`]. Pure.
 
 mod account;
 mod budget;
 mod event;
+mod operator;
 
 use infergate_actors::account::ActorLine;
+use infergate_actors::id::AccountId;
 use serde::Serialize;
 
 pub(super) use account::{Account, AccountLine, CreatedKey, Granted, Key, Moved};
 pub(crate) use event::JournalEvent;
 pub(super) use event::{Journal, JournalLine};
+pub(super) use operator::{Act, CreatedToken, Token};
 
 /// One actor.
 #[derive(Debug, Serialize)]
@@ -26,6 +30,9 @@ pub(super) struct Actor {
 
 impl Actor {
     pub(super) fn account(line: ActorLine) -> Self {
+        if line.id == AccountId::OPERATORS.to_string() {
+            return Self { id: "operators".to_owned(), ..Self::of("operators", line) };
+        }
         Self::of("account", line)
     }
 

@@ -1,0 +1,1 @@
+//! Tests of what the operators' actor decides and keeps.
