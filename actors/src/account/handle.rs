@@ -199,7 +199,7 @@ impl Accounts {
             (account, answer)
         };
         let asked: Vec<_> = self.0.directory.accounts().into_iter().map(ask).collect();
-        let count = asked.len();
+        let count = asked.iter().filter(|(account, _)| *account != AccountId::OPERATORS).count();
         for (account, answer) in asked {
             if answer.await.is_err() {
                 // It went to sleep, and took one, or broke down.
@@ -257,7 +257,8 @@ impl Accounts {
 
     /// How many accounts are in memory.
     pub fn living(&self) -> usize {
-        self.0.directory.len()
+        let operators = usize::from(self.0.directory.has(AccountId::OPERATORS));
+        self.0.directory.len().saturating_sub(operators)
     }
 
     /// How often an account's actor was rebuilt after a fault.

@@ -196,7 +196,7 @@ pub(super) async fn journal(
     }
     let more = entries.len() > limit;
     entries.truncate(limit);
-    let next = entries.last().filter(|_| more).map(|last| last.record.number);
+    let next = entries.last().filter(|_| more).map(|last| last.record.number.to_string());
     let events = entries.iter().map(JournalLine::of).collect();
     Ok(Answer(Journal { events, next }).into_response())
 }

@@ -31,7 +31,7 @@ const GRACE: Duration = Duration::from_secs(5);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What monitors may see without a token.
-const OPEN_PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+pub(super) const OPEN_PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// Serves the admin port until `stop` turns true.
 pub async fn serve(

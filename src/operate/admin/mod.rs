@@ -131,11 +131,20 @@ impl Operator {
     }
 }
 
-/// All routes of the admin port.
+/// The admin port's answers.
 pub fn router(operator: Arc<Operator>) -> Router {
+    routes()
+        .into_router()
+        .fallback(unknown_path)
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&operator), door::let_in))
+        .with_state(operator)
+}
+
+/// All routes of the admin port. Each but the first three has its rule, too.
+fn routes() -> Routes {
     let account = |rest: &str| format!("/admin/v1/accounts/{{account}}{rest}");
     let provider = |rest: &str| format!("/admin/v1/providers/{{provider}}{rest}");
-    let routes = Routes::new()
+    Routes::new()
         .route("/healthz", get(system::healthy))
         .route("/readyz", get(system::ready))
         .route("/metrics", get(system::metrics))
@@ -175,12 +184,7 @@ pub fn router(operator: Arc<Operator>) -> Router {
         .route("/admin/v1/tokens/self", get(tokens::own))
         .route("/admin/v1/tokens/{token}", get(tokens::show).delete(tokens::revoke))
         .route("/admin/v1/tokens/{token}/rotate", post(tokens::rotate))
-        .route("/admin/v1/audit", get(audit::list));
-    routes
-        .into_router()
-        .fallback(unknown_path)
-        .layer(axum::middleware::from_fn_with_state(Arc::clone(&operator), door::let_in))
-        .with_state(operator)
+        .route("/admin/v1/audit", get(audit::list))
 }
 
 async fn unknown_path(uri: Uri) -> Problem {

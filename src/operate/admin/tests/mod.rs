@@ -2,8 +2,12 @@
 
 mod access;
 mod accounts;
+mod audit;
 mod codes;
 mod explain;
+mod idempotency;
 mod keys;
 mod payments;
+mod tokens;
+mod versions;
 mod whole;

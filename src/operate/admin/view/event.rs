@@ -16,8 +16,8 @@ use super::operator::OperatorFact;
 #[derive(Debug, Serialize)]
 pub(in crate::operate::admin) struct Journal<'e> {
     pub(in crate::operate::admin) events: Vec<JournalLine<'e>>,
-    /// The number to go on behind.
-    pub(in crate::operate::admin) next: Option<u64>,
+    /// What to go on behind.
+    pub(in crate::operate::admin) next: Option<String>,
 }
 
 /// One event and its place.

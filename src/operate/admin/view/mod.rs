@@ -8,7 +8,6 @@ mod event;
 mod operator;
 
 use infergate_actors::account::ActorLine;
-use infergate_actors::id::AccountId;
 use serde::Serialize;
 
 pub(super) use account::{Account, AccountLine, CreatedKey, Granted, Key, Moved};
@@ -30,10 +29,11 @@ pub(super) struct Actor {
 
 impl Actor {
     pub(super) fn account(line: ActorLine) -> Self {
-        if line.id == AccountId::OPERATORS.to_string() {
-            return Self { id: "operators".to_owned(), ..Self::of("operators", line) };
-        }
         Self::of("account", line)
+    }
+
+    pub(super) fn operators(line: ActorLine) -> Self {
+        Self { id: "operators".to_owned(), ..Self::of("operators", line) }
     }
 
     pub(super) fn provider(line: ActorLine) -> Self {
