@@ -79,7 +79,12 @@ pub fn is_mistyped(token: &str) -> bool {
     has_other_checksum(token, KEY_PREFIX)
 }
 
-/// The same of an operator's token.
+/// Whether a token has the form of an operator's, and its checksum.
+pub fn is_admin_token(token: &str) -> bool {
+    token.starts_with(ADMIN_TOKEN_PREFIX) && !is_mistyped_admin_token(token)
+}
+
+/// Whether a token has the form of an operator's, and the checksum of another.
 pub fn is_mistyped_admin_token(token: &str) -> bool {
     has_other_checksum(token, ADMIN_TOKEN_PREFIX)
 }
@@ -180,7 +185,7 @@ mod tests {
     #[test]
     fn an_operators_token_has_a_checksum_of_its_own_kind() {
         let token = new_admin_token().unwrap();
-        assert!(token.starts_with("iga-") && !is_mistyped_admin_token(&token));
+        assert!(is_admin_token(&token) && !is_admin_token(&new_key().unwrap()));
         assert!(!is_mistyped(&token));
         let typo = token.replace(token.chars().last().unwrap(), "-");
         assert!(!is_mistyped_admin_token(&typo), "no letter");

@@ -56,6 +56,8 @@ pub use operators::{
     Asked, Begun, Deed, Ended, Idempotency, KeptAnswer, NewToken, Operation, OperatorDenial,
     OperatorEvent, OperatorRefusal, Operators, Outcome, Role, RotatedToken, Token, acting, carried,
 };
+#[cfg(test)]
+pub(crate) use operators::any_operator_event;
 pub use payment::{Movement, MovementKind, Payment, Return, Transfer, TransferKind};
 pub use period::Period;
 pub use plan::PlanEvent;

@@ -138,7 +138,7 @@ mod tests {
     use crate::account::{
         Attempt, AttemptOutcome, Budget, CodeBatch, Dialect, Draw, End, Finish, GrantKind, Key,
         KeyChange, KeyScope, Kinds, Limits, Payment, Period, ReasonClass, Return, Settlement,
-        Source, Status, StatusSet, UsageRecord,
+        Source, Status, StatusSet, UsageRecord, any_operator_event,
     };
     use crate::id::{ExchangeId, GrantId, ProjectId};
     use crate::ledger::{RECORD_VERSION, Record};
@@ -356,6 +356,7 @@ mod tests {
             ),
             budgets().prop_map(|budgets| Event::BudgetsChanged { budgets }),
             of_credit(),
+            any_operator_event().prop_map(|event| Event::Operator(Box::new(event))),
         ]
     }
 

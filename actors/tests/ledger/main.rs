@@ -6,6 +6,7 @@
 //! - `crash`: a process killed at any instant loses nothing that was acknowledged
 //! - `damage`: whatever happens to the files, nothing is lost in silence
 //! - `offline`: repair, export, import
+//! - `operators`: the format of what operators do
 //! - `records`: the journal's format
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail anywhere")]
@@ -18,4 +19,5 @@ mod find;
 mod fold;
 mod offline;
 mod opening;
+mod operators;
 mod records;

@@ -143,9 +143,14 @@ impl Errand {
         let media_type = text(header::CONTENT_TYPE).unwrap_or_default();
         let answer = (is_kept && parts.status.is_success())
             .then(|| redact::answer(media_type, text(header::ETAG), &bytes));
-        let deeds = match is_marked && parts.status.is_server_error() {
-            true => operator.operators.deeds(action).await.unwrap_or_default(),
-            false => Vec::new(),
+        let deeds = if is_marked && parts.status.is_server_error() {
+            match operator.operators.deeds(action).await {
+                Ok(deeds) => deeds,
+                // Not ended: the next start looks again, and until then it is not done twice.
+                Err(error) => return Problem::from(error).into_response(),
+            }
+        } else {
+            Vec::new()
         };
         let status = Some(parts.status.as_u16());
         let ended = Ended { action, status, changes, answer, deeds };

@@ -30,4 +30,9 @@ pub(super) use acting::action;
 pub(super) use fold::State;
 
 #[cfg(test)]
+mod generator;
+#[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+pub(crate) use generator::any_operator_event;
