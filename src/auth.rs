@@ -189,7 +189,11 @@ mod tests {
         assert!(!is_mistyped(&token));
         let typo = token.replace(token.chars().last().unwrap(), "-");
         assert!(!is_mistyped_admin_token(&typo), "no letter");
-        let swapped = format!("{}{}", &token[..token.len() - 1], if token.ends_with('x') { 'y' } else { 'x' });
+        let swapped = format!(
+            "{}{}",
+            &token[..token.len() - 1],
+            if token.ends_with('x') { 'y' } else { 'x' }
+        );
         assert!(is_mistyped_admin_token(&swapped));
     }
 

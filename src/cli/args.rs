@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::accounts::Accounts;
+use super::audit::Audit;
 use super::catalog::Markup;
 use super::keys::Keys;
+use super::tokens::Tokens;
 use crate::config;
 
 /// A self-hosted AI API gateway: exact money, invisible failover, nearly no cost.
@@ -50,6 +53,15 @@ pub enum Tool {
     /// Create, list, change, rotate and revoke keys at a running gateway
     #[command(subcommand)]
     Keys(Keys),
+    /// List, show, open, suspend and close accounts at a running gateway, and give them credit
+    #[command(subcommand)]
+    Accounts(Accounts),
+    /// List, make, rotate and revoke operators' tokens at a running gateway
+    #[command(subcommand)]
+    Tokens(Tokens),
+    /// Read what operators did at a running gateway
+    #[command(subcommand)]
+    Audit(Audit),
 }
 
 /// Where the configuration is.

@@ -1,6 +1,9 @@
 //! The command line: reads it, and carries out every command that ends by itself.
 
+mod accounts;
 mod args;
+mod audit;
+mod call;
 mod catalog;
 mod check;
 mod keys;
@@ -8,6 +11,7 @@ mod ledger;
 mod program;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -17,8 +21,11 @@ use crate::config::Environment;
 pub use catalog::Markup;
 pub use program::main;
 
+pub use accounts::Accounts;
 pub use args::{Catalog, Cli, Command, ConfigArgs, Gateway, Ledger, LedgerPlace, Tool};
+pub use audit::Audit;
 pub use keys::Keys;
+pub use tokens::Tokens;
 
 /// How a command ended: its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +67,9 @@ async fn carry_out(tool: Tool, console: &mut Console<'_>) -> Exit {
         Tool::Catalog(command) => catalog::run(command, console),
         Tool::Ledger(command) => ledger::run(command, console),
         Tool::Keys(command) => keys::run(command, console).await,
+        Tool::Accounts(command) => accounts::run(command, console).await,
+        Tool::Tokens(command) => tokens::run(command, console).await,
+        Tool::Audit(command) => audit::run(command, console).await,
     };
     // A reader that went away is no reason to complain.
     written.unwrap_or(Exit::NotDone)

@@ -182,7 +182,8 @@ impl Accounts {
             _ => None,
         };
         let action = operators::action();
-        self.ask(account, TRIES_MAX, |_, reply| Message::Order(order.clone(), action, reply)).await?
+        self.ask(account, TRIES_MAX, |_, reply| Message::Order(order.clone(), action, reply))
+            .await?
     }
 
     /// The account as it is now.

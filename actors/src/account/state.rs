@@ -21,8 +21,8 @@ use super::payment::{Movement, MovementKind};
 use super::rules::Rules;
 use super::tenancy::Tenancy;
 use super::{
-    CodeBatch, Event, GrantKind, Key, Kinds, Limits, OperatorEvent, ReasonClass, Settlement, Status,
-    StatusSet,
+    CodeBatch, Event, GrantKind, Key, Kinds, Limits, OperatorEvent, ReasonClass, Settlement,
+    Status, StatusSet,
 };
 use crate::id::{AccountId, GrantId, HoldId, KeyId};
 use crate::ledger::{Digest, Record};

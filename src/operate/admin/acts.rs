@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 
 use super::rules::{Repeat, Rule, Subject};
 use super::settings::{Named, Seen, check_match, put_etag};
-use super::view::JournalLine;
+use super::view::{Account, JournalLine};
 use super::who::Who;
 use super::{Operator, Problem, redact, request};
 
@@ -38,6 +38,7 @@ const KEY_BYTES_MAX: usize = 255;
 const UNDER_WAY: Duration = Duration::from_secs(1);
 /// The action of what is nowhere.
 const UNKNOWN: &str = "none";
+const CREATE_ACCOUNT: &str = "account.create";
 
 /// A request on its way to its endpoint.
 struct Errand {
@@ -116,7 +117,7 @@ impl Errand {
         let action = match operator.operators.begin(asked.clone()).await {
             Ok(Begun::Now(action)) => action,
             Ok(Begun::Before(_, end)) => {
-                let replay = operator.replay(end).await;
+                let replay = operator.replay(rule, end).await;
                 return operator.noted(asked, replay).await;
             }
             Err(refusal) => {
@@ -171,7 +172,7 @@ impl Operator {
     }
 
     /// The answer that was given before, without secrets; what was done, where there was none.
-    async fn replay(&self, end: u64) -> Response {
+    async fn replay(&self, rule: &Rule, end: u64) -> Response {
         let ended = match self.operators.ended(end).await {
             Ok(Some(ended)) => ended,
             Ok(None) => return Problem::unavailable("the kept answer is gone").into_response(),
@@ -182,10 +183,8 @@ impl Operator {
                 let status = ended.status.and_then(|status| StatusCode::from_u16(status).ok());
                 let mut response = Response::new(Body::from(kept.body));
                 *response.status_mut() = status.unwrap_or(StatusCode::OK);
-                let texts = [
-                    (header::CONTENT_TYPE, Some(kept.media_type)),
-                    (header::ETAG, kept.etag),
-                ];
+                let texts =
+                    [(header::CONTENT_TYPE, Some(kept.media_type)), (header::ETAG, kept.etag)];
                 for (name, text) in texts {
                     if let Some(value) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
                         response.headers_mut().insert(name, value);
@@ -193,14 +192,15 @@ impl Operator {
                 }
                 response
             }
-            None => self.lost(&ended).await,
+            None => self.lost(rule, &ended).await,
         };
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
         response
     }
 
-    /// What is told of what was done, where the answer was lost.
-    async fn lost(&self, ended: &Ended) -> Response {
+    /// What is told of what was done, where the answer was lost: an account as it is now, and of all else
+    /// what the journal has.
+    async fn lost(&self, rule: &Rule, ended: &Ended) -> Response {
         let detail = "this was carried out, and the gateway stopped before it could answer; these \
                       are the events that it left, and a secret that was made is lost";
         let mut did = Vec::new();
@@ -215,7 +215,17 @@ impl Operator {
             let events: Vec<JournalLine<'_>> = events.iter().map(JournalLine::of).collect();
             did.push(json!({ "account": account.to_string(), "events": events }));
         }
-        let body = json!({ "detail": detail, "withheld": ["answer"], "did": did });
+        let mut body = json!({});
+        if let (CREATE_ACCOUNT, Some(made)) = (rule.action, ended.deeds.first())
+            && let Ok(view) = self.system.accounts.inspect(made.account).await
+        {
+            body = json!(Account::of(&view));
+        }
+        let told =
+            [("detail", json!(detail)), ("withheld", json!(["answer"])), ("did", json!(did))];
+        if let Some(fields) = body.as_object_mut() {
+            fields.extend(told.map(|(name, value)| (name.to_owned(), value)));
+        }
         axum::Json(body).into_response()
     }
 }
@@ -301,11 +311,7 @@ async fn params(parts: &mut Parts) -> Vec<(String, String)> {
 }
 
 /// The wish that it be done once (draft-ietf-httpapi-idempotency-key-header).
-fn idempotency(
-    parts: &Parts,
-    rule: &Rule,
-    body: &[u8],
-) -> Result<Option<Idempotency>, Problem> {
+fn idempotency(parts: &Parts, rule: &Rule, body: &[u8]) -> Result<Option<Idempotency>, Problem> {
     let Some(value) = parts.headers.get(KEY) else { return Ok(None) };
     let text = value.to_str().unwrap_or_default().trim();
     let key = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);

@@ -184,9 +184,9 @@ impl Walk {
         while let Some(after) = behind.filter(|_| without_end > 0) {
             let ahead = self.read(after, LOOK_AHEAD).await?;
             behind = ahead.last().map(|entry| entry.record.number);
-            let ends = ahead.into_iter().filter(|entry| {
-                matches!(operator_event(entry), Some(OperatorEvent::Ended(_)))
-            });
+            let ends = ahead
+                .into_iter()
+                .filter(|entry| matches!(operator_event(entry), Some(OperatorEvent::Ended(_))));
             for end in ends {
                 take(end, &mut found, &mut without_end);
             }

@@ -106,7 +106,10 @@ impl Operator {
     pub async fn recover(&self) -> Result<(), LedgerError> {
         let ended = self.operators.recover().await?;
         if ended > 0 {
-            tracing::warn!(actions = ended, "ended what operators had under way: see the audit log");
+            tracing::warn!(
+                actions = ended,
+                "ended what operators had under way: see the audit log"
+            );
         }
         Ok(())
     }
@@ -174,10 +177,7 @@ fn routes() -> Routes {
         .route("/admin/v1/codes", post(codes::make))
         .route("/admin/v1/payments/events", post(payments::event))
         .route(&account("/keys"), get(keys::list).post(keys::create))
-        .route(
-            &account("/keys/{key}"),
-            get(keys::show).patch(keys::change).delete(keys::revoke),
-        )
+        .route(&account("/keys/{key}"), get(keys::show).patch(keys::change).delete(keys::revoke))
         .route(&account("/keys/{key}/rotate"), post(keys::rotate))
         .route(&account("/keys/{key}/compromised"), post(keys::compromised))
         .route("/admin/v1/tokens", get(tokens::list).post(tokens::create))

@@ -211,8 +211,7 @@ mod tests {
     #[test]
     fn only_what_differs_is_written_as_a_change() {
         let (one, other) = (json!({ "a": 1, "b": 2 }), json!({ "a": 1, "b": 3, "c": 4 }));
-        let written: Value =
-            serde_json::from_str(&changes(Some(&one), Some(&other))).unwrap();
+        let written: Value = serde_json::from_str(&changes(Some(&one), Some(&other))).unwrap();
         assert_eq!(written, json!({ "before": { "b": 2 }, "after": { "b": 3, "c": 4 } }));
         assert_eq!(changes(Some(&one), Some(&one)), "");
         let made: Value = serde_json::from_str(&changes(None, Some(&one))).unwrap();

@@ -88,7 +88,8 @@ pub(super) const RULES: &[Rule] = &[
     rule(Delete, "/admin/v1/cache", "cache.purge", Settings),
     look("/admin/v1/providers", "provider.list", Read),
     look("/admin/v1/providers/{provider}", "provider.show", Read),
-    rule(Post, "/admin/v1/providers/{provider}/open", "provider.open", Settings).of(Subject::Provider),
+    rule(Post, "/admin/v1/providers/{provider}/open", "provider.open", Settings)
+        .of(Subject::Provider),
     rule(Post, "/admin/v1/providers/{provider}/close", "provider.close", Settings)
         .of(Subject::Provider),
     rule(Post, "/admin/v1/providers/{provider}/drain", "provider.drain", Settings)
@@ -145,12 +146,7 @@ const fn look(path: &'static str, action: &'static str, needs: Permission) -> Ru
     rule(Get, path, action, needs)
 }
 
-const fn rule(
-    method: Verb,
-    path: &'static str,
-    action: &'static str,
-    needs: Permission,
-) -> Rule {
+const fn rule(method: Verb, path: &'static str, action: &'static str, needs: Permission) -> Rule {
     Rule { method, path, action, needs, subject: Subject::Nothing, repeat: Marked }
 }
 

@@ -114,11 +114,10 @@ fn of_account(view: &AccountView) -> Seen {
     let Value::Object(mut fields) = shown else {
         return Seen { settings: shown, money: Map::new() };
     };
-    let money = MONEY.iter().filter_map(|name| Some(((*name).to_owned(), fields.get(*name)?.clone())));
+    let money =
+        MONEY.iter().filter_map(|name| Some(((*name).to_owned(), fields.get(*name)?.clone())));
     let money = money.collect();
-    fields.retain(|name, _| {
-        !ACCOUNT_FIGURES.contains(&name.as_str()) && !name.ends_with("_usd")
-    });
+    fields.retain(|name, _| !ACCOUNT_FIGURES.contains(&name.as_str()) && !name.ends_with("_usd"));
     Seen { settings: Value::Object(only_limits(fields)), money }
 }
 

@@ -1,8 +1,6 @@
 //! What the operators' actor answers. Pure.
 
-use super::event::{
-    Asked, Ended, Idempotency, OperatorEvent, Role, RotatedToken, Token,
-};
+use super::event::{Asked, Ended, Idempotency, OperatorEvent, Role, RotatedToken, Token};
 use super::fold::State;
 use crate::id::{KeyHash, TokenId};
 

@@ -24,8 +24,10 @@ fn asked() -> impl Strategy<Value = Box<Asked>> {
                 path,
                 account: account.map(AccountId),
                 body,
-                idempotency: idempotency.map(|(key, fingerprint, is_repeatable)| {
-                    Idempotency { key, fingerprint: Digest(fingerprint), is_repeatable }
+                idempotency: idempotency.map(|(key, fingerprint, is_repeatable)| Idempotency {
+                    key,
+                    fingerprint: Digest(fingerprint),
+                    is_repeatable,
                 }),
             })
         },
@@ -57,8 +59,7 @@ pub(crate) fn any_operator_event() -> impl Strategy<Value = OperatorEvent> {
     let deeds = any::<Vec<(u64, u64, u64)>>();
     let ended = (any::<(u64, Option<u16>, String)>(), kept, deeds).prop_map(
         |((action, status, changes), kept, deeds)| {
-            let answer =
-                kept.map(|(media_type, etag, body)| KeptAnswer { media_type, etag, body });
+            let answer = kept.map(|(media_type, etag, body)| KeptAnswer { media_type, etag, body });
             let deed = |(account, first, last)| Deed { account: AccountId(account), first, last };
             let deeds = deeds.into_iter().map(deed).collect();
             Box::new(Ended { action, status, changes, answer, deeds })

@@ -96,7 +96,8 @@ impl Operators {
     /// beginning.
     pub async fn deeds(&self, action: u64) -> Result<Vec<Deed>, LedgerError> {
         let read = move |ledger: &crate::ledger::Ledger| {
-            let asked = ledger.account_journal(AccountId::OPERATORS, action.saturating_sub(1), 1)?;
+            let asked =
+                ledger.account_journal(AccountId::OPERATORS, action.saturating_sub(1), 1)?;
             asked.first().map_or(Ok(Vec::new()), |entry| ledger.deeds(entry.sequence, action))
         };
         self.0.read(read).await

@@ -144,11 +144,15 @@ fn names_are_of_one_working_token_and_a_former_secret_works_for_a_while() {
     let works = |desk: &Desk, secret: u8, at_ms| {
         desk.state.token_with(&KeyHash([secret; 32]), at_ms).is_some()
     };
-    assert!(works(&desk, 1, NOW_MS) && works(&desk, 1, NOW_MS + 9) && !works(&desk, 1, NOW_MS + 10));
+    assert!(
+        works(&desk, 1, NOW_MS) && works(&desk, 1, NOW_MS + 9) && !works(&desk, 1, NOW_MS + 10)
+    );
     let (token, hash) = (ann.id, KeyHash([3; 32]));
     let rotated = RotatedToken { token, hash, hint: "new".into(), former_until_ms: NOW_MS + 5 };
     desk.ask(&Operation::RotateToken(rotated), NOW_MS).unwrap();
-    assert!(works(&desk, 1, NOW_MS + 4) && !works(&desk, 1, NOW_MS + 5) && works(&desk, 3, NOW_MS + 5));
+    assert!(
+        works(&desk, 1, NOW_MS + 4) && !works(&desk, 1, NOW_MS + 5) && works(&desk, 3, NOW_MS + 5)
+    );
     desk.ask(&Operation::RevokeToken(token), NOW_MS).unwrap();
     desk.ask(&Operation::RevokeToken(token), NOW_MS).unwrap();
     assert!(!works(&desk, 1, NOW_MS) && !works(&desk, 3, NOW_MS));

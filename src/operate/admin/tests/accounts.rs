@@ -87,7 +87,10 @@ async fn lists_are_read_page_by_page() {
     let page = gateway.get("/admin/v1/actors?limit=2").await;
     let kinds: Vec<String> =
         page["actors"].as_array().unwrap().iter().map(|actor| text(&actor["kind"])).collect();
-    assert_eq!(kinds, ["supervisor", "ledger", "operators", "provider", "provider", "account", "account"]);
+    assert_eq!(
+        kinds,
+        ["supervisor", "ledger", "operators", "provider", "provider", "account", "account"]
+    );
     assert_eq!(page["next"], *opened[1]);
     let rest = gateway.get(&format!("/admin/v1/actors?limit=2&after={}", opened[1])).await;
     assert_eq!(rest["actors"][0]["id"], *opened[2]);

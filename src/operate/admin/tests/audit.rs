@@ -34,7 +34,8 @@ async fn every_route_that_changes_something_leaves_its_entry_also_when_refused()
             assert_eq!((&last["path"], &last["method"]), (&json!(path), &json!(to_text(rule))));
             assert_eq!(last["request_id"], *reply.header("x-request-id"));
             assert_eq!(last["address"], "127.0.0.1");
-            let is_begun = rule.needs.is_of(if name == "root" { Role::Owner } else { Role::ReadOnly });
+            let is_begun =
+                rule.needs.is_of(if name == "root" { Role::Owner } else { Role::ReadOnly });
             assert_eq!(last["outcome"] != "not_begun", is_begun, "{last}");
             if is_begun {
                 assert_eq!(last["asked"], json!({ "note": "n" }));
@@ -191,7 +192,6 @@ async fn no_secret_is_in_the_store() {
     let redeem = format!("/admin/v1/accounts/{account}/redeem");
     let code = json!({ "code": secrets.last().unwrap() });
     gateway.post(&redeem, &code, 200).await;
-
 
     gateway.post("/admin/v1/snapshot", &json!({}), 200).await;
     assert_eq!(secrets.len(), 8);

@@ -77,7 +77,10 @@ async fn a_hundred_at_the_same_moment_give_one_grant() {
         }
     }
     let shown = gateway.get(&format!("{ACCOUNTS}/{account}")).await;
-    assert_eq!((&shown["granted_usd"], shown["grants"].as_array().unwrap().len()), (&json!("5"), 1));
+    assert_eq!(
+        (&shown["granted_usd"], shown["grants"].as_array().unwrap().len()),
+        (&json!("5"), 1)
+    );
     assert_eq!(count(&gateway).await, 2);
     assert_eq!(post(&gateway, &grants, "g", &grant).await.header("idempotency-replayed"), "true");
 }
@@ -167,6 +170,7 @@ async fn what_a_crash_cut_off_is_not_done_again_where_it_was_done_and_done_where
     let answer = again.json();
     assert_eq!(answer["did"][0]["events"][0]["event"]["opened"]["name"], "done");
     assert_eq!(answer["withheld"], json!(["answer"]));
+    assert_eq!((&answer["id"], &answer["name"]), (&json!("acct_0000000000000002"), &json!("done")));
     let again = post(&next, &grants, "granted", &grant).await;
     let events = &again.json()["did"][0]["events"];
     assert_eq!(events[0]["event"]["granted"]["reference"], "r");

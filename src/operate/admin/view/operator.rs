@@ -161,9 +161,7 @@ impl<'e> OperatorFact<'e> {
                 let Asked { name: by, action, path, .. } = &**asked;
                 Self::NotBegun { by, action, path, status: *status }
             }
-            OperatorEvent::Did { action, events } => {
-                Self::Did { action: *action, events: *events }
-            }
+            OperatorEvent::Did { action, events } => Self::Did { action: *action, events: *events },
         }
     }
 }
