@@ -8,15 +8,15 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use super::handle::{Accounts, Turn, Unavailable};
 use super::living::Life;
 use super::machine::{Failure, Machine};
+use super::operators::Ask;
 use super::standing::{Board, Notice};
 use super::state::Account;
 use super::{
-    AccountView, Admit, CodeTerms, CodeUse, Denial, End, Extend, Movement, Operation,
-    OperatorDenial, OperatorRefusal, Order, Outcome, Permit, Settle, Terms, Token, Transfer,
-    operators,
+    AccountView, Admit, CodeTerms, CodeUse, Denial, End, Extend, Movement, Order, Permit, Settle,
+    Terms, Transfer,
 };
 use crate::clock::Now;
-use crate::id::{AccountId, HoldId, KeyHash};
+use crate::id::{AccountId, HoldId};
 use crate::ledger::{Batch, JournalEntry, Loaded, Snapshot, Ticket};
 use crate::money::NanoUsd;
 
@@ -30,13 +30,8 @@ pub(super) enum Message {
     /// Answered when it is on disk.
     /// Part of an operator's action, if it is to be marked so.
     Order(Order, Option<u64>, RpcReplyPort<Result<AccountView, Refusal>>),
-    /// For the operators' actor; likewise. Answered when it is on disk.
-    Operate(Operation, Option<u64>, RpcReplyPort<Result<Outcome, OperatorRefusal>>),
-    /// Whose token has this hash, for the operators' actor.
-    Authenticate(KeyHash, RpcReplyPort<Option<Token>>),
-    Tokens(RpcReplyPort<Vec<Token>>),
-    /// The operators' actions that have begun and not ended.
-    UnderWay(RpcReplyPort<Vec<(u64, bool)>>),
+    /// For the operators' actor.
+    Operators(Box<Ask>),
     /// Answered when it is on disk.
     Transfer(Transfer, RpcReplyPort<Result<Movement, Refusal>>),
     /// Answered when it is on disk.
@@ -180,23 +175,7 @@ impl Actor for AccountActor {
                 let answer = denied(machine.use_code(&wish, now, &mut batch))?;
                 self.append_order(batch, answer.map(|terms| (terms, None)), reply);
             }
-            Message::Operate(operation, action, reply) => {
-                let answer = machine.operate(&operation, action, now, &mut batch)?;
-                self.append_operation(batch, answer, reply);
-            }
-            Message::Authenticate(hash, reply) => {
-                let operators = machine.account().operators();
-                let token = operators.and_then(|it| it.token_with(&hash, now.wall_ms));
-                let _ = reply.send(token.cloned());
-            }
-            Message::Tokens(reply) => {
-                let operators = machine.account().operators();
-                let _ = reply.send(operators.map_or(Vec::new(), |it| it.tokens().to_vec()));
-            }
-            Message::UnderWay(reply) => {
-                let operators = machine.account().operators();
-                let _ = reply.send(operators.map_or(Vec::new(), operators::State::under_way));
-            }
+            Message::Operators(ask) => self.answer_operators(*ask, machine, now)?,
             Message::Inspect(reply) => {
                 machine.lapse(now, &mut batch)?;
                 self.append_unasked(batch);
@@ -300,19 +279,6 @@ impl AccountActor {
                 board.put_up(notice);
             }
             let _ = reply.send(written.map(|()| done).map_err(|_| Unavailable.into()));
-        });
-        self.accounts.ledger().append(batch.on_disk(), Some(then));
-    }
-
-    fn append_operation(
-        &self,
-        batch: Batch,
-        answer: Result<Outcome, OperatorDenial>,
-        reply: RpcReplyPort<Result<Outcome, OperatorRefusal>>,
-    ) {
-        let then = Box::new(move |written: Result<(), _>| {
-            let answer = answer.map_err(OperatorRefusal::from);
-            let _ = reply.send(written.map_err(|_| Unavailable.into()).and(answer));
         });
         self.accounts.ledger().append(batch.on_disk(), Some(then));
     }

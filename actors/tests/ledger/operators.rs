@@ -94,8 +94,7 @@ fn operators_events_read_what_they_have_always_read() {
             at_ms: 1_800_000_000_123,
             event: Event::Operator(Box::new(event)),
         };
-        let written: String = record.encode().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(written, hex, "{number}");
+        assert_eq!(record.encode(), bytes(hex), "{number}");
         assert_eq!(Record::decode(&bytes(hex)), Ok(record));
     }
 }

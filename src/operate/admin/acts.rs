@@ -283,10 +283,10 @@ fn missing(who: &Who, rule: &Rule) -> Option<Problem> {
     if needs.is_of(who.role) {
         return None;
     }
-    let (name, role, needed, roles) = (&who.name, who.role.name(), needs.name(), needs.roles());
+    let (name, has, needed, roles) = (&who.name, who.role.name(), needs.name(), needs.roles());
     let detail = format!(
         "`{}` needs the permission `{needed}`, which these roles have: {roles}; the token `{name}` \
-         has the role {role}",
+         has the role {has}",
         rule.action
     );
     Some(Problem::new(StatusCode::FORBIDDEN, detail))

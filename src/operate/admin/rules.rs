@@ -70,7 +70,7 @@ pub(super) enum Repeat {
     /// What it did to accounts is marked in their journals, found, and told; done again only if there is
     /// nothing.
     Marked,
-    /// It is done again: the resource itself sees to it that that changes nothing.
+    /// It is done again: that changes nothing, by its nature or since the resource itself sees to it.
     Again,
 }
 
@@ -81,30 +81,36 @@ use Verb::{Delete, Get, Patch, Post};
 /// Every route that needs a token.
 pub(super) const RULES: &[Rule] = &[
     look("/admin/v1/actors", "actors.list", Read),
-    rule(Post, "/admin/v1/snapshot", "snapshot.take", Settings),
-    rule(Post, "/admin/v1/explain", "explain", Read),
-    rule(Post, "/admin/v1/ledger/verify", "ledger.verify", Read),
+    rule(Post, "/admin/v1/snapshot", "snapshot.take", Settings).again(),
+    rule(Post, "/admin/v1/explain", "explain", Read).again(),
+    rule(Post, "/admin/v1/ledger/verify", "ledger.verify", Read).again(),
     look("/admin/v1/cache", "cache.show", Read),
-    rule(Delete, "/admin/v1/cache", "cache.purge", Settings),
+    rule(Delete, "/admin/v1/cache", "cache.purge", Settings).again(),
     look("/admin/v1/providers", "provider.list", Read),
-    look("/admin/v1/providers/{provider}", "provider.show", Read),
+    look("/admin/v1/providers/{provider}", "provider.show", Read).of(Subject::Provider),
     rule(Post, "/admin/v1/providers/{provider}/open", "provider.open", Settings)
-        .of(Subject::Provider),
+        .of(Subject::Provider)
+        .again(),
     rule(Post, "/admin/v1/providers/{provider}/close", "provider.close", Settings)
-        .of(Subject::Provider),
+        .of(Subject::Provider)
+        .again(),
     rule(Post, "/admin/v1/providers/{provider}/drain", "provider.drain", Settings)
-        .of(Subject::Provider),
+        .of(Subject::Provider)
+        .again(),
     rule(
         Post,
         "/admin/v1/providers/{provider}/credentials/{fingerprint}/enable",
         "provider.credential.enable",
         Settings,
     )
-    .of(Subject::Provider),
+    .of(Subject::Provider)
+    .again(),
     look("/admin/v1/accounts", "account.list", Read),
     rule(Post, "/admin/v1/accounts", "account.create", Settings),
     look("/admin/v1/accounts/{account}", "account.show", Read).of(Subject::Account),
-    rule(Patch, "/admin/v1/accounts/{account}", "account.change", Settings).of(Subject::Account),
+    rule(Patch, "/admin/v1/accounts/{account}", "account.change", Settings)
+        .of(Subject::Account)
+        .again(),
     look("/admin/v1/accounts/{account}/journal", "account.journal", Read),
     look("/admin/v1/accounts/{account}/statement", "account.statement", Read),
     rule(Post, "/admin/v1/accounts/{account}/suspend", "account.suspend", Status)
@@ -127,17 +133,22 @@ pub(super) const RULES: &[Rule] = &[
     look("/admin/v1/accounts/{account}/keys", "key.list", Read),
     rule(Post, "/admin/v1/accounts/{account}/keys", "key.create", Keys),
     look("/admin/v1/accounts/{account}/keys/{key}", "key.show", Read).of(Subject::Key),
-    rule(Patch, "/admin/v1/accounts/{account}/keys/{key}", "key.change", Keys).of(Subject::Key),
-    rule(Delete, "/admin/v1/accounts/{account}/keys/{key}", "key.revoke", Keys).of(Subject::Key),
+    rule(Patch, "/admin/v1/accounts/{account}/keys/{key}", "key.change", Keys)
+        .of(Subject::Key)
+        .again(),
+    rule(Delete, "/admin/v1/accounts/{account}/keys/{key}", "key.revoke", Keys)
+        .of(Subject::Key)
+        .again(),
     rule(Post, "/admin/v1/accounts/{account}/keys/{key}/rotate", "key.rotate", Keys)
         .of(Subject::Key),
     rule(Post, "/admin/v1/accounts/{account}/keys/{key}/compromised", "key.compromised", Keys)
-        .of(Subject::Key),
+        .of(Subject::Key)
+        .again(),
     look("/admin/v1/tokens", "token.list", Tokens),
     rule(Post, "/admin/v1/tokens", "token.create", Tokens),
     look("/admin/v1/tokens/self", "token.self", Nothing),
     look("/admin/v1/tokens/{token}", "token.show", Tokens).of(Subject::Token),
-    rule(Delete, "/admin/v1/tokens/{token}", "token.revoke", Tokens).of(Subject::Token),
+    rule(Delete, "/admin/v1/tokens/{token}", "token.revoke", Tokens).of(Subject::Token).again(),
     rule(Post, "/admin/v1/tokens/{token}/rotate", "token.rotate", Tokens).of(Subject::Token),
     look("/admin/v1/audit", "audit.list", Audit),
 ];

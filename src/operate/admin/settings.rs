@@ -1,4 +1,4 @@
-//! What can be set of a resource: its version (ETag), and how it differs before and after an action.
+//! What can be set of a resource: its version (`ETag`), and how it differs before and after an action.
 
 use http::{HeaderMap, HeaderValue, header};
 use infergate_actors::account::{AccountView, KeyView};

@@ -2,6 +2,7 @@
 
 use super::decide::{Begun, NewToken, Operation, OperatorDenial, Outcome};
 use super::event::{Asked, Deed, Ended, OperatorEvent, RotatedToken, Token};
+use super::shell::Ask;
 use crate::account::actor::Message;
 use crate::account::handle::TRIES_MAX;
 use crate::account::{Accounts, Event, Unavailable};
@@ -33,13 +34,17 @@ impl Accounts {
 impl Operators {
     /// The token that works with the secret of this hash.
     pub async fn authenticate(&self, hash: KeyHash) -> Result<Option<Token>, Unavailable> {
-        let ask = |_, reply| Message::Authenticate(hash, reply);
+        let ask = |_, reply| Message::Operators(Box::new(Ask::Authenticate(hash, reply)));
         self.0.ask(AccountId::OPERATORS, TRIES_MAX, ask).await
     }
 
     /// All tokens, those that were revoked a while ago apart.
     pub async fn tokens(&self) -> Result<Vec<Token>, Unavailable> {
-        self.0.ask(AccountId::OPERATORS, TRIES_MAX, |_, reply| Message::Tokens(reply)).await
+        self.0
+            .ask(AccountId::OPERATORS, TRIES_MAX, |_, reply| {
+                Message::Operators(Box::new(Ask::Tokens(reply)))
+            })
+            .await
     }
 
     /// Writes down that something is about to be done. Returns when that is on disk.
@@ -78,7 +83,7 @@ impl Operators {
     /// Ends what a crash left under way, having looked up what was done of it. To be called once,
     /// before anything begins. Returns how much that was.
     pub async fn recover(&self) -> Result<usize, LedgerError> {
-        let ask = |_, reply| Message::UnderWay(reply);
+        let ask = |_, reply| Message::Operators(Box::new(Ask::UnderWay(reply)));
         let open = self.0.ask(AccountId::OPERATORS, TRIES_MAX, ask).await;
         let gone = |_| LedgerError::Read("the operators' actor does not answer".to_owned());
         let open = open.map_err(gone)?;
@@ -132,7 +137,8 @@ impl Operators {
 
     async fn operate(&self, operation: Operation) -> Result<Outcome, OperatorRefusal> {
         let action = super::action();
-        let ask = |_, reply| Message::Operate(operation.clone(), action, reply);
+        let ask =
+            |_, reply| Message::Operators(Box::new(Ask::Operate(operation.clone(), action, reply)));
         self.0.ask(AccountId::OPERATORS, TRIES_MAX, ask).await?
     }
 }

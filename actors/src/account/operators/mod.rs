@@ -18,6 +18,7 @@ mod decide;
 mod event;
 mod fold;
 mod handle;
+mod shell;
 
 pub use acting::{acting, carried};
 pub use decide::{Begun, NewToken, Operation, OperatorDenial, Outcome};
@@ -28,6 +29,7 @@ pub use handle::{OperatorRefusal, Operators};
 
 pub(super) use acting::action;
 pub(super) use fold::State;
+pub(super) use shell::Ask;
 
 #[cfg(test)]
 mod generator;
