@@ -87,6 +87,8 @@ pub(super) fn answer(media_type: &str, etag: Option<&str>, bytes: &[u8]) -> Kept
     let body = match serde_json::from_slice::<Value>(bytes) {
         Ok(mut value) => {
             cleanse(&mut value, &mut withheld);
+            withheld.sort_unstable();
+            withheld.dedup();
             if let (Some(fields), false) = (value.as_object_mut(), withheld.is_empty()) {
                 for name in &withheld {
                     if let Some(field) = fields.get_mut(name) {
@@ -95,7 +97,8 @@ pub(super) fn answer(media_type: &str, etag: Option<&str>, bytes: &[u8]) -> Kept
                 }
                 fields.insert("withheld".to_owned(), json!(withheld));
             }
-            value.to_string().into_bytes()
+            // As it was, to the byte, if it may be.
+            if withheld.is_empty() { bytes.to_vec() } else { value.to_string().into_bytes() }
         }
         Err(_) => Vec::new(),
     };
@@ -127,6 +130,7 @@ fn cleanse(value: &mut Value, found: &mut Vec<String>) {
             for value in values {
                 if value.as_str().is_some_and(is_secret) {
                     *value = Value::String(INSTEAD.to_owned());
+                    found.push("in a list".to_owned());
                 } else {
                     cleanse(value, found);
                 }

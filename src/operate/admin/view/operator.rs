@@ -111,6 +111,7 @@ impl<'e> Act<'e> {
             _ => None,
         });
         let (status, outcome) = match operator_event(&found.entry)? {
+            OperatorEvent::NotBegun(_, status) if *status < 400 => (Some(*status), "replayed"),
             OperatorEvent::NotBegun(_, status) => (Some(*status), "not_begun"),
             _ => (ended.and_then(|ended| ended.status), outcome(asked, ended)),
         };
