@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An account. The upper 16 bits name the node that opened it, the lower 48 count.
 ///
-/// Written `acct_` and 16 hexadecimal digits. Zero is never given to an account.
+/// Written `acct_` and 16 hexadecimal digits. Zero is never given to an account: it is the operators'.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AccountId(pub u64);
@@ -30,6 +30,12 @@ pub struct GrantId(pub u32);
 /// For people it is that text, in the journal the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProjectId(pub u32);
+
+/// An operator's token, counting from 1; 0 is the one that the gateway is started with. Written `tok_`
+/// and the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TokenId(pub u32);
 
 /// One client request from head to settled bill; also the id of its hold and what the client sees
 /// as `x-request-id`.
@@ -84,6 +90,9 @@ impl ExchangeId {
 }
 
 impl AccountId {
+    /// What the operators and their log are kept under: it is never given to an account.
+    pub const OPERATORS: Self = Self(0);
+
     /// The `count`-th account opened by `node`.
     pub fn new(node: u16, count: u64) -> Self {
         Self(u64::from(node) << 48 | (count & 0xffff_ffff_ffff))
@@ -151,6 +160,23 @@ impl FromStr for ProjectId {
 impl fmt::Display for GrantId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "grant_{}", self.0)
+    }
+}
+
+impl fmt::Display for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tok_{}", self.0)
+    }
+}
+
+impl FromStr for TokenId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        text.strip_prefix("tok_")
+            .and_then(|number| number.parse().ok())
+            .map(Self)
+            .ok_or_else(|| IdError { text: text.to_owned(), form: "tok_<number>" })
     }
 }
 
@@ -229,6 +255,7 @@ mod tests {
         assert_eq!("key_9".parse(), Ok(KeyId(9)));
         assert_eq!(GrantId(4).to_string().parse(), Ok(GrantId(4)));
         assert_eq!(ProjectId(5).to_string().parse(), Ok(ProjectId(5)));
+        assert_eq!(TokenId(6).to_string().parse(), Ok(TokenId(6)));
         assert!("acct_7".parse::<AccountId>().is_err());
         assert!(
             "req_+0010000000200000000000000000001".parse::<ExchangeId>().is_ok_and(|id| id.0 > 0)

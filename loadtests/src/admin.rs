@@ -114,7 +114,7 @@ struct CreatedKey {
 #[derive(Deserialize)]
 struct Page {
     events: Vec<Record>,
-    next: Option<u64>,
+    next: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -219,14 +219,14 @@ impl Admin {
     /// An account's events behind the `after`-th, all of them.
     pub async fn journal(&self, account: &str, after: u64) -> Result<Vec<Record>, Error> {
         let mut records = Vec::new();
-        let mut after = after;
+        let mut after = after.to_string();
         for _ in 0..PAGES_MAX {
             let path = format!("/admin/v1/accounts/{account}/journal?after={after}&limit={PAGE}");
             let page: Page = self.rest.call(Method::GET, &path, None).await?;
             records.extend(page.events);
             match page.next {
-                Some(next) if next > after => after = next,
-                _ => break,
+                Some(next) => after = next,
+                None => break,
             }
         }
         Ok(records)

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::accounts::Accounts;
+use super::audit::Audit;
 use super::catalog::Markup;
 use super::keys::Keys;
 use super::projects::Projects;
+use super::tokens::Tokens;
 use super::usage::Usage;
 use crate::config;
 
@@ -57,6 +60,15 @@ pub enum Tool {
     Projects(Projects),
     /// Sum up what was used
     Usage(Usage),
+    /// List, show, open, suspend and close accounts at a running gateway, and give them credit
+    #[command(subcommand)]
+    Accounts(Accounts),
+    /// List, make, rotate and revoke operators' tokens at a running gateway
+    #[command(subcommand)]
+    Tokens(Tokens),
+    /// Read what operators did at a running gateway
+    #[command(subcommand)]
+    Audit(Audit),
 }
 
 /// Where the configuration is.

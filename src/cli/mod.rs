@@ -1,6 +1,9 @@
 //! The command line: reads it, and carries out every command that ends by itself.
 
+mod accounts;
 mod args;
+mod audit;
+mod call;
 mod catalog;
 mod check;
 mod keys;
@@ -9,6 +12,7 @@ mod program;
 mod projects;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod usage;
 
 use std::io::{self, Write};
@@ -19,9 +23,12 @@ use crate::config::Environment;
 pub use catalog::Markup;
 pub use program::main;
 
+pub use accounts::Accounts;
 pub use args::{Catalog, Cli, Command, ConfigArgs, Gateway, Ledger, LedgerPlace, Tool};
+pub use audit::Audit;
 pub use keys::Keys;
 pub use projects::Projects;
+pub use tokens::Tokens;
 pub use usage::Usage;
 
 /// How a command ended: its exit code.
@@ -66,6 +73,9 @@ async fn carry_out(tool: Tool, console: &mut Console<'_>) -> Exit {
         Tool::Keys(command) => keys::run(command, console).await,
         Tool::Projects(command) => projects::run(command, console).await,
         Tool::Usage(command) => usage::run(command, console).await,
+        Tool::Accounts(command) => accounts::run(command, console).await,
+        Tool::Tokens(command) => tokens::run(command, console).await,
+        Tool::Audit(command) => audit::run(command, console).await,
     };
     // A reader that went away is no reason to complain.
     written.unwrap_or(Exit::NotDone)

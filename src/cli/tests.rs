@@ -323,3 +323,62 @@ fn an_id_that_is_none_is_a_wrong_argument() {
         assert_eq!(error.exit_code(), 2);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accounts_are_opened_shown_suspended_and_given_credit() {
+    let gateway = Gateway::start().await;
+    let url = format!("http://{}", gateway.admin);
+    let at = async |words: &[&str]| run(&[words, &["--admin-url", &url]].concat()).await;
+    let once = ["--idempotency-key", "k"];
+    let create =
+        [&["accounts", "create", "--name", "ACME", "--in-flight", "3"], &once[..]].concat();
+    let (exit, out, err) = at(&create).await;
+    assert_eq!((exit, err.as_str()), (Exit::Well, ""));
+    let id = out.trim();
+    assert_eq!(at(&create).await.1.trim(), id);
+    let (_, out, _) = at(&["accounts", "list"]).await;
+    assert!(out.lines().count() == 2 && out.contains(id) && out.contains("ACME"), "{out}");
+    let grant =
+        ["--amount", "12.5", "--kind", "paid", "--reference", "r", "--expires-after", "30d"];
+    let grant = [&["accounts", "grant", id], &grant[..]].concat();
+    let (exit, out, _) = at(&grant).await;
+    assert!(exit == Exit::Well && out.contains("grant_1: 12.5 USD"), "{out}");
+    let (exit, _, err) = at(&grant).await;
+    assert!(exit == Exit::Wrong && err.contains("409") && err.contains("made already"), "{err}");
+    let suspend = ["accounts", "suspend", id, "--reason", "unpaid", "--class", "payment"];
+    assert!(at(&suspend).await.1.contains("is suspended"));
+    let (_, out, _) = at(&["accounts", "show", id]).await;
+    assert!(out.contains("by root (payment: unpaid)") && out.contains("12.5"), "{out}");
+    let (exit, out, _) = at(&["accounts", "reinstate", id, "--reason", "paid", "--json"]).await;
+    let shown: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((exit, &shown["status"]), (Exit::Well, &json!("active")));
+    for (order, status) in [("restrict", "restricted"), ("close", "closed")] {
+        assert!(at(&["accounts", order, id, "--reason", "r"]).await.1.contains(status));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_are_made_and_revoked_and_all_of_it_is_in_the_log() {
+    let gateway = Gateway::start().await;
+    let url = format!("http://{}", gateway.admin);
+    let at = async |words: &[&str]| run(&[words, &["--admin-url", &url]].concat()).await;
+    let create =
+        ["tokens", "create", "--name", "ann", "--role", "support", "--expires-after", "90d"];
+    let (exit, out, err) = at(&create).await;
+    assert!(exit == Exit::Well && err.contains("tok_1 (`ann`, support)"), "{err}");
+    assert!(out.starts_with("iga-") && out.lines().count() == 1);
+    let (exit, second, _) = at(&["tokens", "rotate", "tok_1"]).await;
+    assert!(exit == Exit::Well && second.starts_with("iga-") && second != out);
+    let (_, listed, _) = at(&["tokens", "list"]).await;
+    assert!(listed.contains("active") && !listed.contains(out.trim()), "{listed}");
+    assert!(at(&["tokens", "revoke", "tok_1"]).await.1.contains("does not work any more"));
+    let (exit, out, err) = at(&["audit", "list", "--limit", "2"]).await;
+    assert!(exit == Exit::Well && err.contains("--after"), "{err}");
+    assert!(
+        out.contains("token.create") && out.contains("root") && out.contains("done 201"),
+        "{out}"
+    );
+    let (_, out, _) = at(&["audit", "list", "--action", "token.revoke", "--json"]).await;
+    let page: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(page["actions"][0]["changes"]["before"]["revoked_at_ms"], Value::Null);
+}

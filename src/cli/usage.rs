@@ -7,7 +7,7 @@ use http::Method;
 use infergate_actors::id::AccountId;
 use serde_json::{Map, Value};
 
-use super::keys::{Error, ask, escaped, told};
+use super::call::{Error, ask, escaped, told};
 use super::{Console, Exit, Gateway};
 
 /// What to sum up, and by what.

@@ -74,6 +74,8 @@ pub(crate) struct Setup {
     pub(crate) grace: Duration,
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) clock: Clock,
+    /// A data directory that is there already.
+    pub(crate) data: Option<TempDir>,
 }
 
 pub(crate) struct Reply {
@@ -93,13 +95,14 @@ impl Default for Setup {
             grace: Duration::ZERO,
             tls: None,
             clock: Clock::real(),
+            data: None,
         }
     }
 }
 
 impl Setup {
     pub(crate) async fn start(self) -> Gateway {
-        let directory = TempDir::new().unwrap();
+        let directory = self.data.unwrap_or_else(|| TempDir::new().unwrap());
         let clock = self.clock;
         let config = Config::parse("test.toml", &self.config, &|_| None).unwrap();
         let options = LedgerOptions {
@@ -129,6 +132,7 @@ impl Setup {
         let (listener, admin) = listen().await;
         let operator =
             Arc::new(Operator::new(Arc::clone(&world), system.clone(), auth::hash(TOKEN)));
+        operator.recover().await.unwrap();
         let router = admin::router(Arc::clone(&operator));
         tokio::spawn(admin::serve(listener, router, clock.clone(), stopped.clone()));
         let (listener, data) = listen().await;
@@ -234,6 +238,33 @@ impl Gateway {
         let copy = TempDir::new().unwrap();
         copy_folder(&self.directory.path().join("data"), copy.path());
         copy
+    }
+
+    /// What starts behind such a loss of power.
+    pub(crate) async fn restarted(&self) -> Gateway {
+        let copy = TempDir::new().unwrap();
+        copy_folder(&self.directory.path().join("data"), &copy.path().join("data"));
+        let clock = self.world.clock.clone();
+        Setup { data: Some(copy), clock, ..Setup::default() }.start().await
+    }
+
+    /// Asks the admin port with some token and some headers.
+    pub(crate) async fn ask_as(
+        &self,
+        token: &str,
+        (method, path): (Method, &str),
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Reply {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .header(header::CONTENT_TYPE, "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        send(self.admin, request.body(body.map_or_else(Full::default, json)).unwrap()).await
     }
 }
 

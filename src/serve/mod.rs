@@ -166,6 +166,7 @@ impl Gateway {
         tokio::spawn(wait_for_signal(stop.clone(), Arc::clone(&self.world)));
         let operator =
             Arc::new(Operator::new(Arc::clone(&self.world), self.system.clone(), self.admin_token));
+        operator.recover().await?;
         let upkeep = upkeep(Arc::clone(&self.world), self.front.clone(), Arc::clone(&operator));
         let upkeep = tokio::spawn(upkeep);
         // The operator's port stays as long as there is something to look at.

@@ -8,6 +8,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use super::handle::{Accounts, Turn, Unavailable};
 use super::living::Life;
 use super::machine::{Failure, Machine};
+use super::operators::Ask;
 use super::standing::{Board, Notice};
 use super::state::Account;
 use super::{
@@ -27,7 +28,10 @@ pub(super) enum Message {
     Settle(Settle, RpcReplyPort<Result<NanoUsd, Ended>>),
     Void(HoldId, End, RpcReplyPort<Result<(), Ended>>),
     /// Answered when it is on disk.
-    Order(Order, RpcReplyPort<Result<AccountView, Refusal>>),
+    /// Part of an operator's action, if it is to be marked so.
+    Order(Order, Option<u64>, RpcReplyPort<Result<AccountView, Refusal>>),
+    /// For the operators' actor.
+    Operators(Box<Ask>),
     /// Answered when it is on disk.
     Transfer(Transfer, RpcReplyPort<Result<Movement, Refusal>>),
     /// Answered when it is on disk.
@@ -156,8 +160,8 @@ impl Actor for AccountActor {
                 let answer = denied(machine.void(hold, end, now, &mut batch))?;
                 self.append_end(batch.lazy(), answer, reply);
             }
-            Message::Order(order, reply) => {
-                let answer = denied(machine.order(&order, now, &mut batch))?;
+            Message::Order(order, action, reply) => {
+                let answer = denied(machine.order_as(action, &order, now, &mut batch))?;
                 let notice = Notice::of(&order, machine.account().number());
                 let answer = answer.map(|()| (AccountView::of(machine, now), notice));
                 self.append_order(batch, answer, reply);
@@ -172,11 +176,12 @@ impl Actor for AccountActor {
                 let answer = denied(machine.use_code(&wish, now, &mut batch))?;
                 self.append_order(batch, answer.map(|terms| (terms, None)), reply);
             }
+            Message::Operators(ask) => self.answer_operators(*ask, machine, now)?,
             Message::Inspect(reply) => {
                 machine.lapse(now, &mut batch)?;
                 self.append_unasked(batch);
                 let account = machine.account();
-                let known = account.number() > 0 && !account.is_code_batch();
+                let known = account.number() > 0 && !account.is_nobodys();
                 let view = known.then(|| AccountView::of(machine, now));
                 let _ = reply.send(view.ok_or(Denial::NoSuchAccount));
             }

@@ -114,6 +114,11 @@ impl Account {
         self.codes.is_some()
     }
 
+    /// Whether it is nobody's: a batch of codes, or the operators.
+    pub fn is_nobodys(&self) -> bool {
+        self.is_code_batch() || self.id == AccountId::OPERATORS
+    }
+
     /// Decides whether a code may be used: the event, unless the account used it before.
     pub fn use_code(&self, wish: &CodeUse, now_ms: u64) -> Result<Option<Event>, Denial> {
         let codes = self.codes.as_ref().ok_or(Denial::UnknownCode)?;

@@ -16,7 +16,7 @@ use super::living::{ActorLine, Life, Living};
 use super::standing::Boards;
 use super::{
     AccountView, Admit, CreditRules, Denial, End, Extend, GuardRules, Limits, NewKey, Order,
-    Permit, Settle,
+    Permit, Settle, operators,
 };
 use crate::clock::Clock;
 use crate::directory::Directory;
@@ -184,7 +184,9 @@ impl Accounts {
             }
             _ => None,
         };
-        self.ask(account, TRIES_MAX, |_, reply| Message::Order(order.clone(), reply)).await?
+        let action = operators::action();
+        self.ask(account, TRIES_MAX, |_, reply| Message::Order(order.clone(), action, reply))
+            .await?
     }
 
     /// The account as it is now.
@@ -201,7 +203,7 @@ impl Accounts {
             (account, answer)
         };
         let asked: Vec<_> = self.0.directory.accounts().into_iter().map(ask).collect();
-        let count = asked.len();
+        let count = asked.iter().filter(|(account, _)| *account != AccountId::OPERATORS).count();
         for (account, answer) in asked {
             if answer.await.is_err() {
                 // It went to sleep, and took one, or broke down.
@@ -259,7 +261,8 @@ impl Accounts {
 
     /// How many accounts are in memory.
     pub fn living(&self) -> usize {
-        self.0.directory.len()
+        let operators = usize::from(self.0.directory.has(AccountId::OPERATORS));
+        self.0.directory.len().saturating_sub(operators)
     }
 
     /// How often an account's actor was rebuilt after a fault.

@@ -14,8 +14,8 @@ use super::payment::{Movement, Transfer};
 use super::project::{ProjectChange, ProjectEvent, Spender};
 use super::state::{Account, Hold, Inconsistency};
 use super::{
-    Admit, CodeTerms, CodeUse, Denial, End, Event, Extend, KeyChange, Order, Project, Scope,
-    Settle, Terms,
+    Admit, CodeTerms, CodeUse, Denial, End, Event, Extend, KeyChange, Operation, OperatorDenial,
+    OperatorEvent, Order, Outcome, Project, Scope, Settle, Terms, operators,
 };
 use crate::clock::Now;
 use crate::id::{HoldId, KeyId, ProjectId};
@@ -311,6 +311,57 @@ impl Machine {
             },
             _ => {}
         }
+    }
+
+    /// The same as an operator's action: what it wrote is marked so in the account's own journal.
+    pub fn order_as(
+        &mut self,
+        action: Option<u64>,
+        order: &Order,
+        now: Now,
+        batch: &mut Batch,
+    ) -> Result<(), Failure> {
+        self.lapse(now, batch)?;
+        let before = batch.len();
+        self.order(order, now, batch)?;
+        Ok(self.mark(action, before, now, batch)?)
+    }
+
+    /// Marks what the batch holds beyond the first `before` as done by an operator's action.
+    fn mark(
+        &mut self,
+        action: Option<u64>,
+        before: usize,
+        now: Now,
+        batch: &mut Batch,
+    ) -> Result<(), Inconsistency> {
+        let events = u32::try_from(batch.len().saturating_sub(before)).unwrap_or(u32::MAX);
+        let Some(action) = action.filter(|_| events > 0) else { return Ok(()) };
+        self.write(Event::Operator(Box::new(OperatorEvent::Did { action, events })), now, batch)
+    }
+
+    /// Carries out what the operators' actor is asked to.
+    pub fn operate(
+        &mut self,
+        operation: &Operation,
+        action: Option<u64>,
+        now: Now,
+        batch: &mut Batch,
+    ) -> Result<Result<Outcome, OperatorDenial>, Inconsistency> {
+        let number = self.account.number.saturating_add(1);
+        let decided = match self.account.operators() {
+            Some(operators) => operators.decide(operation, number, now.wall_ms),
+            None => operators::State::default().decide(operation, number, now.wall_ms),
+        };
+        let (event, outcome) = match decided {
+            Ok(decided) => decided,
+            Err(denial) => return Ok(Err(denial)),
+        };
+        if let Some(event) = event {
+            self.write(Event::Operator(Box::new(event)), now, batch)?;
+            self.mark(action, 0, now, batch)?;
+        }
+        Ok(Ok(outcome))
     }
 
     /// Takes in what has happened to money outside; what was done, also when that was before.

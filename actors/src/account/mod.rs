@@ -57,7 +57,12 @@ pub(crate) use living::status_name;
 pub use machine::{Failure, Machine};
 pub use member::MemberEvent;
 pub use network::{Network, NetworkError};
-pub use operators::OperatorEvent;
+#[cfg(test)]
+pub(crate) use operators::any_operator_event;
+pub use operators::{
+    Asked, Begun, Deed, Ended, Idempotency, KeptAnswer, NewToken, Operation, OperatorDenial,
+    OperatorEvent, OperatorRefusal, Operators, Outcome, Role, RotatedToken, Token, acting, carried,
+};
 pub use payment::{Movement, MovementKind, Payment, Return, Transfer, TransferKind};
 pub use period::Period;
 pub use plan::PlanEvent;

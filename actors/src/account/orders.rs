@@ -27,7 +27,7 @@ impl Account {
             let made = || smallvec![Event::CodesMade(Box::new(batch.clone()))];
             return if opened { Err(Denial::AlreadyOpen) } else { Ok(made()) };
         }
-        if !opened || self.is_code_batch() {
+        if !opened || self.is_nobodys() {
             return Err(Denial::NoSuchAccount);
         }
         let event = match order {

@@ -21,7 +21,8 @@ use super::payment::{Movement, MovementKind};
 use super::rules::Rules;
 use super::tenancy::Tenancy;
 use super::{
-    CodeBatch, Event, GrantKind, Key, Kinds, Limits, ReasonClass, Settlement, Status, StatusSet,
+    CodeBatch, Event, GrantKind, Key, Kinds, Limits, OperatorEvent, ReasonClass, Settlement,
+    Status, StatusSet,
 };
 use crate::id::{AccountId, GrantId, HoldId, KeyId};
 use crate::ledger::{Digest, Record};
@@ -286,8 +287,8 @@ impl Account {
             | Event::Member(_)
             | Event::Plan(_)
             | Event::Subscription(_)
-            | Event::Watch(_)
-            | Event::Operator(_) => self.tenancy.fold(event)?,
+            | Event::Watch(_) => self.tenancy.fold(event)?,
+            Event::Operator(event) => self.fold_operators(event, at_ms)?,
             Event::KeyGuarded { .. } | Event::KeyRestricted { .. } | Event::KeyReleased { .. } => {
                 self.fold_guard(event, at_ms)?;
             }
@@ -301,6 +302,18 @@ impl Account {
         }
         self.codes = Some(Box::new(Codes::new(batch.clone())));
         Ok(())
+    }
+
+    fn fold_operators(&mut self, event: &OperatorEvent, at_ms: u64) -> Result<(), &'static str> {
+        // Which account's journal it is in is all that there is to know of it.
+        if matches!(event, OperatorEvent::Did { .. }) {
+            return Ok(());
+        }
+        if self.id != AccountId::OPERATORS {
+            return Err("it is of the operators, and this is an account");
+        }
+        let number = self.number.saturating_add(1);
+        self.tenancy.operators.get_or_insert_default().fold(event, number, at_ms)
     }
 
     fn begin_hold(&mut self, hold: HoldId, entry: Hold) -> Result<(), &'static str> {

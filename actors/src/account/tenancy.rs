@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keyring::Keyring;
 use super::member::Members;
-use super::operators::Operators;
+use super::operators;
 use super::plan::Plan;
 use super::project::Projects;
 use super::subscription::Subscription;
@@ -21,7 +21,7 @@ pub(super) struct Tenancy {
     pub(super) plan: Option<Box<Plan>>,
     pub(super) subscription: Option<Box<Subscription>>,
     pub(super) watch: Option<Box<Watch>>,
-    pub(super) operators: Option<Box<Operators>>,
+    pub(super) operators: Option<Box<operators::State>>,
     /// What keys have beside their settings; of the events of keys.
     pub(super) keyring: Option<Box<Keyring>>,
 }
@@ -35,7 +35,6 @@ impl Tenancy {
             Event::Plan(event) => self.plan.get_or_insert_default().fold(event),
             Event::Subscription(event) => self.subscription.get_or_insert_default().fold(event),
             Event::Watch(event) => self.watch.get_or_insert_default().fold(event),
-            Event::Operator(event) => self.operators.get_or_insert_default().fold(event),
             _ => Ok(()),
         }
     }

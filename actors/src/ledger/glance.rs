@@ -142,7 +142,7 @@ mod tests {
         Attempt, AttemptOutcome, Budget, CodeBatch, Dialect, Draw, End, Finish, GrantKind, Key,
         KeyChange, KeyScope, Kinds, Limits, NewProject, Payment, Period, ProjectChange,
         ProjectEvent, ReasonClass, Return, Settlement, Source, Status, StatusSet, Suspicion,
-        UsageRecord,
+        UsageRecord, any_operator_event,
     };
     use crate::id::{ExchangeId, GrantId, ProjectId};
     use crate::ledger::{RECORD_VERSION, Record};
@@ -406,6 +406,7 @@ mod tests {
             of_credit(),
             of_projects(),
             of_guard(),
+            any_operator_event().prop_map(|event| Event::Operator(Box::new(event))),
         ]
     }
 

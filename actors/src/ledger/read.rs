@@ -10,7 +10,7 @@ use super::layout::{
 };
 use super::store::{Area, View};
 use super::{Digest, Record};
-use crate::account::Event;
+use crate::account::{Deed, Event, OperatorEvent};
 use crate::id::{AccountId, ExchangeId, HoldId, KeyHash, KeyId};
 
 /// What an account is started from.
@@ -98,7 +98,9 @@ impl Ledger {
     ) -> Result<Vec<AccountId>, LedgerError> {
         let view = self.settled_view()?;
         let mut ids = Vec::new();
-        let mut next = after.map_or(Some(0), |after| after.0.checked_add(1));
+        // The operators are none.
+        let after = after.unwrap_or(AccountId::OPERATORS);
+        let mut next = after.0.checked_add(1);
         while let Some(from) = next.filter(|_| ids.len() < limit) {
             // One seek an account: its own events are jumped over.
             let first = account_journal_key(AccountId(from), 0);
@@ -109,6 +111,30 @@ impl Ledger {
             next = account.0.checked_add(1);
         }
         Ok(ids)
+    }
+
+    /// What an operator's action did to accounts, by the marks that it left in their journals behind
+    /// the event `from` of the whole journal. Blocks, and reads all of the journal from there on.
+    pub fn deeds(&self, from: u64, action: u64) -> Result<Vec<Deed>, LedgerError> {
+        let view = self.settled_view()?;
+        let mut deeds = Vec::new();
+        for pair in view.from(Area::Journal, &from.to_be_bytes()) {
+            let (key, value) = pair?;
+            let sequence = read_u64(&key).unwrap_or_default();
+            let undecodable = |error| self.damaged(Damage::Undecodable { sequence, error });
+            let unreadable = || self.damaged(Damage::Value { what: format!("event {sequence}") });
+            let (_, bytes) = split_entry(&value).ok_or_else(unreadable)?;
+            let record = Record::decode(bytes).map_err(undecodable)?;
+            let Event::Operator(event) = &record.event else { continue };
+            if let OperatorEvent::Did { action: done_by, events } = **event
+                && done_by == action
+            {
+                let (account, last) = (record.account, record.number.saturating_sub(1));
+                let first = record.number.saturating_sub(u64::from(events));
+                deeds.push(Deed { account, first, last });
+            }
+        }
+        Ok(deeds)
     }
 
     /// Up to `limit` of an account's events above number `after`, in order. Blocks.

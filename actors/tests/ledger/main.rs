@@ -7,6 +7,7 @@
 //! - `damage`: whatever happens to the files, nothing is lost in silence
 //! - `offline`: repair, export, import
 //! - `records`, `projects`: the journal's format
+//! - `operators`: the format of what operators do
 //! - `records`: the journal's format
 //! - `rollups`: daily sums of usage are what a walk would find, at any moment; what is too old goes
 
@@ -20,6 +21,7 @@ mod find;
 mod fold;
 mod offline;
 mod opening;
+mod operators;
 mod projects;
 mod records;
 mod rollups;

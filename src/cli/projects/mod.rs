@@ -13,7 +13,8 @@ use serde_json::{Map, Value, json};
 pub use args::Projects;
 use args::{ProjectPlace, ProjectUpdate, ProjectWanted};
 
-use super::keys::{Budget, Error, OrNone, ask, budgets, date, spent, told};
+use super::call::{Error, ask, date, told};
+use super::keys::{Budget, OrNone, budgets, spent};
 use super::{Console, Exit, Gateway};
 
 /// As many as an account may have.

@@ -17,10 +17,9 @@ use serde_json::json;
 use super::change::{BudgetsChange, LimitsChange};
 use super::request::{AccountOf, Asked, Json, id, text};
 use super::view::{Account, AccountLine, Journal, JournalLine};
+use super::who::Who;
 use super::{Operator, Problem};
 
-/// The name of whoever has the admin token.
-pub(super) const OPERATOR: &str = "operator";
 const ACCOUNTS_MAX: usize = 100;
 const EVENTS_MAX: usize = 1_000;
 const EVENTS_DEFAULT: usize = 100;
@@ -139,40 +138,44 @@ pub(super) async fn change(
 
 pub(super) async fn suspend(
     State(operator): State<Arc<Operator>>,
+    who: Who,
     AccountOf(account): AccountOf,
     Json(why): Json<Reason>,
 ) -> Result<impl IntoResponse, Problem> {
-    let view = set_status(&operator, account, Status::Suspended, why).await?;
+    let view = set_status(&operator, who, account, Status::Suspended, why).await?;
     tracing::info!(%account, "account suspended");
     Ok(Answer(Account::of(&view)))
 }
 
 pub(super) async fn reinstate(
     State(operator): State<Arc<Operator>>,
+    who: Who,
     AccountOf(account): AccountOf,
     Json(why): Json<Reason>,
 ) -> Result<impl IntoResponse, Problem> {
-    let view = set_status(&operator, account, Status::Active, why).await?;
+    let view = set_status(&operator, who, account, Status::Active, why).await?;
     tracing::info!(%account, "account reinstated");
     Ok(Answer(Account::of(&view)))
 }
 
 pub(super) async fn restrict(
     State(operator): State<Arc<Operator>>,
+    who: Who,
     AccountOf(account): AccountOf,
     Json(why): Json<Reason>,
 ) -> Result<impl IntoResponse, Problem> {
-    let view = set_status(&operator, account, Status::Restricted, why).await?;
+    let view = set_status(&operator, who, account, Status::Restricted, why).await?;
     tracing::info!(%account, "account restricted");
     Ok(Answer(Account::of(&view)))
 }
 
 pub(super) async fn close(
     State(operator): State<Arc<Operator>>,
+    who: Who,
     AccountOf(account): AccountOf,
     Json(why): Json<Reason>,
 ) -> Result<impl IntoResponse, Problem> {
-    let view = set_status(&operator, account, Status::Closed, why).await?;
+    let view = set_status(&operator, who, account, Status::Closed, why).await?;
     tracing::info!(%account, "account closed");
     Ok(Answer(Account::of(&view)))
 }
@@ -193,19 +196,20 @@ pub(super) async fn journal(
     }
     let more = entries.len() > limit;
     entries.truncate(limit);
-    let next = entries.last().filter(|_| more).map(|last| last.record.number);
+    let next = entries.last().filter(|_| more).map(|last| last.record.number.to_string());
     let events = entries.iter().map(JournalLine::of).collect();
     Ok(Answer(Journal { events, next }).into_response())
 }
 
 async fn set_status(
     operator: &Operator,
+    who: Who,
     account: AccountId,
     status: Status,
     Reason { class, reason }: Reason,
 ) -> Result<AccountView, Problem> {
     text("reason", &reason)?;
-    let set = StatusSet { status, by: OPERATOR.to_owned(), class, reason };
+    let set = StatusSet { status, by: who.name, class, reason };
     let order = Order::SetStatus(set);
     Ok(operator.system.accounts.order(account, order).await?)
 }

@@ -12,17 +12,21 @@ use infergate_actors::account::{
 };
 use infergate_actors::id::{AccountId, KeyHash, KeyId, ProjectId};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::accounts::OPERATOR;
+use super::accounts::page_limit;
 use super::change::{BudgetsChange, LimitsChange, Setting};
-use super::request::{AccountOf, Asked, Json, KeyOf, text};
+use super::request::{AccountOf, Asked, Json, KeyOf, id, text};
 use super::view::{CreatedKey, Key};
+use super::who::Who;
 use super::{Operator, Problem};
 use crate::usage::{RecentUse, calendar, recent_use};
 use crate::{auth, config};
 
 /// More patterns than models anybody offers.
 const MODELS_MAX: usize = 1_000;
+const KEYS_MAX: usize = 1_000;
+const KEYS_DEFAULT: usize = 100;
 const TAGS_MAX: usize = 100;
 const ALLOWED_IPS_MAX: usize = 100;
 const REFERRERS_MAX: usize = 100;
@@ -86,6 +90,13 @@ pub(super) struct Rotation {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct KeysPage {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Why {
     reason: Option<String>,
 }
@@ -101,6 +112,9 @@ pub(super) async fn create(
     if auth::same(&hash, &operator.token) {
         return Err(Problem::conflict("`secret` is the admin token: a key must be another"));
     }
+    if secret.starts_with(auth::ADMIN_TOKEN_PREFIX) {
+        return Err(Problem::conflict("`secret` looks like an admin token: a key must be another"));
+    }
     let accounts = operator.system.accounts.clone();
     let creating = async move {
         // A secret is one account's: whose key it is must not depend on who came last.
@@ -113,6 +127,31 @@ pub(super) async fn create(
     let created = shown_once(&view, &secret, hash)?;
     tracing::info!(%account, key = created.key.id(), "key created");
     Ok((StatusCode::CREATED, Answer(created)).into_response())
+}
+
+pub(super) async fn list(
+    State(operator): State<Arc<Operator>>,
+    AccountOf(account): AccountOf,
+    Asked(page): Asked<KeysPage>,
+) -> Result<impl IntoResponse, Problem> {
+    let after: Option<KeyId> = page.after.as_deref().map(id).transpose()?;
+    let limit = page_limit(page.limit, KEYS_DEFAULT, KEYS_MAX)?;
+    let view = operator.system.accounts.inspect(account).await?;
+    let mut keys: Vec<&KeyView> = view.keys.iter().collect();
+    keys.retain(|key| after.is_none_or(|after| key.key.id > after));
+    let more = keys.len() > limit;
+    keys.truncate(limit);
+    let next = keys.last().filter(|_| more).map(|last| last.key.id.to_string());
+    let keys: Vec<Key> = keys.into_iter().map(Key::of).collect();
+    Ok(Answer(json!({ "keys": keys, "next": next })))
+}
+
+pub(super) async fn show(
+    State(operator): State<Arc<Operator>>,
+    KeyOf(account, key): KeyOf,
+) -> Result<impl IntoResponse, Problem> {
+    let view = operator.system.accounts.inspect(account).await?;
+    Ok(Answer(Key::of(find(&view, key)?)))
 }
 
 pub(super) async fn change(
@@ -188,12 +227,13 @@ struct Compromised {
 /// What the guard took for somebody else's use is the key's own after all.
 pub(super) async fn release(
     State(operator): State<Arc<Operator>>,
+    who: Who,
     KeyOf(account, key): KeyOf,
     Asked(why): Asked<Why>,
 ) -> Result<impl IntoResponse, Problem> {
     let reason = why.reason.unwrap_or_else(|| REASON_RELEASED.to_owned());
     text("reason", &reason)?;
-    let order = Order::ReleaseKey { key, by: OPERATOR.to_owned(), reason };
+    let order = Order::ReleaseKey { key, by: who.name, reason };
     let view = operator.system.accounts.order(account, order).await?;
     tracing::info!(%account, %key, "key released");
     Ok(Answer(Key::of(find(&view, key)?)))

@@ -3,6 +3,11 @@
 //! | file | |
 //! | --- | --- |
 //! | `door` | the socket, and the token that every path but three asks for |
+//! | `who`, `rules` | whose token it is, and what each route needs and is about |
+//! | `acts` | what is allowed is written down before and after, and done once |
+//! | `settings`, `turns` | versions of what can be changed, and one change at a time |
+//! | `redact` | what is written down of a request and its answer |
+//! | `tokens`, `audit` | operators' tokens, and the log of what operators did |
 //! | `request`, `problem` | reading what is asked, and saying what is wrong with it |
 //! | `accounts`, `credit`, `keys` | one account: its state, journal, grants, keys |
 //! | `projects` | projects within an account |
@@ -20,6 +25,8 @@
 //! but for a new secret of a key in the answer to its creation or rotation.
 
 mod accounts;
+mod acts;
+mod audit;
 mod cache;
 mod change;
 mod codes;
@@ -31,24 +38,35 @@ mod payments;
 mod problem;
 mod projects;
 mod providers;
+mod redact;
 mod request;
+mod routes;
+mod rules;
+mod settings;
 mod system;
 #[cfg(test)]
 mod tests;
+mod tokens;
+mod turns;
 mod usage;
 pub(crate) mod view;
+mod who;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, patch, post};
-use http::{Method, StatusCode, Uri};
+use axum::routing::{get, post};
+use http::{StatusCode, Uri};
+use infergate_actors::account::{Operators, carried};
 use infergate_actors::id::KeyHash;
+use infergate_actors::ledger::LedgerError;
 use infergate_actors::supervisor::System;
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::exchange::World;
 use crate::front::Sentry;
+use routes::Routes;
+use turns::Turns;
 
 pub use door::serve;
 pub use problem::Problem;
@@ -57,8 +75,11 @@ pub use problem::Problem;
 pub struct Operator {
     world: Arc<World>,
     system: System,
+    operators: Operators,
     token: KeyHash,
     sentry: Sentry,
+    /// Whose turn it is to be changed.
+    turns: Turns,
     /// Held while something is looked at and then changed in accordance, so that nothing comes between.
     turn: Arc<Mutex<()>>,
     /// One verification at a time: each reads the whole ledger.
@@ -70,12 +91,29 @@ impl Operator {
     pub fn new(world: Arc<World>, system: System, token: KeyHash) -> Self {
         Self {
             world,
+            operators: system.accounts.operators(),
+            turns: Turns::new(),
             system,
             token,
             sentry: Sentry::new(),
             turn: Arc::new(Mutex::new(())),
             verifying: Arc::new(Semaphore::new(1)),
         }
+    }
+
+    /// Ends what a crash left under way. To be called once, before anything is served.
+    ///
+    /// # Errors
+    /// When the ledger can't be read or written.
+    pub async fn recover(&self) -> Result<(), LedgerError> {
+        let ended = self.operators.recover().await?;
+        if ended > 0 {
+            tracing::warn!(
+                actions = ended,
+                "ended what operators had under way: see the audit log"
+            );
+        }
+        Ok(())
     }
 
     /// To be called every minute or so.
@@ -89,21 +127,30 @@ impl Operator {
         work: impl Future<Output = Result<T, Problem>> + Send + 'static,
     ) -> Result<T, Problem> {
         let turn = Arc::clone(&self.turn).lock_owned().await;
-        let working = tokio::spawn(async move {
+        let working = tokio::spawn(carried(async move {
             let _turn = turn;
             work.await
-        });
+        }));
         let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the gateway broke down");
         working.await.map_err(broken)?
     }
 }
 
-/// All routes of the admin port.
+/// The admin port's answers.
 pub fn router(operator: Arc<Operator>) -> Router {
+    routes()
+        .into_router()
+        .fallback(unknown_path)
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&operator), door::let_in))
+        .with_state(operator)
+}
+
+/// All routes of the admin port. Each but the first three has its rule, too.
+fn routes() -> Routes {
     let account = |rest: &str| format!("/admin/v1/accounts/{{account}}{rest}");
     let project = |rest: &str| account(&format!("/projects/{{project}}{rest}"));
     let provider = |rest: &str| format!("/admin/v1/providers/{{provider}}{rest}");
-    Router::new()
+    Routes::new()
         .route("/healthz", get(system::healthy))
         .route("/readyz", get(system::ready))
         .route("/metrics", get(system::metrics))
@@ -132,8 +179,8 @@ pub fn router(operator: Arc<Operator>) -> Router {
         .route(&account("/redeem"), post(codes::redeem))
         .route("/admin/v1/codes", post(codes::make))
         .route("/admin/v1/payments/events", post(payments::event))
-        .route(&account("/keys"), post(keys::create))
-        .route(&account("/keys/{key}"), patch(keys::change).delete(keys::revoke))
+        .route(&account("/keys"), get(keys::list).post(keys::create))
+        .route(&account("/keys/{key}"), get(keys::show).patch(keys::change).delete(keys::revoke))
         .route(&account("/keys/{key}/rotate"), post(keys::rotate))
         .route(&account("/keys/{key}/compromised"), post(keys::compromised))
         .route(&account("/keys/{key}/release"), post(keys::release))
@@ -141,17 +188,13 @@ pub fn router(operator: Arc<Operator>) -> Router {
         .route(&project(""), get(projects::show).patch(projects::change))
         .route(&project("/archive"), post(projects::archive))
         .route(&project("/restore"), post(projects::restore))
-        .fallback(unknown_path)
-        .method_not_allowed_fallback(wrong_method)
-        .layer(axum::middleware::from_fn_with_state(Arc::clone(&operator), door::check_token))
-        .with_state(operator)
+        .route("/admin/v1/tokens", get(tokens::list).post(tokens::create))
+        .route("/admin/v1/tokens/self", get(tokens::own))
+        .route("/admin/v1/tokens/{token}", get(tokens::show).delete(tokens::revoke))
+        .route("/admin/v1/tokens/{token}/rotate", post(tokens::rotate))
+        .route("/admin/v1/audit", get(audit::list))
 }
 
 async fn unknown_path(uri: Uri) -> Problem {
     Problem::not_found(format!("there is nothing at `{}`", uri.path()))
-}
-
-async fn wrong_method(method: Method, uri: Uri) -> Problem {
-    let detail = format!("`{}` does not take {method}; see the header `allow`", uri.path());
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }

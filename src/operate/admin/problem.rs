@@ -19,12 +19,14 @@ pub struct Problem {
     pub detail: String,
     /// When it is worth trying again.
     pub retry_after: Option<Duration>,
+    /// The version that there is, where another was meant.
+    pub etag: Option<String>,
 }
 
 impl Problem {
     /// A problem without advice on when to try again.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), retry_after: None }
+        Self { status, detail: detail.into(), retry_after: None, etag: None }
     }
 
     /// The request can't be read.
@@ -40,6 +42,17 @@ impl Problem {
     /// There is no such thing.
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// It is meant for another version than there is.
+    pub(super) fn not_as_expected(etag: Option<String>) -> Self {
+        let detail = match &etag {
+            Some(etag) => format!(
+                "it was changed since: its version is {etag}; look at it again before you change it"
+            ),
+            None => "`if-match` is of no version of this".to_owned(),
+        };
+        Self { etag, ..Self::new(StatusCode::PRECONDITION_FAILED, detail) }
     }
 
     /// It contradicts what there is.
@@ -68,6 +81,9 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, kind);
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(etag) = self.etag.and_then(|etag| HeaderValue::try_from(etag).ok()) {
+            headers.insert(header::ETAG, etag);
         }
         if let Some(after) = self.retry_after {
             let seconds = after.as_millis().div_ceil(1_000).max(1);

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use infergate_actors::id::{AccountId, KeyId, ProjectId};
+use infergate_actors::account::Denial;
+use infergate_actors::id::{AccountId, KeyId, ProjectId, TokenId};
 use infergate_actors::provider::{Fingerprint, ProviderHandle};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -37,6 +38,8 @@ pub(super) struct KeyOf(pub(super) AccountId, pub(super) KeyId);
 
 /// The project that the path names, and its account.
 pub(super) struct ProjectOf(pub(super) AccountId, pub(super) ProjectId);
+/// The token that the path names.
+pub(super) struct TokenOf(pub(super) TokenId);
 
 /// The provider that the path names.
 pub(super) struct ProviderOf(pub(super) ProviderHandle);
@@ -53,9 +56,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
             let detail = "send JSON, and say so: `content-type: application/json`";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
         }
-        let reading = tokio::time::timeout(BODY_TIMEOUT, read(body));
-        let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
-        let bytes = reading.await.map_err(late)??;
+        let bytes = read(body).await?;
         serde_json::from_slice(&bytes).map(Self).map_err(|error| match error.classify() {
             Category::Data => Problem::invalid(error.to_string()),
             Category::Io | Category::Syntax | Category::Eof => {
@@ -81,7 +82,7 @@ impl FromRequestParts<Arc<Operator>> for AccountOf {
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Operator>) -> Result<Self, Problem> {
         let params = params(parts).await?;
-        named(&params, "account").map(Self)
+        named_account(&params).map(Self)
     }
 }
 
@@ -90,7 +91,16 @@ impl FromRequestParts<Arc<Operator>> for KeyOf {
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Operator>) -> Result<Self, Problem> {
         let params = params(parts).await?;
-        Ok(Self(named(&params, "account")?, named(&params, "key")?))
+        Ok(Self(named_account(&params)?, named(&params, "key")?))
+    }
+}
+
+impl FromRequestParts<Arc<Operator>> for TokenOf {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Operator>) -> Result<Self, Problem> {
+        let params = params(parts).await?;
+        named(&params, "token").map(Self)
     }
 }
 
@@ -155,6 +165,14 @@ async fn params(parts: &mut Parts) -> Result<RawPathParams, Problem> {
     params.map_err(|error| Problem::bad_request(error.body_text()))
 }
 
+/// An account that may be there: the operators' journal is none, and has its own list.
+fn named_account(params: &RawPathParams) -> Result<AccountId, Problem> {
+    match named(params, "account")? {
+        AccountId::OPERATORS => Err(Denial::NoSuchAccount.into()),
+        account => Ok(account),
+    }
+}
+
 fn named<T: FromStr<Err: std::fmt::Display>>(
     params: &RawPathParams,
     name: &str,
@@ -169,7 +187,13 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind.trim().eq_ignore_ascii_case("application/json")
 }
 
-async fn read(body: Body) -> Result<Bytes, Problem> {
+/// A whole body, within its limits.
+pub(super) async fn read(body: Body) -> Result<Bytes, Problem> {
+    let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
+    tokio::time::timeout(BODY_TIMEOUT, collected(body)).await.map_err(late)?
+}
+
+async fn collected(body: Body) -> Result<Bytes, Problem> {
     match Limited::new(body, BODY_BYTES_MAX).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use http::{StatusCode, header};
 use infergate_actors::account;
+use infergate_actors::id::AccountId;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -58,14 +59,18 @@ pub(super) async fn actors(
 ) -> Result<impl IntoResponse, Problem> {
     let limit = page_limit(page.limit, ACTORS_DEFAULT, ACTORS_MAX)?;
     let mut lines = Vec::new();
+    let mut accounts = operator.system.accounts.lines();
+    let operators = AccountId::OPERATORS.to_string();
+    let operators = accounts.iter().position(|line| line.id == operators);
+    let operators = operators.map(|place| accounts.swap_remove(place));
     if let Some(after) = &page.after {
-        id::<infergate_actors::id::AccountId>(after)?;
+        id::<AccountId>(after)?;
     } else {
         lines.push(operator.root());
         lines.push(operator.ledger());
+        lines.extend(operators.map(Actor::operators));
         lines.extend(operator.system.providers.lines().into_iter().map(Actor::provider));
     }
-    let mut accounts = operator.system.accounts.lines();
     accounts.retain(|line| page.after.as_ref().is_none_or(|after| line.id > *after));
     // Ids have one length, so that they sort as the numbers in them do.
     accounts.sort_unstable_by(|one, other| one.id.cmp(&other.id));

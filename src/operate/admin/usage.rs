@@ -34,12 +34,7 @@ pub(super) async fn list(
     let answered = usage::answer(&operator.world, Whose::Operator, asked, accept).await;
     Ok(match answered? {
         Answered::Whole(format, body) => typed(format, body),
-        Answered::Export(format, export) => {
-            let mut response = typed(format, Bytes::new());
-            let passing = Passing(Arc::new(Mutex::new(Some((format, export)))));
-            response.extensions_mut().insert(passing);
-            response
-        }
+        Answered::Export(format, export) => Passing::answer(format, export),
     })
 }
 
@@ -63,7 +58,7 @@ pub(super) async fn statement(
     })
 }
 
-fn accept(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn accept(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok())
 }
 
@@ -75,6 +70,13 @@ fn typed(format: Format, body: Bytes) -> Response {
 }
 
 impl Passing {
+    /// An answer whose body is this export.
+    pub(super) fn answer(format: Format, export: Export) -> Response {
+        let mut response = typed(format, Bytes::new());
+        response.extensions_mut().insert(Self(Arc::new(Mutex::new(Some((format, export))))));
+        response
+    }
+
     /// The body to be sent in the place of the router's.
     pub(super) fn body(self) -> Option<AnswerBody> {
         let export = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -2,9 +2,13 @@
 
 mod access;
 mod accounts;
+mod audit;
 mod codes;
 mod explain;
+mod idempotency;
 mod keys;
 mod payments;
 mod projects;
+mod tokens;
+mod versions;
 mod whole;

@@ -10,12 +10,14 @@ use infergate_actors::ledger::JournalEntry;
 use infergate_actors::money::{Markup, NanoUsd, Rates, Usage};
 use serde::Serialize;
 
+use super::operator::OperatorFact;
+
 /// A page of an account's journal.
 #[derive(Debug, Serialize)]
 pub(in crate::operate::admin) struct Journal<'e> {
     pub(in crate::operate::admin) events: Vec<JournalLine<'e>>,
-    /// The number to go on behind.
-    pub(in crate::operate::admin) next: Option<u64>,
+    /// What to go on behind.
+    pub(in crate::operate::admin) next: Option<String>,
 }
 
 /// One event and its place.
@@ -148,6 +150,7 @@ pub(crate) enum JournalEvent<'e> {
         by: &'e str,
         reason: &'e str,
     },
+    Operator(OperatorFact<'e>),
 }
 
 /// Credit that was taken back.
@@ -271,7 +274,7 @@ impl<'e> JournalEvent<'e> {
             Event::Plan(event) => match **event {},
             Event::Subscription(event) => match **event {},
             Event::Watch(event) => match **event {},
-            Event::Operator(event) => match **event {},
+            Event::Operator(event) => Self::Operator(OperatorFact::of(event)),
         }
     }
 
@@ -348,6 +351,7 @@ impl<'e> JournalEvent<'e> {
             Self::KeyGuarded { .. } => "key_guarded",
             Self::KeyRestricted { .. } => "key_restricted",
             Self::KeyReleased { .. } => "key_released",
+            Self::Operator(_) => "operator",
         }
     }
 }

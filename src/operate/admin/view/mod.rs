@@ -1,9 +1,10 @@
-//! Accounts, projects, keys, events and actors as JSON. What is not named here is not shown: no hash in any of
-//! these, and no secret but in [`CreatedKey`]. Pure.
+//! Accounts, projects, keys, events and actors as JSON. What is not named here is not shown: no hash in
+//! any of these, and no secret but in [`CreatedKey`] and [`CreatedToken`]. Pure.
 
 mod account;
 mod budget;
 mod event;
+mod operator;
 mod project;
 
 use infergate_actors::account::ActorLine;
@@ -12,6 +13,7 @@ use serde::Serialize;
 pub(super) use account::{Account, AccountLine, CreatedKey, Granted, Key, Moved};
 pub(crate) use event::JournalEvent;
 pub(super) use event::{Journal, JournalLine};
+pub(super) use operator::{Act, CreatedToken, Token};
 pub(super) use project::Project;
 
 /// One actor.
@@ -29,6 +31,10 @@ pub(super) struct Actor {
 impl Actor {
     pub(super) fn account(line: ActorLine) -> Self {
         Self::of("account", line)
+    }
+
+    pub(super) fn operators(line: ActorLine) -> Self {
+        Self { id: "operators".to_owned(), ..Self::of("operators", line) }
     }
 
     pub(super) fn provider(line: ActorLine) -> Self {
