@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::{
     Budget, CodeBatch, End, GrantKind, KeyChange, Limits, Period, Presented, ReasonClass, Standing,
-    StatusSet, UsageRecord,
+    StatusSet, UsageRecord, WatchOrder,
 };
 use crate::id::{HoldId, KeyHash, KeyId};
 use crate::money::{NanoUsd, Rates, Usage};
@@ -211,6 +211,8 @@ pub enum Order {
     },
     /// Change the account's own budgets.
     SetBudgets(Vec<Budget>),
+    /// Change what it is watched for.
+    Watch(WatchOrder),
 }
 
 /// A key to be created.
@@ -376,4 +378,19 @@ pub enum Denial {
     /// The id was used for something else.
     #[error("this id was used before, for something else")]
     ReusedId,
+    /// Thresholds that can't be.
+    #[error(
+        "thresholds: at most 16 of a kind, balances above zero, percentages from 1 to 100; a top-up's \
+         amounts above zero, its most in a month at least one, and its time from a minute to a year"
+    )]
+    BadWatch,
+    /// No top-up like this is due.
+    #[error("no such top-up is due")]
+    UnknownTopUp,
+    /// The account has no such webhook.
+    #[error("no such webhook")]
+    UnknownWebhook,
+    /// The account has as many webhooks as it may.
+    #[error("the account has as many webhooks as it may have")]
+    TooManyWebhooks,
 }

@@ -11,6 +11,7 @@ use super::decide::{Cover, Reach};
 use super::limits::Limiter;
 use super::payment::{Movement, Transfer};
 use super::state::{Account, Hold, Inconsistency};
+use super::watch::Due;
 use super::{
     Admit, CodeTerms, CodeUse, Denial, End, Event, Extend, KeyChange, Order, Scope, Settle, Terms,
 };
@@ -91,14 +92,28 @@ impl Machine {
 
     /// Lets credit lapse whose time is over. To be called before every question.
     pub fn lapse(&mut self, now: Now, batch: &mut Batch) -> Result<(), Inconsistency> {
-        for event in self.account.lapse(now.wall_ms) {
+        let lapsed = self.account.lapse(now.wall_ms);
+        let top_up = self.account.lapsed_top_up(now.wall_ms);
+        if lapsed.is_empty() && top_up.is_none() {
+            return Ok(());
+        }
+        let top_up = top_up.map(|event| Event::Watch(Box::new(event)));
+        for event in lapsed.into_iter().chain(top_up) {
             self.write(event, now, batch)?;
         }
-        Ok(())
+        self.tell_balance(now, batch)
     }
 
     /// May this exchange begin, and how far does the credit reach?
     pub fn admit(&mut self, admit: &Admit, now: Now, batch: &mut Batch) -> Result<Terms, Failure> {
+        let answer = self.begin(admit, now, batch);
+        if let Err(Failure::Denied(denial)) = &answer {
+            self.tell_refusal(admit.key, *denial, now, batch)?;
+        }
+        answer
+    }
+
+    fn begin(&mut self, admit: &Admit, now: Now, batch: &mut Batch) -> Result<Terms, Failure> {
         self.lapse(now, batch)?;
         let key = self.account.permitted_key(admit, now.wall_ms)?;
         if let Some(denial) = self.account.paid_denial(&self.rules).filter(|_| !admit.free) {
@@ -162,7 +177,15 @@ impl Machine {
         if let Some(denial) = self.account.status_denial() {
             return Err(denial.into());
         }
-        let (event, tokens) = self.account.extend(extend, now.wall_ms)?;
+        let (event, tokens) = match self.account.extend(extend, now.wall_ms) {
+            Ok(extended) => extended,
+            Err(denial) => {
+                if let Some(hold) = self.account.holds.get(&extend.hold) {
+                    self.tell_refusal(hold.key, denial, now, batch)?;
+                }
+                return Err(denial.into());
+            }
+        };
         self.write(event, now, batch)?;
         Ok(tokens)
     }
@@ -179,7 +202,8 @@ impl Machine {
         let (hold, used) = (settle.hold, settle.usage.total_tokens());
         let before = self.account.totals.settled;
         let event = self.account.settle(settle, now.wall_ms)?;
-        self.end(hold, used, event, now, batch)?;
+        let key = self.end(hold, used, event, now, batch)?;
+        self.tell(Some(key), now, batch)?;
         Ok(self.account.totals.settled.saturating_sub(before))
     }
 
@@ -191,9 +215,10 @@ impl Machine {
         now: Now,
         batch: &mut Batch,
     ) -> Result<(), Failure> {
-        self.end(hold, 0, Event::Voided { hold, end }, now, batch)
+        self.end(hold, 0, Event::Voided { hold, end }, now, batch).map(drop)
     }
 
+    /// Gives the key that the exchange came with.
     fn end(
         &mut self,
         hold: HoldId,
@@ -201,7 +226,7 @@ impl Machine {
         event: Event,
         now: Now,
         batch: &mut Batch,
-    ) -> Result<(), Failure> {
+    ) -> Result<KeyId, Failure> {
         let key = self.account.holds.get(&hold).ok_or(Denial::UnknownHold)?.key;
         self.write(event, now, batch)?;
         // A hold from before the actor was restarted took nothing from these buckets.
@@ -210,12 +235,13 @@ impl Machine {
         if let Some(limiter) = self.key_limiters.get_mut(&key) {
             limiter.end(estimate, used, now.mono);
         }
-        Ok(())
+        Ok(key)
     }
 
     /// Carries out an operator's order.
     pub fn order(&mut self, order: &Order, now: Now, batch: &mut Batch) -> Result<(), Failure> {
         self.lapse(now, batch)?;
+        let mut of_key = None;
         for event in self.account.order(order, now.wall_ms)? {
             match &event {
                 Event::LimitsChanged { limits } => self.limiter.set(*limits, now.mono),
@@ -224,6 +250,7 @@ impl Machine {
                     self.key_limiters.insert(key.id, Box::new(limiter));
                 }
                 Event::KeyChanged { key, changes } => {
+                    of_key = Some(*key);
                     for change in changes {
                         if let KeyChange::Limits(limits) = change
                             && let Some(limiter) = self.key_limiters.get_mut(key)
@@ -239,7 +266,7 @@ impl Machine {
             }
             self.write(event, now, batch)?;
         }
-        Ok(())
+        Ok(self.tell(of_key, now, batch)?)
     }
 
     /// Takes in what has happened to money outside; what was done, also when that was before.
@@ -253,6 +280,7 @@ impl Machine {
         for event in self.account.transfer(transfer, &self.rules)? {
             self.write(event, now, batch)?;
         }
+        self.tell_balance(now, batch)?;
         Ok(self.account.movement(&transfer.id).cloned().ok_or(Denial::UnknownPayment)?)
     }
 
@@ -267,6 +295,44 @@ impl Machine {
             self.write(event, now, batch)?;
         }
         Ok(self.account.terms_of(wish).ok_or(Denial::UnknownCode)?)
+    }
+
+    /// Writes what is to be told of the budgets over a key, and of the balance.
+    fn tell(
+        &mut self,
+        key: Option<KeyId>,
+        now: Now,
+        batch: &mut Batch,
+    ) -> Result<(), Inconsistency> {
+        let mut due = Due::new();
+        self.account.budgets_due(key, &mut due);
+        for event in due {
+            self.write(Event::Watch(Box::new(event)), now, batch)?;
+        }
+        self.tell_balance(now, batch)
+    }
+
+    fn tell_balance(&mut self, now: Now, batch: &mut Batch) -> Result<(), Inconsistency> {
+        let mut due = Due::new();
+        self.account.balance_due(now.wall_ms, &mut due);
+        for event in due {
+            self.write(Event::Watch(Box::new(event)), now, batch)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is to be told of a request that was refused.
+    fn tell_refusal(
+        &mut self,
+        key: KeyId,
+        denial: Denial,
+        now: Now,
+        batch: &mut Batch,
+    ) -> Result<(), Inconsistency> {
+        match self.account.refusal_due(key, denial, now.wall_ms) {
+            Some(event) => self.write(Event::Watch(Box::new(event)), now, batch),
+            None => Ok(()),
+        }
     }
 
     fn write(&mut self, event: Event, now: Now, batch: &mut Batch) -> Result<(), Inconsistency> {

@@ -157,7 +157,8 @@ impl Notice {
             | Order::CreateKey(_)
             | Order::ChangeKey { .. }
             | Order::RotateKey { .. }
-            | Order::SetBudgets(_) => None,
+            | Order::SetBudgets(_)
+            | Order::Watch(_) => None,
         }
     }
 }

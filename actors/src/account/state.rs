@@ -294,6 +294,9 @@ impl Account {
             | Event::Watch(_)
             | Event::Operator(_) => self.tenancy.fold(event)?,
         }
+        if let Some(watch) = self.tenancy.watch.as_deref_mut() {
+            watch.rearm(self.totals.remaining);
+        }
         Ok(())
     }
 

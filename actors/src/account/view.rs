@@ -3,7 +3,7 @@
 use super::limits::Limiter;
 use super::machine::Machine;
 use super::state::{Grant, Hold, Totals};
-use super::{BudgetView, Key, KeySettings, Limits, RateStatus, Status, StatusSet};
+use super::{BudgetView, Key, KeySettings, Limits, RateStatus, Status, StatusSet, WatchView};
 use crate::clock::Now;
 use crate::id::{AccountId, HoldId, KeyId};
 use crate::ledger::Digest;
@@ -43,6 +43,8 @@ pub struct AccountView {
     pub keys: Vec<KeyView>,
     /// What is left under the account's limits.
     pub usage: LimitUsage,
+    /// What it is watched for.
+    pub watch: WatchView,
     /// How many events there have been.
     pub events: u64,
     /// The digest of the last one.
@@ -105,6 +107,7 @@ impl AccountView {
                 })
                 .collect(),
             usage: usage(machine.limiter()),
+            watch: account.watch(),
             events: account.number,
             digest: account.digest,
         }

@@ -30,6 +30,7 @@ pub struct Batch {
     pub(super) entries: SmallVec<[Entry; 1]>,
     pub(super) snapshots: Vec<Snapshot>,
     pub(super) providers: Vec<(String, Vec<u8>)>,
+    pub(super) deliveries: Vec<(String, Vec<u8>)>,
     pub(super) on_disk: bool,
     pub(super) lazy: bool,
 }
@@ -52,7 +53,10 @@ impl Batch {
         let bytes = record.encode();
         let digest = Digest::of(&bytes);
         let Record { account, number, previous, at_ms, ref event } = *record;
-        let glance = Glance { account, number, previous, at_ms, effect: Effect::of(event) };
+        // Of requests, which are nearly all of them, it is known without a look.
+        let notice = if event.is_of_a_request() { None } else { Glance::notice(&bytes) };
+        let effect = Effect::of(event);
+        let glance = Glance { account, number, previous, at_ms, effect, notice };
         if self.records.is_empty() {
             self.records = bytes;
         } else {
@@ -76,6 +80,11 @@ impl Batch {
     /// Adds a provider's newest state, in the provider's own format.
     pub fn provider(&mut self, name: &str, state: Vec<u8>) {
         self.providers.push((name.to_owned(), state));
+    }
+
+    /// Adds how far a reader of notices has come, in its own format.
+    pub fn delivery(&mut self, name: &str, state: Vec<u8>) {
+        self.deliveries.push((name.to_owned(), state));
     }
 
     /// Asks that it be answered only when it is on disk, whatever the ledger's setting.

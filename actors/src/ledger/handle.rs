@@ -249,6 +249,10 @@ impl Ledger {
         self.0.shared.poisoned().map_or(Ok(()), |poisoned| Err(poisoned.clone().into()))
     }
 
+    pub(super) fn shared(&self) -> &Shared {
+        &self.0.shared
+    }
+
     pub(super) fn store(&self) -> &Store {
         &self.0.store
     }

@@ -10,7 +10,11 @@
 //! | `usage` | account (8) ‖ at, ms (8) ‖ hold (16) | sequence (8) |
 //! | `keys` | key hash (32) | account (8) ‖ key (4) |
 //! | `providers` | name | bytes ‖ seal (16) |
+//! | `notices` | sequence (8) | kind (2) |
+//! | `account_notices` | account (8) ‖ sequence (8) | kind (2) |
+//! | `deliveries` | name | bytes ‖ seal (16) |
 //! | `meta` | `epoch` ‖ epoch (4) | at, ms (8) |
+//! | `meta` | `notices` | the first event that is in the index of notices, if it is one (8) |
 //! | `meta` | `checkpoint` | see [`Checkpoint`] ‖ seal (16) |
 //!
 //! `chain` is [`Digest::chained`] of the chain before it over sequence ‖ record. A seal is the
@@ -25,6 +29,7 @@ pub(super) type AccountJournalKey = [u8; 16];
 
 const SNAPSHOT_VERSION: u8 = 1;
 const CHECKPOINT_KEY: &[u8] = b"checkpoint";
+const NOTICES_KEY: &[u8] = b"notices";
 const EPOCH_PREFIX: &[u8; 5] = b"epoch";
 
 /// An account's state after one of its events, so that not all of them need be read again.
@@ -108,6 +113,10 @@ pub(super) fn read_u64(bytes: &[u8]) -> Option<u64> {
 
 pub(super) fn checkpoint_key() -> &'static [u8] {
     CHECKPOINT_KEY
+}
+
+pub(super) fn notices_key() -> &'static [u8] {
+    NOTICES_KEY
 }
 
 pub(super) fn epoch_prefix() -> &'static [u8] {

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::Poisoned;
 use super::batch::{Batch, Durability, Then};
 use crate::clock::Clock;
@@ -26,6 +28,8 @@ pub(super) struct Shared {
     wake: Condvar,
     poisoned: OnceLock<Poisoned>,
     pub(super) counters: Counters,
+    /// The sequence of the newest notice on disk.
+    pub(super) notices: watch::Sender<u64>,
 }
 
 /// Read by anyone, written by the committer; tickets and events reached so far.

@@ -10,9 +10,11 @@ use super::audit::{Audit, Totals};
 use super::chain::Chain;
 use super::data_dir::{DataDir, Found};
 use super::error::{Damage, LedgerError};
+use super::glance::Glance;
 use super::handle::{Ledger, LedgerOptions, VerifyOnStart};
 use super::layout::{
-    Snapshot, read_u64, split_account_journal_key, split_entry, split_key_value, usage_key,
+    Snapshot, account_journal_key, read_u64, split_account_journal_key, split_entry,
+    split_key_value, usage_key,
 };
 use super::store::{Area, StoreError, View, guarded};
 use super::{Digest, Head, Record, recovery};
@@ -73,6 +75,9 @@ struct Verification<'view, F> {
     view: &'view View<'view>,
     report: VerifyReport,
     keys: u64,
+    /// From which event on notices are in their index, and how many there are.
+    notices_from: u64,
+    notices: u64,
     account: Option<Account<F>>,
 }
 
@@ -126,7 +131,8 @@ pub(super) fn open_for_reading(dir: &DataDir) -> Result<recovery::Proven, Ledger
 impl<'view, F: Fold> Verification<'view, F> {
     fn run(view: &'view View<'view>) -> Result<VerifyReport, StoreError> {
         let report = VerifyReport::default();
-        let mut this = Self { view, report, keys: 0, account: None };
+        let notices_from = recovery::notices_from(view)?;
+        let mut this = Self { view, report, keys: 0, notices_from, notices: 0, account: None };
         this.journal()?;
         this.accounts()?;
         this.counts()?;
@@ -257,6 +263,7 @@ impl<'view, F: Fold> Verification<'view, F> {
             }
         }
         faults.extend(self.indexes(sequence, record)?);
+        faults.extend(self.notice(sequence, record)?);
         for what in faults {
             self.differs(Some(record.account), Some(sequence), what);
         }
@@ -307,12 +314,30 @@ impl<'view, F: Fold> Verification<'view, F> {
         Ok((!agrees).then(|| "the event is not in its index".to_owned()))
     }
 
+    fn notice(&mut self, sequence: u64, record: &Record) -> Result<Option<String>, StoreError> {
+        if sequence < self.notices_from || record.event.is_of_a_request() {
+            return Ok(None);
+        }
+        let Some(kind) = Glance::notice(&record.encode()) else { return Ok(None) };
+        self.notices += 1;
+        let (kind, place) = (kind.to_bytes(), account_journal_key(record.account, sequence));
+        let known = self.view.get(Area::Notices, &sequence.to_be_bytes())?;
+        let of_account = self.view.get(Area::AccountNotices, &place)?;
+        let agrees = |found: Option<&[u8]>| found == Some(kind.as_slice());
+        let agree = agrees(known.as_deref()) && agrees(of_account.as_deref());
+        Ok((!agree).then(|| "the event is not among the notices".to_owned()))
+    }
+
     /// With every event found in its index, equal counts mean that nothing else is in there.
     fn counts(&mut self) -> Result<(), StoreError> {
         let VerifyReport { settlements, snapshots, .. } = self.report;
-        for (area, expected) in
-            [(Area::Usage, settlements), (Area::Keys, self.keys), (Area::Accounts, snapshots)]
-        {
+        for (area, expected) in [
+            (Area::Usage, settlements),
+            (Area::Keys, self.keys),
+            (Area::Accounts, snapshots),
+            (Area::Notices, self.notices),
+            (Area::AccountNotices, self.notices),
+        ] {
             let mut found = 0;
             for pair in self.view.from(area, &[]) {
                 pair?;

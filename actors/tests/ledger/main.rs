@@ -16,6 +16,7 @@ mod damage;
 mod desk;
 mod find;
 mod fold;
+mod notices;
 mod offline;
 mod opening;
 mod records;
