@@ -106,7 +106,8 @@ impl Batch {
 
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.snapshots.is_empty() && self.providers.is_empty()
+        let has_states = !self.providers.is_empty() || !self.deliveries.is_empty();
+        self.entries.is_empty() && self.snapshots.is_empty() && !has_states
     }
 
     /// Its records as they will be read, with their digests, for tests of what was decided.

@@ -19,3 +19,7 @@ mod keys;
 mod random;
 #[cfg(test)]
 mod scripts;
+#[cfg(test)]
+mod watch;
+#[cfg(test)]
+mod watch_random;
