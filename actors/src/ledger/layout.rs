@@ -10,7 +10,7 @@
 //! | `usage` | account (8) ‖ at, ms (8) ‖ hold (16) | sequence (8) |
 //! | `keys` | key hash (32) | account (8) ‖ key (4) |
 //! | `providers` | name | bytes ‖ seal (16) |
-//! | `notices` | sequence (8) | kind (2) |
+//! | `notices` | sequence (8) | kind (2) ‖ account (8) |
 //! | `account_notices` | account (8) ‖ sequence (8) | kind (2) |
 //! | `deliveries` | name | bytes ‖ seal (16) |
 //! | `meta` | `epoch` ‖ epoch (4) | at, ms (8) |
@@ -20,7 +20,7 @@
 //! `chain` is [`Digest::chained`] of the chain before it over sequence ‖ record. A seal is the
 //! [`Digest`] of the key followed by everything before the seal.
 
-use super::{Digest, Head};
+use super::{Digest, Head, NoticeKind};
 use crate::id::{AccountId, ExchangeId, HoldId, KeyId};
 use crate::money::NanoUsd;
 
@@ -113,6 +113,19 @@ pub(super) fn read_u64(bytes: &[u8]) -> Option<u64> {
 
 pub(super) fn checkpoint_key() -> &'static [u8] {
     CHECKPOINT_KEY
+}
+
+pub(super) fn notice_value(kind: NoticeKind, account: AccountId) -> [u8; 10] {
+    let mut value = [0; 10];
+    let (head, tail) = value.split_at_mut(2);
+    head.copy_from_slice(&kind.to_bytes());
+    tail.copy_from_slice(&account.0.to_be_bytes());
+    value
+}
+
+pub(super) fn split_notice_value(value: &[u8]) -> Option<(NoticeKind, AccountId)> {
+    let (kind, account) = value.split_first_chunk::<2>()?;
+    Some((NoticeKind::from_bytes(kind)?, AccountId(read_u64(account)?)))
 }
 
 pub(super) fn notices_key() -> &'static [u8] {

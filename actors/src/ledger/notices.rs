@@ -8,7 +8,8 @@ use tokio::sync::watch;
 use super::error::{Damage, LedgerError};
 use super::handle::Ledger;
 use super::layout::{
-    account_journal_key, read_u64, split_account_journal_key, split_entry, unseal,
+    account_journal_key, read_u64, split_account_journal_key, split_entry, split_notice_value,
+    unseal,
 };
 use super::store::Area;
 use super::{Batch, Digest, JournalEntry, NoticeKind, Record, Then};
@@ -21,6 +22,8 @@ pub struct Notice {
     pub sequence: u64,
     /// What kind it is.
     pub kind: NoticeKind,
+    /// Whose.
+    pub account: AccountId,
 }
 
 impl Ledger {
@@ -42,12 +45,6 @@ impl Ledger {
         let first = after.saturating_add(1);
         let mut notices = Vec::new();
         let unreadable = || self.damaged(Damage::Value { what: "a notice".to_owned() });
-        let mut take = |sequence: Option<u64>, kind: &[u8]| {
-            let sequence = sequence.ok_or_else(unreadable)?;
-            let kind = NoticeKind::from_bytes(kind).ok_or_else(unreadable)?;
-            notices.push(Notice { sequence, kind });
-            Ok::<(), LedgerError>(())
-        };
         if on_disk < first {
             return Ok(notices);
         }
@@ -55,15 +52,19 @@ impl Ledger {
             None => {
                 let (first, last) = (first.to_be_bytes(), on_disk.to_be_bytes());
                 for pair in view.between(Area::Notices, &first, &last).take(limit) {
-                    let (key, kind) = pair?;
-                    take(read_u64(&key), &kind)?;
+                    let (key, value) = pair?;
+                    let sequence = read_u64(&key).ok_or_else(unreadable)?;
+                    let (kind, account) = split_notice_value(&value).ok_or_else(unreadable)?;
+                    notices.push(Notice { sequence, kind, account });
                 }
             }
             Some(account) => {
                 let [first, last] = [first, on_disk].map(|at| account_journal_key(account, at));
                 for pair in view.between(Area::AccountNotices, &first, &last).take(limit) {
                     let (key, kind) = pair?;
-                    take(split_account_journal_key(&key).map(|(_, sequence)| sequence), &kind)?;
+                    let (_, sequence) = split_account_journal_key(&key).ok_or_else(unreadable)?;
+                    let kind = NoticeKind::from_bytes(&kind).ok_or_else(unreadable)?;
+                    notices.push(Notice { sequence, kind, account });
                 }
             }
         }

@@ -22,6 +22,7 @@ use super::layout::{
 };
 use super::store::{Area, Store, StoreError, StoreMemory, View, guarded};
 use super::store_files;
+use super::verify::is_notice_indexed;
 use super::wal;
 use super::writer::Writer;
 use super::{Digest, Head, Record, VerifyOnStart};
@@ -313,13 +314,7 @@ impl Proof {
                 return Err(Damage::Index { index: Area::Keys.name(), sequence });
             }
             if let Some(kind) = glance.notice.filter(|_| sequence >= notices_from) {
-                let place = account_journal_key(account, sequence);
-                let found = [
-                    view.get(Area::Notices, &sequence.to_be_bytes())?,
-                    view.get(Area::AccountNotices, &place)?,
-                ];
-                let kind = kind.to_bytes();
-                if found.iter().any(|found| found.as_deref() != Some(kind.as_slice())) {
+                if !is_notice_indexed(view, sequence, kind, account)? {
                     return Err(Damage::Index { index: Area::Notices.name(), sequence });
                 }
             }

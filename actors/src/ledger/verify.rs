@@ -13,11 +13,11 @@ use super::error::{Damage, LedgerError};
 use super::glance::Glance;
 use super::handle::{Ledger, LedgerOptions, VerifyOnStart};
 use super::layout::{
-    Snapshot, account_journal_key, read_u64, split_account_journal_key, split_entry,
+    Snapshot, account_journal_key, notice_value, read_u64, split_account_journal_key, split_entry,
     split_key_value, usage_key,
 };
 use super::store::{Area, StoreError, View, guarded};
-use super::{Digest, Head, Record, recovery};
+use super::{Digest, Head, NoticeKind, Record, recovery};
 use crate::account::{Event, Key};
 use crate::id::AccountId;
 
@@ -105,6 +105,19 @@ impl Ledger {
         let view = self.settled_view()?;
         Ok(guarded(|| Verification::<F>::run(&view))?)
     }
+}
+
+/// Whether a notice is in both of its indexes.
+pub(super) fn is_notice_indexed(
+    view: &View<'_>,
+    sequence: u64,
+    kind: NoticeKind,
+    account: AccountId,
+) -> Result<bool, StoreError> {
+    let known = view.get(Area::Notices, &sequence.to_be_bytes())?;
+    let of_account = view.get(Area::AccountNotices, &account_journal_key(account, sequence))?;
+    let is_known = known.as_deref() == Some(notice_value(kind, account).as_slice());
+    Ok(is_known && of_account.as_deref() == Some(kind.to_bytes().as_slice()))
 }
 
 /// Verifies a ledger that no process has open, and changes nothing in it. Blocks.
@@ -320,11 +333,7 @@ impl<'view, F: Fold> Verification<'view, F> {
         }
         let Some(kind) = Glance::notice(&record.encode()) else { return Ok(None) };
         self.notices += 1;
-        let (kind, place) = (kind.to_bytes(), account_journal_key(record.account, sequence));
-        let known = self.view.get(Area::Notices, &sequence.to_be_bytes())?;
-        let of_account = self.view.get(Area::AccountNotices, &place)?;
-        let agrees = |found: Option<&[u8]>| found == Some(kind.as_slice());
-        let agree = agrees(known.as_deref()) && agrees(of_account.as_deref());
+        let agree = is_notice_indexed(self.view, sequence, kind, record.account)?;
         Ok((!agree).then(|| "the event is not among the notices".to_owned()))
     }
 

@@ -8,8 +8,8 @@ use super::batch::Batch;
 use super::chain::Chain;
 use super::glance::{Effect, Glance};
 use super::layout::{
-    Checkpoint, OpenHold, account_journal_key, checkpoint_key, epoch_key, key_value, notices_key,
-    seal, usage_key,
+    Checkpoint, OpenHold, account_journal_key, checkpoint_key, epoch_key, key_value, notice_value,
+    notices_key, seal, usage_key,
 };
 use super::store::{Area, Store, StoreBatch, StoreError};
 use crate::id::HoldId;
@@ -124,7 +124,7 @@ impl Writer {
         writes.put(Area::AccountJournal, place, sequence);
         if let Some(kind) = glance.notice {
             self.notice_last = head.sequence;
-            writes.put(Area::Notices, sequence, kind.to_bytes());
+            writes.put(Area::Notices, sequence, notice_value(kind, account));
             let place = account_journal_key(account, head.sequence);
             writes.put(Area::AccountNotices, place, kind.to_bytes());
         }

@@ -39,7 +39,7 @@ const FACTS: [&str; 9] = [
 
 fn seen(ledger: &Ledger, account: Option<AccountId>) -> Vec<(u64, &'static str)> {
     let notices = ledger.notices(account, 0, 100).unwrap();
-    notices.into_iter().map(|Notice { sequence, kind }| (sequence, kind.name())).collect()
+    notices.into_iter().map(|Notice { sequence, kind, .. }| (sequence, kind.name())).collect()
 }
 
 /// Waits until all is on disk, without an async runtime.
