@@ -9,6 +9,8 @@ use http::HeaderName;
 use infergate_actors::account::CreditRules;
 use infergate_actors::money::{NanoUsd, Price};
 
+use crate::notify::{NotifySettings, Webhook};
+
 use super::{Abilities, BaseUrl, Cache, DataCollection, Lifecycle, Prices, Route, Secret};
 
 /// A whole configuration: every reference leads somewhere, every default is filled in.
@@ -26,6 +28,10 @@ pub struct Config {
     pub credit: CreditRules,
     /// How much may be kept of answers.
     pub cache: Cache,
+    /// How those outside are told of what happens.
+    pub notices: NotifySettings,
+    /// Who is told.
+    pub webhooks: Vec<Webhook>,
     /// The providers that are on.
     pub providers: Vec<Provider>,
     /// The models that are on.

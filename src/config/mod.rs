@@ -42,6 +42,7 @@ mod tree;
 mod unit;
 mod value;
 pub mod watch;
+mod webhooks;
 
 pub use ability::Abilities;
 pub use base_url::{BaseUrl, BaseUrlError};
@@ -144,6 +145,8 @@ fn read<'t>(mut root: Section<'t>, catalog: Option<Section<'t>>, is_whole: bool)
     let trial = settings::trial(root.section("trial"));
     let credit = credit::credit(root.section("credit"));
     let cache = cache::bounds(root.section("cache"));
+    let notices = webhooks::notices(root.section("notices"));
+    let webhooks = webhooks::webhooks(&mut root, notices.timeout);
     let routing = settings::routing(root.section("routing"));
     let timeouts = settings::timeouts(root.section("timeouts")).over(&settings::TIMEOUTS, log);
     let defaults = provider::Defaults {
@@ -175,6 +178,8 @@ fn read<'t>(mut root: Section<'t>, catalog: Option<Section<'t>>, is_whole: bool)
         trial,
         credit,
         cache,
+        notices,
+        webhooks,
         providers: providers.on,
         models: models.on,
         models_off: models.off,

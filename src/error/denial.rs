@@ -76,7 +76,11 @@ impl From<Denial> for ApiError {
             | Denial::ReusedId
             | Denial::UnknownCode
             | Denial::ExpiredCode
-            | Denial::UsedUpCode => Self::internal(),
+            | Denial::UsedUpCode
+            | Denial::BadWatch
+            | Denial::UnknownTopUp
+            | Denial::UnknownWebhook
+            | Denial::TooManyWebhooks => Self::internal(),
         }
     }
 }

@@ -29,6 +29,7 @@ use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::exchange::{World, WorldParts};
 use crate::front::{BodyLimits, Front};
+use crate::notify::Notifier;
 
 pub(crate) const TOKEN: &str = "ig-admin-of-the-tests";
 
@@ -58,6 +59,7 @@ pub(crate) struct Gateway {
     pub(crate) world: Arc<World>,
     pub(crate) operator: Arc<Operator>,
     pub(crate) system: System,
+    pub(crate) notifier: Notifier,
     pub(crate) admin: SocketAddr,
     pub(crate) data: SocketAddr,
     /// Both ports close when it is dropped.
@@ -107,6 +109,10 @@ impl Setup {
             AccountOptions { snapshot_every_events: 1_000, idle: Duration::from_mins(5) };
         let system = System::start(ledger.clone(), clock.clone(), accounts).await.unwrap();
         let config = Config::parse("test.toml", &self.config, &|_| None).unwrap();
+        let notices = config.notices.clone();
+        let notifier = Notifier::start(ledger.clone(), clock.clone(), notices, &config.webhooks)
+            .await
+            .unwrap();
         let catalog = Catalog::build(&config, &system.providers, &clock).await.unwrap();
         system.accounts.set_credit_rules(config.credit.clone());
         let world = Arc::new(World::new(WorldParts {
@@ -122,8 +128,12 @@ impl Setup {
         }));
         let (stop, stopped) = watch::channel(false);
         let (listener, admin) = listen().await;
-        let operator =
-            Arc::new(Operator::new(Arc::clone(&world), system.clone(), auth::hash(TOKEN)));
+        let operator = Arc::new(Operator::new(
+            Arc::clone(&world),
+            system.clone(),
+            notifier.clone(),
+            auth::hash(TOKEN),
+        ));
         let router = admin::router(Arc::clone(&operator));
         tokio::spawn(admin::serve(listener, router, clock.clone(), stopped.clone()));
         let (listener, data) = listen().await;
@@ -141,7 +151,7 @@ impl Setup {
         };
         let serving = accept::serve(listener, options, front, stopped, self.grace, before_cut);
         let serving = tokio::spawn(serving);
-        Gateway { directory, world, operator, system, admin, data, stop, serving }
+        Gateway { directory, world, operator, system, notifier, admin, data, stop, serving }
     }
 }
 
@@ -167,6 +177,7 @@ impl Gateway {
         let catalog = Catalog::build(&config, &self.system.providers, &self.world.clock).await;
         self.world.cache.resize(config.cache);
         self.world.accounts.set_credit_rules(config.credit.clone());
+        self.notifier.reconfigure(config.notices.clone(), &config.webhooks).await.unwrap();
         self.world.catalog.store(Arc::new(catalog.unwrap()));
     }
 

@@ -7,6 +7,8 @@
 //! | `accounts`, `credit`, `keys` | one account: its state, journal, grants, keys |
 //! | `change` | changes of limits and budgets |
 //! | `payments` | what a payment processor tells; refunds |
+//! | `watch`, `hooks` | what an account is watched for; its own webhooks |
+//! | `webhooks` | all webhooks, and the events they are told of |
 //! | `codes` | redemption codes |
 //! | `cache` | answers that are kept |
 //! | `usage` | what was used, and an account's statement of a month |
@@ -25,6 +27,7 @@ mod codes;
 mod credit;
 mod door;
 mod explain;
+mod hooks;
 mod keys;
 mod payments;
 mod problem;
@@ -35,6 +38,8 @@ mod system;
 mod tests;
 mod usage;
 pub(crate) mod view;
+mod watch;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -47,6 +52,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use crate::exchange::World;
 use crate::front::Sentry;
+use crate::notify::Notifier;
 
 pub use door::serve;
 pub use problem::Problem;
@@ -55,6 +61,7 @@ pub use problem::Problem;
 pub struct Operator {
     world: Arc<World>,
     system: System,
+    notifier: Notifier,
     token: KeyHash,
     sentry: Sentry,
     /// Held while something is looked at and then changed in accordance, so that nothing comes between.
@@ -65,10 +72,11 @@ pub struct Operator {
 
 impl Operator {
     /// Works on `world` and `system` for whoever has the token of this hash.
-    pub fn new(world: Arc<World>, system: System, token: KeyHash) -> Self {
+    pub fn new(world: Arc<World>, system: System, notifier: Notifier, token: KeyHash) -> Self {
         Self {
             world,
             system,
+            notifier,
             token,
             sentry: Sentry::new(),
             turn: Arc::new(Mutex::new(())),
@@ -127,6 +135,16 @@ pub fn router(operator: Arc<Operator>) -> Router {
         .route(&account("/grants"), post(credit::grant))
         .route(&account("/refunds"), post(payments::refund))
         .route(&account("/redeem"), post(codes::redeem))
+        .route(&account("/watch"), get(watch::show).patch(watch::change))
+        .route(&account("/top-ups/{top_up}/fail"), post(watch::fail))
+        .route(&account("/webhooks"), get(hooks::list).post(hooks::create))
+        .route(&account("/webhooks/{webhook}"), patch(hooks::change).delete(hooks::remove))
+        .route(&account("/webhooks/{webhook}/rotate-secret"), post(hooks::rotate))
+        .route("/admin/v1/webhooks", get(webhooks::list))
+        .route("/admin/v1/webhooks/{webhook}", get(webhooks::show))
+        .route("/admin/v1/webhooks/{webhook}/replay", post(webhooks::replay))
+        .route("/admin/v1/webhooks/{webhook}/test", post(webhooks::test))
+        .route("/admin/v1/events", get(webhooks::events))
         .route("/admin/v1/codes", post(codes::make))
         .route("/admin/v1/payments/events", post(payments::event))
         .route(&account("/keys"), post(keys::create))

@@ -86,11 +86,16 @@ impl From<Denial> for Problem {
             | Denial::UnknownHold
             | Denial::UnknownPayment
             | Denial::UnknownGrant
-            | Denial::UnknownCode => StatusCode::NOT_FOUND,
-            Denial::BadAmount | Denial::BadBudget => StatusCode::UNPROCESSABLE_ENTITY,
+            | Denial::UnknownCode
+            | Denial::UnknownTopUp
+            | Denial::UnknownWebhook => StatusCode::NOT_FOUND,
+            Denial::BadAmount | Denial::BadBudget | Denial::BadWatch => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Denial::DuplicateReference
             | Denial::DuplicateKey
             | Denial::TooManySecrets
+            | Denial::TooManyWebhooks
             | Denial::DuplicateHold
             | Denial::AlreadyOpen
             | Denial::StatusFinal

@@ -10,6 +10,8 @@ use infergate_actors::ledger::JournalEntry;
 use infergate_actors::money::{Markup, NanoUsd, Rates, Usage};
 use serde::Serialize;
 
+use crate::notify;
+
 /// A page of an account's journal.
 #[derive(Debug, Serialize)]
 pub(in crate::operate::admin) struct Journal<'e> {
@@ -120,6 +122,8 @@ pub(crate) enum JournalEvent<'e> {
         grant: String,
         amount: NanoUsd,
     },
+    /// In the words of a message.
+    Watch(notify::Data),
 }
 
 /// Credit that was taken back.
@@ -235,7 +239,7 @@ impl<'e> JournalEvent<'e> {
             Event::Member(event) => match **event {},
             Event::Plan(event) => match **event {},
             Event::Subscription(event) => match **event {},
-            Event::Watch(event) => match **event {},
+            Event::Watch(event) => Self::Watch(notify::watch_fact(event)),
             Event::Operator(event) => match **event {},
         }
     }
@@ -293,6 +297,7 @@ impl<'e> JournalEvent<'e> {
             Self::CodesMade { .. } => "codes_made",
             Self::CodeUsed { .. } => "code_used",
             Self::Reclaimed { .. } => "reclaimed",
+            Self::Watch(_) => "watch",
         }
     }
 }

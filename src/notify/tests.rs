@@ -1,0 +1,1 @@
+//! Webhooks against a real receiver.
