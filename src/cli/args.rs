@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::catalog::Markup;
 use super::keys::Keys;
+use super::webhooks::{Events, Webhooks};
 use crate::config;
 
 /// A self-hosted AI API gateway: exact money, invisible failover, nearly no cost.
@@ -50,6 +51,12 @@ pub enum Tool {
     /// Create, list, change, rotate and revoke keys at a running gateway
     #[command(subcommand)]
     Keys(Keys),
+    /// List, replay and test webhooks at a running gateway
+    #[command(subcommand)]
+    Webhooks(Webhooks),
+    /// List what has happened that webhooks may be told of
+    #[command(subcommand)]
+    Events(Events),
 }
 
 /// Where the configuration is.

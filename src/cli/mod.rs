@@ -8,6 +8,7 @@ mod ledger;
 mod program;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ pub use program::main;
 
 pub use args::{Catalog, Cli, Command, ConfigArgs, Gateway, Ledger, LedgerPlace, Tool};
 pub use keys::Keys;
+pub use webhooks::{Events, Webhooks};
 
 /// How a command ended: its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,8 @@ async fn carry_out(tool: Tool, console: &mut Console<'_>) -> Exit {
         Tool::Catalog(command) => catalog::run(command, console),
         Tool::Ledger(command) => ledger::run(command, console),
         Tool::Keys(command) => keys::run(command, console).await,
+        Tool::Webhooks(command) => webhooks::run(command, console).await,
+        Tool::Events(command) => webhooks::run_events(command, console).await,
     };
     // A reader that went away is no reason to complain.
     written.unwrap_or(Exit::NotDone)

@@ -76,6 +76,8 @@ pub(crate) struct Setup {
     pub(crate) grace: Duration,
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) clock: Clock,
+    /// A data directory to go on with.
+    pub(crate) data: Option<TempDir>,
 }
 
 pub(crate) struct Reply {
@@ -95,15 +97,18 @@ impl Default for Setup {
             grace: Duration::ZERO,
             tls: None,
             clock: Clock::real(),
+            data: None,
         }
     }
 }
 
 impl Setup {
     pub(crate) async fn start(self) -> Gateway {
-        let directory = TempDir::new().unwrap();
+        let is_new = self.data.is_none();
+        let directory = self.data.unwrap_or_else(|| TempDir::new().unwrap());
         let clock = self.clock;
-        let options = LedgerOptions::new(directory.path().join("data"));
+        let path = directory.path();
+        let options = LedgerOptions::new(if is_new { path.join("data") } else { path.to_owned() });
         let (ledger, _) = Ledger::open(options, clock.clone()).unwrap();
         let accounts =
             AccountOptions { snapshot_every_events: 1_000, idle: Duration::from_mins(5) };

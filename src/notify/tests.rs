@@ -1,1 +1,0 @@
-//! Webhooks against a real receiver.
