@@ -132,20 +132,20 @@ async fn list(
         "{:<32} {:<11} {:>9} {:>8} {:>8} {:<24} URL",
         "WEBHOOK", "STATUS", "CURSOR", "WAITING", "GIVEN UP", "NEXT TRY"
     )?;
-    for webhook in answer["webhooks"].as_array().into_iter().flatten() {
-        let next = webhook["next_try_at_ms"].as_u64().map(date).unwrap_or_default();
+    for webhook in field(&answer, "webhooks").as_array().into_iter().flatten() {
+        let next = field(webhook, "next_try_at_ms").as_u64().map(date).unwrap_or_default();
         writeln!(
             out,
             "{:<32} {:<11} {:>9} {:>8} {:>8} {next:<24} {}",
             text(webhook, "name"),
             text(webhook, "status"),
-            webhook["cursor"],
-            webhook["waiting"],
-            webhook["failed_ever"],
+            field(webhook, "cursor"),
+            field(webhook, "waiting"),
+            field(webhook, "failed_ever"),
             text(webhook, "url"),
         )?;
     }
-    if let Some(next) = answer["next"].as_str() {
+    if let Some(next) = field(&answer, "next").as_str() {
         writeln!(console.err, "there are more: --after {next}")?;
     }
     Ok(())
@@ -169,7 +169,7 @@ async fn replay(asked: &ReplayArgs, console: &mut Console<'_>) -> Result<(), Err
     if gateway.json {
         writeln!(console.out, "{webhook}")?;
     } else {
-        writeln!(console.out, "{name} has {} messages to send", webhook["waiting"])?;
+        writeln!(console.out, "{name} has {} messages to send", field(&webhook, "waiting"))?;
     }
     Ok(())
 }
@@ -179,11 +179,11 @@ async fn test(gateway: &Gateway, name: &str, console: &mut Console<'_>) -> Resul
     let path = format!("/admin/v1/webhooks/{}/test", escaped(name));
     let answer = ask(gateway, Method::POST, &path, Some(&json!({})), console).await?;
     let tried: Value = serde_json::from_slice(&answer)?;
-    let arrived = tried["arrived"].as_bool().unwrap_or(false);
+    let arrived = field(&tried, "arrived").as_bool().unwrap_or(false);
     if gateway.json {
         writeln!(console.out, "{tried}")?;
     } else if arrived {
-        writeln!(console.out, "{name} took it, with status {}", tried["status"])?;
+        writeln!(console.out, "{name} took it, with status {}", field(&tried, "status"))?;
     } else {
         writeln!(console.out, "{name} did not take it: {}", text(&tried, "fault"))?;
     }
@@ -203,8 +203,8 @@ async fn events(asked: &EventsArgs, console: &mut Console<'_>) -> Result<(), Err
     }
     let out = &mut console.out;
     writeln!(out, "{:>9} {:<24} {:<24} {:<22} DATA", "EVENT", "AT", "TYPE", "ACCOUNT")?;
-    for event in answer["events"].as_array().into_iter().flatten() {
-        let mut data = event["data"].clone();
+    for event in field(&answer, "events").as_array().into_iter().flatten() {
+        let mut data = field(event, "data").clone();
         let fields = data.as_object_mut();
         let (sequence, account) = match fields {
             Some(fields) => (fields.remove("sequence"), fields.remove("account")),
@@ -219,10 +219,14 @@ async fn events(asked: &EventsArgs, console: &mut Console<'_>) -> Result<(), Err
             account.as_str().unwrap_or_default(),
         )?;
     }
-    if let Some(next) = answer["next"].as_u64() {
+    if let Some(next) = field(&answer, "next").as_u64() {
         writeln!(console.err, "there may be more: --after {next}")?;
     }
     Ok(())
+}
+
+fn field<'v>(value: &'v Value, name: &str) -> &'v Value {
+    value.get(name).unwrap_or(&Value::Null)
 }
 
 fn text<'v>(value: &'v Value, field: &str) -> &'v str {

@@ -51,10 +51,7 @@ impl From<Denial> for ApiError {
                 Self::unpaid("budget_exceeded", message)
             }
             Denial::RequestRate { limit, retry_after, .. } => {
-                let message = format!("Rate limit reached: {limit} requests per minute.");
-                let requests = Some(Remaining { limit, remaining: 0, reset: retry_after });
-                Self::rate_limited(message, Some(retry_after))
-                    .rate(RateStatus { requests, tokens: None })
+                Self::request_rate(limit, retry_after)
             }
             Denial::TokenRate { limit, retry_after, .. } => Self::token_rate(limit, retry_after),
             Denial::InFlight { limit, .. } => Self::rate_limited(
@@ -82,6 +79,14 @@ impl From<Denial> for ApiError {
             | Denial::UnknownWebhook
             | Denial::TooManyWebhooks => Self::internal(),
         }
+    }
+}
+
+impl ApiError {
+    fn request_rate(limit: u64, retry_after: Duration) -> Self {
+        let message = format!("Rate limit reached: {limit} requests per minute.");
+        let requests = Some(Remaining { limit, remaining: 0, reset: retry_after });
+        Self::rate_limited(message, Some(retry_after)).rate(RateStatus { requests, tokens: None })
     }
 }
 

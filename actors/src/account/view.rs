@@ -44,7 +44,7 @@ pub struct AccountView {
     /// What is left under the account's limits.
     pub usage: LimitUsage,
     /// What it is watched for.
-    pub watch: WatchView,
+    pub watch: Box<WatchView>,
     /// How many events there have been.
     pub events: u64,
     /// The digest of the last one.
@@ -107,7 +107,7 @@ impl AccountView {
                 })
                 .collect(),
             usage: usage(machine.limiter()),
-            watch: account.watch(),
+            watch: Box::new(account.watch()),
             events: account.number,
             digest: account.digest,
         }

@@ -313,10 +313,10 @@ impl Proof {
             {
                 return Err(Damage::Index { index: Area::Keys.name(), sequence });
             }
-            if let Some(kind) = glance.notice.filter(|_| sequence >= notices_from) {
-                if !is_notice_indexed(view, sequence, kind, account)? {
-                    return Err(Damage::Index { index: Area::Notices.name(), sequence });
-                }
+            if let Some(kind) = glance.notice.filter(|_| sequence >= notices_from)
+                && !is_notice_indexed(view, sequence, kind, account)?
+            {
+                return Err(Damage::Index { index: Area::Notices.name(), sequence });
             }
             let head = self.heads.get(&account).copied().unwrap_or_default();
             if last_number(view, account)? != head.number {

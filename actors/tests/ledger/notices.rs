@@ -234,8 +234,9 @@ fn facts_of_a_watch_read_what_they_have_always_read() {
         let (account, previous) = (AccountId::new(2, 5), Digest::of(b"before"));
         let event = Event::Watch(Box::new(fact));
         let record = Record { account, number, previous, at_ms: 1_800_000_000_123, event };
-        let written: String = record.encode().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(written, hex);
+        let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+        let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect();
+        assert_eq!(record.encode(), bytes);
         assert_eq!(Record::decode(&record.encode()), Ok(record));
     }
     let lapsed = Event::Watch(Box::new(WatchEvent::TopUpEnded {

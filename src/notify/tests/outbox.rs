@@ -49,14 +49,13 @@ fn assert_in_order(seen: &[Got]) {
     let mut known: BTreeMap<String, &Got> = BTreeMap::new();
     let mut last = 0;
     for got in seen {
-        match known.get(&got.id) {
-            Some(first) => assert_eq!(first.body(), got.body()),
-            None => {
-                assert!(got.sequence() > last, "{} came behind {last}", got.sequence());
-                last = got.sequence();
-                known.insert(got.id.clone(), got);
-            }
+        if let Some(first) = known.get(&got.id) {
+            assert_eq!(first.body(), got.body());
+            continue;
         }
+        assert!(got.sequence() > last, "{} came behind {last}", got.sequence());
+        last = got.sequence();
+        known.insert(got.id.clone(), got);
     }
 }
 

@@ -252,13 +252,13 @@ impl TopUps {
         let top_up = self.pending.take_if(|pending| pending.id == id);
         let top_up = top_up.ok_or("it ends a top-up that is not due")?;
         match end {
-            TopUpEnd::Paid { .. } => self.is_spent = false,
             // What is not paid leaves room in its month, which is the newest: no other one was due since.
             TopUpEnd::Failed { .. } => {
                 self.month = self.month.saturating_sub(top_up.amount).max(NanoUsd::ZERO);
             }
-            // It may have been lost: another one is due. It may be paid late: its month stays.
-            TopUpEnd::Lapsed => self.is_spent = false,
+            // One that lapsed may have been lost, so another one may be due. It may be paid late, so its
+            // month stays.
+            TopUpEnd::Paid { .. } | TopUpEnd::Lapsed => self.is_spent = false,
         }
         Ok(())
     }
