@@ -139,9 +139,10 @@ async fn list(
             "{:<32} {:<11} {:>9} {:>8} {:>8} {next:<24} {}",
             text(webhook, "name"),
             text(webhook, "status"),
-            field(webhook, "cursor"),
-            field(webhook, "waiting"),
-            field(webhook, "failed_ever"),
+            // A number of JSON does not fill its column.
+            field(webhook, "cursor").to_string(),
+            field(webhook, "waiting").to_string(),
+            field(webhook, "failed_ever").to_string(),
             text(webhook, "url"),
         )?;
     }
@@ -210,7 +211,8 @@ async fn events(asked: &EventsArgs, console: &mut Console<'_>) -> Result<(), Err
             Some(fields) => (fields.remove("sequence"), fields.remove("account")),
             None => (None, None),
         };
-        let (sequence, account) = (sequence.unwrap_or_default(), account.unwrap_or_default());
+        let sequence = sequence.unwrap_or_default().to_string();
+        let account = account.unwrap_or_default();
         writeln!(
             out,
             "{sequence:>9} {:<24} {:<24} {:<22} {data}",

@@ -3,6 +3,7 @@
 //! Which those are is the fold of their own notices, kept with how far each has come. What was learnt is
 //! written before how far was read, so that nothing is missed; read again, it is learnt again.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use infergate_actors::account::{Event, WatchEvent, Webhook};
@@ -64,12 +65,10 @@ pub(crate) fn name_of(account: AccountId, webhook: WebhookId) -> String {
 }
 
 fn wake(hub: &Hub, page: &[Notice]) {
+    let accounts: HashSet<AccountId> = page.iter().map(|notice| notice.account).collect();
     for line in hub.lines().values() {
-        let concerns = match line.account() {
-            None => true,
-            Some(account) => page.iter().any(|notice| notice.account == account),
-        };
-        if concerns {
+        // The operator's hear of all.
+        if line.account().is_none_or(|account| accounts.contains(&account)) {
             line.wake();
         }
     }

@@ -97,15 +97,18 @@ impl Line {
 
     /// It is not there any more.
     pub(super) fn end(&self) {
+        // Under the lock, so that nothing is written down of it any more when this returns.
+        let state = self.state();
         self.is_over.store(true, Ordering::SeqCst);
+        drop(state);
         self.wake();
     }
 
     /// Writes down how far it has come.
     pub(super) fn save(&self, hub: &Hub) {
+        let state = self.state();
         if !self.is_over.load(Ordering::SeqCst) {
-            let state = self.state().to_bytes();
-            hub.ledger.put_delivery(&self.name, state, None);
+            hub.ledger.put_delivery(&self.name, state.to_bytes(), None);
         }
     }
 

@@ -90,18 +90,31 @@ impl Machine {
         self.key_limiters.get(&key).map(|limiter| &**limiter)
     }
 
-    /// Lets credit lapse whose time is over. To be called before every question.
+    /// Lets credit lapse whose time is over, and top-ups. To be called before every question.
     pub fn lapse(&mut self, now: Now, batch: &mut Batch) -> Result<(), Inconsistency> {
-        let lapsed = self.account.lapse(now.wall_ms);
-        let top_up = self.account.lapsed_top_up(now.wall_ms);
-        if lapsed.is_empty() && top_up.is_none() {
-            return Ok(());
+        let lapsed = self.lapse_credit(now, batch)?;
+        if self.lapse_top_up(now, batch)? || lapsed {
+            self.tell_balance(now, batch)?;
         }
-        let top_up = top_up.map(|event| Event::Watch(Box::new(event)));
-        for event in lapsed.into_iter().chain(top_up) {
+        Ok(())
+    }
+
+    fn lapse_credit(&mut self, now: Now, batch: &mut Batch) -> Result<bool, Inconsistency> {
+        let lapsed = self.account.lapse(now.wall_ms);
+        let any = !lapsed.is_empty();
+        for event in lapsed {
             self.write(event, now, batch)?;
         }
-        self.tell_balance(now, batch)
+        Ok(any)
+    }
+
+    fn lapse_top_up(&mut self, now: Now, batch: &mut Batch) -> Result<bool, Inconsistency> {
+        let lapsed = self.account.lapsed_top_up(now.wall_ms);
+        let any = lapsed.is_some();
+        if let Some(event) = lapsed {
+            self.write(Event::Watch(Box::new(event)), now, batch)?;
+        }
+        Ok(any)
     }
 
     /// May this exchange begin, and how far does the credit reach?
@@ -240,7 +253,7 @@ impl Machine {
 
     /// Carries out an operator's order.
     pub fn order(&mut self, order: &Order, now: Now, batch: &mut Batch) -> Result<(), Failure> {
-        self.lapse(now, batch)?;
+        self.lapse_credit(now, batch)?;
         let mut of_key = None;
         for event in self.account.order(order, now.wall_ms)? {
             match &event {
@@ -266,6 +279,8 @@ impl Machine {
             }
             self.write(event, now, batch)?;
         }
+        // Behind the order, which may be what is said of a top-up, late.
+        self.lapse_top_up(now, batch)?;
         Ok(self.tell(of_key, now, batch)?)
     }
 
@@ -276,10 +291,12 @@ impl Machine {
         now: Now,
         batch: &mut Batch,
     ) -> Result<Movement, Failure> {
-        self.lapse(now, batch)?;
+        self.lapse_credit(now, batch)?;
         for event in self.account.transfer(transfer, &self.rules)? {
             self.write(event, now, batch)?;
         }
+        // Behind the payment, which may be the top-up's, late: no other one is due before it counts.
+        self.lapse_top_up(now, batch)?;
         self.tell_balance(now, batch)?;
         Ok(self.account.movement(&transfer.id).cloned().ok_or(Denial::UnknownPayment)?)
     }

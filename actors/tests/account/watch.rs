@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use infergate_actors::account::{
     Account, Admit, AutoTopUp, Budget, BudgetOwner, BudgetReached, CreditRules, Denial, End, Event,
-    KeyChange, Limits, Machine, Order, Period, Settle, Transfer, TransferKind, UsageRecord,
-    WatchEvent, WatchOrder, WatchSettings, WebhookChange,
+    KeyChange, Limits, Machine, Order, Period, Settle, TopUpEnd, Transfer, TransferKind,
+    UsageRecord, WatchEvent, WatchOrder, WatchSettings, WebhookChange,
 };
 use infergate_actors::clock::Now;
 use infergate_actors::id::{HoldId, KeyId, TopUpId, WebhookId};
@@ -300,12 +300,32 @@ fn a_top_up_that_nobody_speaks_of_lapses_and_another_is_due() {
     desk.bench.advance(HOUR);
     let (_, told) = desk.ask(1, 3, 1);
     assert_eq!((told.len(), due(&told)), (1, None), "its month is full: the first may be paid yet");
-    // Paid late, it is credit and ends nothing.
+    // Paid when it has lapsed, it is credit and ends nothing.
     assert_eq!(desk.pay("late", 1, Some(1)), (Ok(()), vec![]));
     desk.bench.advance(31 * 24 * HOUR);
     desk.settle(2, 1);
     let (_, told) = desk.settle(3, 1);
     assert_eq!(told, [], "asked for by the first settlement of the month");
+}
+
+#[test]
+fn a_payment_that_is_late_makes_no_other_top_up_due() {
+    let mut desk = Desk::new(100);
+    desk.watch(WatchOrder::Set(auto(None))).0.unwrap();
+    assert_eq!(due(&desk.spend(1, 1)), Some(1));
+    desk.bench.advance(2 * HOUR);
+    let (paid, told) = desk.pay("late", 500, Some(1));
+    paid.unwrap();
+    let paid = WatchEvent::TopUpEnded {
+        top_up: TopUpId(1),
+        end: TopUpEnd::Paid { payment: "pay-late".into() },
+    };
+    assert_eq!(told, [paid]);
+    assert_eq!(due(&desk.spend(2, 500)), Some(2));
+    desk.bench.advance(2 * HOUR);
+    let fail = WatchOrder::FailTopUp { top_up: TopUpId(2), reason: "declined".into() };
+    let (failed, told) = desk.watch(fail);
+    assert_eq!((failed, told.len(), due(&told)), (Ok(()), 1, None));
 }
 
 #[test]

@@ -66,10 +66,9 @@ pub(super) async fn create(
     }
     check_url(&operator, &url)?;
     check_events(&events)?;
-    let accounts = operator.system.accounts.clone();
     let order = Order::Watch(WatchOrder::AddWebhook { url, events });
-    // Nothing in between: the last one is the one that was made.
-    let view = operator.in_turn(async move { Ok(accounts.order(account, order).await?) }).await?;
+    let view = operator.system.accounts.order(account, order).await?;
+    // As the order left it: the last one is the one that was made.
     let webhook = view.watch.webhooks.last().ok_or(Denial::UnknownWebhook)?;
     tracing::info!(%account, webhook = %webhook.id, "account's webhook made");
     let secret = operator.notifier.secret_of(account, webhook);
