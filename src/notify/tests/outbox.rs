@@ -13,7 +13,7 @@ const OTHER: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 /// A configuration with webhooks that are tried again soon.
 fn config(webhooks: &str) -> String {
     format!(
-        "[notices]\ntimeout = \"1s\"\nretry_first = \"5ms\"\nretry_max = \"20ms\"\n{webhooks}\n\
+        "[notices]\ntimeout = \"1m\"\nretry_first = \"5ms\"\nretry_max = \"20ms\"\n{webhooks}\n\
          [[providers]]\nname = \"simulated\"\nkind = \"simulated\"\ntoken_delay = \"0ms\"\n"
     )
 }
