@@ -11,6 +11,7 @@ pub mod error;
 pub mod exchange;
 pub mod front;
 pub mod lots;
+pub mod notify;
 pub mod operate;
 pub mod route;
 pub mod serve;

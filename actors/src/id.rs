@@ -37,6 +37,16 @@ pub struct ProjectId(pub u32);
 #[serde(transparent)]
 pub struct TokenId(pub u32);
 
+/// An automatic top-up within its account, counting from 1. Written `topup_` and the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TopUpId(pub u32);
+
+/// A webhook within its account, counting from 1. Written `hook_` and the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WebhookId(pub u32);
+
 /// One client request from head to settled bill; also the id of its hold and what the client sees
 /// as `x-request-id`.
 ///
@@ -157,6 +167,40 @@ impl FromStr for ProjectId {
     }
 }
 
+impl fmt::Display for TopUpId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "topup_{}", self.0)
+    }
+}
+
+impl FromStr for TopUpId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        text.strip_prefix("topup_")
+            .and_then(|number| number.parse().ok())
+            .map(Self)
+            .ok_or_else(|| IdError { text: text.to_owned(), form: "topup_<number>" })
+    }
+}
+
+impl fmt::Display for WebhookId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "hook_{}", self.0)
+    }
+}
+
+impl FromStr for WebhookId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        text.strip_prefix("hook_")
+            .and_then(|number| number.parse().ok())
+            .map(Self)
+            .ok_or_else(|| IdError { text: text.to_owned(), form: "hook_<number>" })
+    }
+}
+
 impl fmt::Display for GrantId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "grant_{}", self.0)
@@ -256,6 +300,8 @@ mod tests {
         assert_eq!(GrantId(4).to_string().parse(), Ok(GrantId(4)));
         assert_eq!(ProjectId(5).to_string().parse(), Ok(ProjectId(5)));
         assert_eq!(TokenId(6).to_string().parse(), Ok(TokenId(6)));
+        assert_eq!(TopUpId(6).to_string().parse(), Ok(TopUpId(6)));
+        assert_eq!(WebhookId(7).to_string().parse(), Ok(WebhookId(7)));
         assert!("acct_7".parse::<AccountId>().is_err());
         assert!(
             "req_+0010000000200000000000000000001".parse::<ExchangeId>().is_ok_and(|id| id.0 > 0)

@@ -68,6 +68,9 @@
 //! | account opened, credit, key, project, limits, budgets, status | flushed | no | no |
 //! | hold, extension | at once; the first byte to the client waits for its ticket | yes, and then no client has seen a byte | the last [`fsync_interval`] |
 //! | settlement, and what the guard finds of its key | written; the last byte to the client waits for it | no | the last [`fsync_interval`] |
+//! | settlement | written; the last byte to the client waits for it | no | the last [`fsync_interval`] |
+//! | what is told of budgets, balances and top-ups | with what crosses the threshold | as that | as that |
+//! | how far a webhook has come | never waited for | yes: it is sent some messages twice | yes, likewise |
 //! | void | written | yes: the next start voids the hold | yes, likewise |
 //! | credit that lapses | never waited for | yes: it lapses again | yes, likewise |
 //! | provider's mode, credential enabled | flushed | no | no |

@@ -12,6 +12,7 @@ use super::keys::Keys;
 use super::projects::Projects;
 use super::tokens::Tokens;
 use super::usage::Usage;
+use super::webhooks::{Events, Webhooks};
 use crate::config;
 
 /// A self-hosted AI API gateway: exact money, invisible failover, nearly no cost.
@@ -69,6 +70,12 @@ pub enum Tool {
     /// Read what operators did at a running gateway
     #[command(subcommand)]
     Audit(Audit),
+    /// List, replay and test webhooks at a running gateway
+    #[command(subcommand)]
+    Webhooks(Webhooks),
+    /// List what has happened that webhooks may be told of
+    #[command(subcommand)]
+    Events(Events),
 }
 
 /// Where the configuration is.

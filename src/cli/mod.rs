@@ -14,6 +14,7 @@ mod projects;
 mod tests;
 mod tokens;
 mod usage;
+mod webhooks;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ pub use keys::Keys;
 pub use projects::Projects;
 pub use tokens::Tokens;
 pub use usage::Usage;
+pub use webhooks::{Events, Webhooks};
 
 /// How a command ended: its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +78,8 @@ async fn carry_out(tool: Tool, console: &mut Console<'_>) -> Exit {
         Tool::Accounts(command) => accounts::run(command, console).await,
         Tool::Tokens(command) => tokens::run(command, console).await,
         Tool::Audit(command) => audit::run(command, console).await,
+        Tool::Webhooks(command) => webhooks::run(command, console).await,
+        Tool::Events(command) => webhooks::run_events(command, console).await,
     };
     // A reader that went away is no reason to complain.
     written.unwrap_or(Exit::NotDone)

@@ -10,6 +10,8 @@ use infergate_actors::account::{CreditRules, GuardRules};
 use infergate_actors::ledger::Keep;
 use infergate_actors::money::{NanoUsd, Price};
 
+use crate::notify::{NotifySettings, Webhook};
+
 use super::{Abilities, BaseUrl, Cache, DataCollection, Lifecycle, Prices, Route, Secret};
 
 /// A whole configuration: every reference leads somewhere, every default is filled in.
@@ -31,6 +33,10 @@ pub struct Config {
     pub usage: Keep,
     /// How much may be kept of answers.
     pub cache: Cache,
+    /// How those outside are told of what happens.
+    pub notices: NotifySettings,
+    /// Who is told.
+    pub webhooks: Vec<Webhook>,
     /// The providers that are on.
     pub providers: Vec<Provider>,
     /// The models that are on.

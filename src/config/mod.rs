@@ -44,6 +44,7 @@ mod unit;
 mod usage;
 mod value;
 pub mod watch;
+mod webhooks;
 
 pub use ability::Abilities;
 pub use base_url::{BaseUrl, BaseUrlError};
@@ -148,6 +149,8 @@ fn read<'t>(mut root: Section<'t>, catalog: Option<Section<'t>>, is_whole: bool)
     let guard = keys::guard(root.section("keys"));
     let usage = usage::usage(root.section("usage"));
     let cache = cache::bounds(root.section("cache"));
+    let notices = webhooks::notices(root.section("notices"));
+    let webhooks = webhooks::webhooks(&mut root, notices.timeout);
     let routing = settings::routing(root.section("routing"));
     let timeouts = settings::timeouts(root.section("timeouts")).over(&settings::TIMEOUTS, log);
     let defaults = provider::Defaults {
@@ -181,6 +184,8 @@ fn read<'t>(mut root: Section<'t>, catalog: Option<Section<'t>>, is_whole: bool)
         guard,
         usage,
         cache,
+        notices,
+        webhooks,
         providers: providers.on,
         models: models.on,
         models_off: models.off,

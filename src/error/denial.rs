@@ -42,11 +42,7 @@ impl From<Denial> for ApiError {
                 Self::unpaid("budget_exceeded", message)
             }
             Denial::RequestRate { scope, limit, retry_after } => {
-                let message =
-                    format!("Rate limit reached: {limit} requests per minute{}.", of(scope));
-                let requests = Some(Remaining { limit, remaining: 0, reset: retry_after });
-                Self::rate_limited(message, Some(retry_after))
-                    .rate(RateStatus { requests, tokens: None })
+                Self::request_rate(of(scope), limit, retry_after)
             }
             Denial::TokenRate { scope, limit, retry_after } => {
                 Self::token_rate(of(scope), limit, retry_after)
@@ -73,12 +69,22 @@ impl From<Denial> for ApiError {
             | Denial::ReusedId
             | Denial::UnknownCode
             | Denial::ExpiredCode
-            | Denial::UsedUpCode => Self::internal(),
+            | Denial::UsedUpCode
+            | Denial::BadWatch
+            | Denial::UnknownTopUp
+            | Denial::UnknownWebhook
+            | Denial::TooManyWebhooks => Self::internal(),
         }
     }
 }
 
 impl ApiError {
+    fn request_rate(whose: &str, limit: u64, retry_after: Duration) -> Self {
+        let message = format!("Rate limit reached: {limit} requests per minute{whose}.");
+        let requests = Some(Remaining { limit, remaining: 0, reset: retry_after });
+        Self::rate_limited(message, Some(retry_after)).rate(RateStatus { requests, tokens: None })
+    }
+
     /// 403: a key that works is not for this.
     fn of_key(denial: Denial) -> Self {
         match denial {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::exchange::{World, WorldParts};
 use crate::front::{BodyLimits, Front};
+use crate::notify::Notifier;
 
 pub(crate) const TOKEN: &str = "ig-admin-of-the-tests";
 
@@ -55,9 +56,12 @@ route = { tiers = [[{ provider = "simulated" }]] }
 
 pub(crate) struct Gateway {
     pub(crate) directory: TempDir,
+    /// In there, or all of it.
+    pub(crate) data_dir: PathBuf,
     pub(crate) world: Arc<World>,
     pub(crate) operator: Arc<Operator>,
     pub(crate) system: System,
+    pub(crate) notifier: Notifier,
     pub(crate) admin: SocketAddr,
     pub(crate) data: SocketAddr,
     /// Both ports close when it is dropped.
@@ -74,7 +78,7 @@ pub(crate) struct Setup {
     pub(crate) grace: Duration,
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) clock: Clock,
-    /// A data directory that is there already.
+    /// A data directory to go on with.
     pub(crate) data: Option<TempDir>,
 }
 
@@ -102,19 +106,26 @@ impl Default for Setup {
 
 impl Setup {
     pub(crate) async fn start(self) -> Gateway {
+        let is_new = self.data.is_none();
         let directory = self.data.unwrap_or_else(|| TempDir::new().unwrap());
         let clock = self.clock;
         let config = Config::parse("test.toml", &self.config, &|_| None).unwrap();
+        let path = directory.path();
+        let data_dir = if is_new { path.join("data") } else { path.to_owned() };
         let options = LedgerOptions {
             keep: config.usage,
             // Sums are brought up to date where a test says so.
             rollup_interval: Duration::from_hours(1),
-            ..LedgerOptions::new(directory.path().join("data"))
+            ..LedgerOptions::new(&data_dir)
         };
         let (ledger, _) = Ledger::open(options, clock.clone()).unwrap();
         let accounts =
             AccountOptions { snapshot_every_events: 1_000, idle: Duration::from_mins(5) };
         let system = System::start(ledger.clone(), clock.clone(), accounts).await.unwrap();
+        let notices = config.notices.clone();
+        let notifier = Notifier::start(ledger.clone(), clock.clone(), notices, &config.webhooks)
+            .await
+            .unwrap();
         let catalog = Catalog::build(&config, &system.providers, &clock).await.unwrap();
         system.accounts.set_credit_rules(config.credit.clone());
         let world = Arc::new(World::new(WorldParts {
@@ -130,8 +141,12 @@ impl Setup {
         }));
         let (stop, stopped) = watch::channel(false);
         let (listener, admin) = listen().await;
-        let operator =
-            Arc::new(Operator::new(Arc::clone(&world), system.clone(), auth::hash(TOKEN)));
+        let operator = Arc::new(Operator::new(
+            Arc::clone(&world),
+            system.clone(),
+            notifier.clone(),
+            auth::hash(TOKEN),
+        ));
         operator.recover().await.unwrap();
         let router = admin::router(Arc::clone(&operator));
         tokio::spawn(admin::serve(listener, router, clock.clone(), stopped.clone()));
@@ -150,7 +165,18 @@ impl Setup {
         };
         let serving = accept::serve(listener, options, front, stopped, self.grace, before_cut);
         let serving = tokio::spawn(serving);
-        Gateway { directory, world, operator, system, admin, data, stop, serving }
+        Gateway {
+            directory,
+            data_dir,
+            world,
+            operator,
+            system,
+            notifier,
+            admin,
+            data,
+            stop,
+            serving,
+        }
     }
 }
 
@@ -176,6 +202,7 @@ impl Gateway {
         let catalog = Catalog::build(&config, &self.system.providers, &self.world.clock).await;
         self.world.cache.resize(config.cache);
         self.world.accounts.set_credit_rules(config.credit.clone());
+        self.notifier.reconfigure(config.notices.clone(), &config.webhooks).await.unwrap();
         self.world.catalog.store(Arc::new(catalog.unwrap()));
     }
 
@@ -236,16 +263,14 @@ impl Gateway {
     /// What a machine that loses power now would find: a copy of the data directory.
     pub(crate) fn copy_of_data(&self) -> TempDir {
         let copy = TempDir::new().unwrap();
-        copy_folder(&self.directory.path().join("data"), copy.path());
+        copy_folder(&self.data_dir, copy.path());
         copy
     }
 
     /// What starts behind such a loss of power.
     pub(crate) async fn restarted(&self) -> Gateway {
-        let copy = TempDir::new().unwrap();
-        copy_folder(&self.directory.path().join("data"), &copy.path().join("data"));
         let clock = self.world.clock.clone();
-        Setup { data: Some(copy), clock, ..Setup::default() }.start().await
+        Setup { data: Some(self.copy_of_data()), clock, ..Setup::default() }.start().await
     }
 
     /// Asks the admin port with some token and some headers.

@@ -14,6 +14,7 @@ use metrics_exporter_prometheus::{
 
 use crate::catalog::Target;
 use crate::exchange;
+use crate::notify::NotifyReadings;
 
 const EXCHANGES: &str = "infergate_exchanges_total";
 const ATTEMPT_FAILURES: &str = "infergate_attempt_failures_total";
@@ -36,6 +37,9 @@ const LEDGER_EVENTS: &str = "infergate_ledger_events";
 const LEDGER_BACKLOG: &str = "infergate_ledger_backlog";
 const LEDGER_HOLDS: &str = "infergate_ledger_holds_open";
 const LEDGER_DISK: &str = "infergate_ledger_disk_bytes";
+const WEBHOOK_MESSAGES: &str = "infergate_webhook_messages_total";
+const WEBHOOKS: &str = "infergate_webhooks";
+const WEBHOOKS_FAILING: &str = "infergate_webhooks_failing";
 const DEPLOYMENT_PASSING: &str = "infergate_deployment_passing";
 const DEPLOYMENT_IN_FLIGHT: &str = "infergate_deployment_in_flight";
 const CREDENTIALS: &str = "infergate_provider_credentials";
@@ -99,6 +103,11 @@ struct Handles {
     ledger_disk_bytes: Gauge,
     cache_entries: Gauge,
     cache_bytes: Gauge,
+    messages_delivered: Counter,
+    messages_missed: Counter,
+    messages_given_up: Counter,
+    webhooks: Gauge,
+    webhooks_failing: Gauge,
 }
 
 /// Figures that are read when somebody looks.
@@ -122,6 +131,8 @@ pub struct Readings {
     pub cache_entries: usize,
     /// The bytes they take.
     pub cache_bytes: u64,
+    /// What webhooks were sent.
+    pub notify: NotifyReadings,
 }
 
 /// One deployment, when somebody looks.
@@ -262,9 +273,19 @@ impl Metrics {
         self.handles.ledger_disk_bytes.set(float(readings.ledger_disk_bytes));
         self.handles.cache_entries.set(float(readings.cache_entries as u64));
         self.handles.cache_bytes.set(float(readings.cache_bytes));
+        self.set_webhooks(readings.notify);
         self.set_deployments(deployments);
         self.set_credentials(credentials);
         self.handle.render()
+    }
+
+    fn set_webhooks(&self, readings: NotifyReadings) {
+        let count = |number: usize| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
+        self.handles.messages_delivered.absolute(readings.delivered);
+        self.handles.messages_missed.absolute(readings.missed);
+        self.handles.messages_given_up.absolute(readings.given_up);
+        self.handles.webhooks.set(count(readings.webhooks));
+        self.handles.webhooks_failing.set(count(readings.failing));
     }
 
     fn set_deployments(&self, readings: &[DeploymentReading]) {
@@ -376,12 +397,23 @@ impl Handles {
             ledger_disk_bytes: gauge!(LEDGER_DISK),
             cache_entries: gauge!(CACHE_ENTRIES),
             cache_bytes: gauge!(CACHE_BYTES),
+            messages_delivered: counter!(WEBHOOK_MESSAGES, "result" => "delivered"),
+            messages_missed: counter!(WEBHOOK_MESSAGES, "result" => "missed"),
+            messages_given_up: counter!(WEBHOOK_MESSAGES, "result" => "given_up"),
+            webhooks: gauge!(WEBHOOKS),
+            webhooks_failing: gauge!(WEBHOOKS_FAILING),
         }
     }
 }
 
 fn describe() {
     use metrics::{describe_counter, describe_gauge, describe_histogram};
+    describe_counter!(
+        WEBHOOK_MESSAGES,
+        "Tries to send a message to a webhook, by what came of them"
+    );
+    describe_gauge!(WEBHOOKS, "Webhooks, of the operator and of accounts");
+    describe_gauge!(WEBHOOKS_FAILING, "Webhooks whose last try failed");
     describe_counter!(EXCHANGES, "Exchanges by how they ended");
     describe_counter!(REFUSED, "Requests answered with an error, by status");
     describe_counter!(TOKENS, "Tokens settled, by kind");

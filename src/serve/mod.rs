@@ -21,6 +21,7 @@ use crate::catalog::{Catalog, CatalogError};
 use crate::config::{Config, Durability, Faults, Verify};
 use crate::exchange::{World, WorldParts};
 use crate::front::{BodyLimits, Front};
+use crate::notify::{Notifier, NotifyError};
 use crate::operate::admin::{self, Operator};
 use crate::operate::metrics::{Metrics, MetricsError};
 
@@ -52,6 +53,9 @@ pub enum ServeError {
     /// The configuration can't be put to use.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// Webhooks can't be set up.
+    #[error(transparent)]
+    Notify(#[from] NotifyError),
     /// The metrics can't be set up.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
@@ -87,6 +91,7 @@ struct Gateway {
     data: TcpListener,
     operator: TcpListener,
     secrets: Secrets,
+    notifier: Notifier,
     admin_token: infergate_actors::id::KeyHash,
 }
 
@@ -127,6 +132,9 @@ impl Gateway {
         let system = System::start(ledger.clone(), clock.clone(), options).await?;
         system.accounts.set_credit_rules(config.credit.clone());
         system.accounts.set_guard(config.guard.clone());
+        let notices = config.notices.clone();
+        let notifier =
+            Notifier::start(ledger.clone(), clock.clone(), notices, &config.webhooks).await?;
         let catalog = Catalog::build(&config, &system.providers, &clock).await?;
         let world = Arc::new(World::new(WorldParts {
             accounts: system.accounts.clone(),
@@ -141,7 +149,18 @@ impl Gateway {
         }));
         let (admin_token, secrets) = first_run::prepare(&config, &world, environment).await?;
         let front = Front::new(Arc::clone(&world), body_limits(&config));
-        Ok(Self { config, accept, system, world, front, data, operator, secrets, admin_token })
+        Ok(Self {
+            config,
+            accept,
+            system,
+            world,
+            front,
+            data,
+            operator,
+            secrets,
+            notifier,
+            admin_token,
+        })
     }
 
     fn announce(&self, config_path: &Path) -> Result<(), ServeError> {
@@ -164,8 +183,12 @@ impl Gateway {
             }
         });
         tokio::spawn(wait_for_signal(stop.clone(), Arc::clone(&self.world)));
-        let operator =
-            Arc::new(Operator::new(Arc::clone(&self.world), self.system.clone(), self.admin_token));
+        let operator = Arc::new(Operator::new(
+            Arc::clone(&self.world),
+            self.system.clone(),
+            self.notifier.clone(),
+            self.admin_token,
+        ));
         operator.recover().await?;
         let upkeep = upkeep(Arc::clone(&self.world), self.front.clone(), Arc::clone(&operator));
         let upkeep = tokio::spawn(upkeep);
@@ -196,6 +219,7 @@ impl Gateway {
             tracing::error!(%error, "the operator's port failed");
         }
         upkeep.abort();
+        self.notifier.stop();
         close(self.system, ledger).await
     }
 }

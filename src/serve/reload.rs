@@ -12,6 +12,7 @@ use crate::config::watch::Reason;
 use crate::config::{Config, diff};
 use crate::exchange::World;
 use crate::front::Front;
+use crate::notify::Notifier;
 
 /// Reads the configuration again when there is reason to.
 pub(super) struct Reloader {
@@ -20,6 +21,7 @@ pub(super) struct Reloader {
     system: System,
     world: Arc<World>,
     front: Front,
+    notifier: Notifier,
 }
 
 impl Reloader {
@@ -30,6 +32,7 @@ impl Reloader {
             system: gateway.system.clone(),
             world: Arc::clone(&gateway.world),
             front: gateway.front.clone(),
+            notifier: gateway.notifier.clone(),
         }
     }
 
@@ -68,6 +71,7 @@ impl Reloader {
         self.world.cache.resize(config.cache);
         self.world.accounts.set_credit_rules(config.credit.clone());
         self.world.accounts.set_guard(config.guard.clone());
+        self.notifier.reconfigure(config.notices.clone(), &config.webhooks).await?;
         self.front.set_limits(body_limits(&config));
         self.config = config;
         Ok(changes.len())

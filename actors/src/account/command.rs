@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::{
     Budget, CodeBatch, End, GrantKind, KeyChange, Limits, NewProject, Period, Presented,
-    ProjectChange, ReasonClass, Standing, StatusSet, UsageRecord,
+    ProjectChange, ReasonClass, Standing, StatusSet, UsageRecord, WatchOrder,
 };
 use crate::id::{HoldId, KeyHash, KeyId, ProjectId};
 use crate::money::{NanoUsd, Rates, Usage};
@@ -233,6 +233,8 @@ pub enum Order {
         /// Why.
         reason: String,
     },
+    /// Change what it is watched for.
+    Watch(WatchOrder),
 }
 
 /// A key to be created.
@@ -420,4 +422,19 @@ pub enum Denial {
         "an allowed referrer is an origin such as `https://app.example.com` or `*.example.com`"
     )]
     BadReferrer,
+    /// Thresholds that can't be.
+    #[error(
+        "thresholds: at most 16 of a kind, balances above zero, percentages from 1 to 100; a top-up's \
+         amounts above zero, its most in a month at least one, and its time from a minute to a year"
+    )]
+    BadWatch,
+    /// No top-up like this is due.
+    #[error("no such top-up is due")]
+    UnknownTopUp,
+    /// The account has no such webhook.
+    #[error("no such webhook")]
+    UnknownWebhook,
+    /// The account has as many webhooks as it may.
+    #[error("the account has as many webhooks as it may have")]
+    TooManyWebhooks,
 }

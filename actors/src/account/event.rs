@@ -191,6 +191,20 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Whether it is one of those that every request has: there are so many that nobody is told of each.
+    pub fn is_of_a_request(&self) -> bool {
+        matches!(
+            self,
+            Self::Held { .. }
+                | Self::HeldOf { .. }
+                | Self::Extended { .. }
+                | Self::Settled(_)
+                | Self::Voided { .. }
+        )
+    }
+}
+
 /// A status and its reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusSet {

@@ -13,6 +13,7 @@ use super::limits::Limiter;
 use super::payment::{Movement, Transfer};
 use super::project::{ProjectChange, ProjectEvent, Spender};
 use super::state::{Account, Hold, Inconsistency};
+use super::watch::{Due, Touched};
 use super::{
     Admit, CodeTerms, CodeUse, Denial, End, Event, Extend, KeyChange, Operation, OperatorDenial,
     OperatorEvent, Order, Outcome, Project, Scope, Settle, Terms, operators,
@@ -130,16 +131,43 @@ impl Machine {
         std::iter::once(&mut self.limiter).chain(others)
     }
 
-    /// Lets credit lapse whose time is over. To be called before every question.
+    /// Lets credit lapse whose time is over, and top-ups. To be called before every question.
     pub fn lapse(&mut self, now: Now, batch: &mut Batch) -> Result<(), Inconsistency> {
-        for event in self.account.lapse(now.wall_ms) {
-            self.write(event, now, batch)?;
+        let lapsed = self.lapse_credit(now, batch)?;
+        if self.lapse_top_up(now, batch)? || lapsed {
+            self.tell_balance(now, batch)?;
         }
         Ok(())
     }
 
+    fn lapse_credit(&mut self, now: Now, batch: &mut Batch) -> Result<bool, Inconsistency> {
+        let lapsed = self.account.lapse(now.wall_ms);
+        let any = !lapsed.is_empty();
+        for event in lapsed {
+            self.write(event, now, batch)?;
+        }
+        Ok(any)
+    }
+
+    fn lapse_top_up(&mut self, now: Now, batch: &mut Batch) -> Result<bool, Inconsistency> {
+        let lapsed = self.account.lapsed_top_up(now.wall_ms);
+        let any = lapsed.is_some();
+        if let Some(event) = lapsed {
+            self.write(Event::Watch(Box::new(event)), now, batch)?;
+        }
+        Ok(any)
+    }
+
     /// May this exchange begin, and how far does the credit reach?
     pub fn admit(&mut self, admit: &Admit, now: Now, batch: &mut Batch) -> Result<Terms, Failure> {
+        let answer = self.begin(admit, now, batch);
+        if let Err(Failure::Denied(denial)) = &answer {
+            self.tell_refusal(self.account.spender(admit.key), *denial, now, batch)?;
+        }
+        answer
+    }
+
+    fn begin(&mut self, admit: &Admit, now: Now, batch: &mut Batch) -> Result<Terms, Failure> {
         self.lapse(now, batch)?;
         let key = self.account.permitted_key(admit, now.wall_ms)?;
         if let Some(denial) = self.account.paid_denial(&self.rules).filter(|_| !admit.free) {
@@ -210,7 +238,16 @@ impl Machine {
         if let Some(denial) = self.account.status_denial() {
             return Err(denial.into());
         }
-        let (event, tokens) = self.account.extend(extend, now.wall_ms)?;
+        let (event, tokens) = match self.account.extend(extend, now.wall_ms) {
+            Ok(extended) => extended,
+            Err(denial) => {
+                if let Some(hold) = self.account.holds.get(&extend.hold) {
+                    let spender = self.account.spender_of(extend.hold, hold.key);
+                    self.tell_refusal(spender, denial, now, batch)?;
+                }
+                return Err(denial.into());
+            }
+        };
         self.write(event, now, batch)?;
         Ok(tokens)
     }
@@ -227,11 +264,12 @@ impl Machine {
         let (hold, used) = (settle.hold, settle.usage.total_tokens());
         let before = self.account.totals.settled;
         let event = self.account.settle(settle, now.wall_ms)?;
-        let key = self.end(hold, used, event, now, batch)?;
-        let noted = self.account.guarded(key, self.guard.as_deref(), now.wall_ms);
+        let spender = self.end(hold, used, event, now, batch)?;
+        let noted = self.account.guarded(spender.key, self.guard.as_deref(), now.wall_ms);
         if let Some(event) = noted {
             self.write(event, now, batch)?;
         }
+        self.tell(Touched::by(spender), now, batch)?;
         Ok(self.account.totals.settled.saturating_sub(before))
     }
 
@@ -246,7 +284,7 @@ impl Machine {
         self.end(hold, 0, Event::Voided { hold, end }, now, batch).map(drop)
     }
 
-    /// Gives whose hold it was.
+    /// Gives who spent.
     fn end(
         &mut self,
         hold: HoldId,
@@ -254,24 +292,28 @@ impl Machine {
         event: Event,
         now: Now,
         batch: &mut Batch,
-    ) -> Result<KeyId, Failure> {
+    ) -> Result<Spender, Failure> {
         let key = self.account.holds.get(&hold).ok_or(Denial::UnknownHold)?.key;
         let spender = self.account.spender_of(hold, key);
         self.write(event, now, batch)?;
         // A hold from before the actor was restarted took nothing from these buckets.
         let estimate = self.token_estimates.remove(&hold).unwrap_or(used);
         self.limiters_of(spender).for_each(|limiter| limiter.end(estimate, used, now.mono));
-        Ok(key)
+        Ok(spender)
     }
 
     /// Carries out an operator's order.
     pub fn order(&mut self, order: &Order, now: Now, batch: &mut Batch) -> Result<(), Failure> {
-        self.lapse(now, batch)?;
+        self.lapse_credit(now, batch)?;
+        let mut touched = Touched::default();
         for event in self.account.order(order, now.wall_ms)? {
+            touched.note(&event);
             self.set_limiters(&event, now);
             self.write(event, now, batch)?;
         }
-        Ok(())
+        // Behind the order, which may be what is said of a top-up, late.
+        self.lapse_top_up(now, batch)?;
+        Ok(self.tell(touched, now, batch)?)
     }
 
     fn set_limiters(&mut self, event: &Event, now: Now) {
@@ -321,7 +363,7 @@ impl Machine {
         now: Now,
         batch: &mut Batch,
     ) -> Result<(), Failure> {
-        self.lapse(now, batch)?;
+        self.lapse_credit(now, batch)?;
         let before = batch.len();
         self.order(order, now, batch)?;
         Ok(self.mark(action, before, now, batch)?)
@@ -371,10 +413,13 @@ impl Machine {
         now: Now,
         batch: &mut Batch,
     ) -> Result<Movement, Failure> {
-        self.lapse(now, batch)?;
+        self.lapse_credit(now, batch)?;
         for event in self.account.transfer(transfer, &self.rules)? {
             self.write(event, now, batch)?;
         }
+        // Behind the payment, which may be the top-up's, late: no other one is due before it counts.
+        self.lapse_top_up(now, batch)?;
+        self.tell_balance(now, batch)?;
         Ok(self.account.movement(&transfer.id).cloned().ok_or(Denial::UnknownPayment)?)
     }
 
@@ -389,6 +434,39 @@ impl Machine {
             self.write(event, now, batch)?;
         }
         Ok(self.account.terms_of(wish).ok_or(Denial::UnknownCode)?)
+    }
+
+    /// Writes what is to be told of the budgets that were touched, and of the balance.
+    fn tell(&mut self, touched: Touched, now: Now, batch: &mut Batch) -> Result<(), Inconsistency> {
+        let mut due = Due::new();
+        self.account.budgets_due(touched, &mut due);
+        for event in due {
+            self.write(Event::Watch(Box::new(event)), now, batch)?;
+        }
+        self.tell_balance(now, batch)
+    }
+
+    fn tell_balance(&mut self, now: Now, batch: &mut Batch) -> Result<(), Inconsistency> {
+        let mut due = Due::new();
+        self.account.balance_due(now.wall_ms, &mut due);
+        for event in due {
+            self.write(Event::Watch(Box::new(event)), now, batch)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is to be told of a request that was refused.
+    fn tell_refusal(
+        &mut self,
+        spender: Spender,
+        denial: Denial,
+        now: Now,
+        batch: &mut Batch,
+    ) -> Result<(), Inconsistency> {
+        match self.account.refusal_due(spender, denial, now.wall_ms) {
+            Some(event) => self.write(Event::Watch(Box::new(event)), now, batch),
+            None => Ok(()),
+        }
     }
 
     fn write(&mut self, event: Event, now: Now, batch: &mut Batch) -> Result<(), Inconsistency> {

@@ -75,4 +75,9 @@ pub use standing::Standing;
 pub use state::{Account, Grant, Hold, Inconsistency, Totals};
 pub use subscription::SubscriptionEvent;
 pub use view::{AccountView, KeyView, LimitUsage, ProjectView};
-pub use watch::WatchEvent;
+#[cfg(test)]
+pub(crate) use watch::watch_event;
+pub use watch::{
+    AutoTopUp, BudgetOwner, BudgetReached, TopUp, TopUpEnd, WatchEvent, WatchOrder, WatchSettings,
+    WatchView, Webhook, WebhookChange,
+};

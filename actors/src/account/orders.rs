@@ -72,6 +72,10 @@ impl Account {
                 }
                 Event::BudgetsChanged { budgets: budgets.clone() }
             }
+            Order::Watch(order) => {
+                let event = self.watch_order(order, now_ms)?;
+                return Ok(event.into_iter().map(|it| Event::Watch(Box::new(it))).collect());
+            }
         };
         Ok(smallvec![event])
     }

@@ -9,7 +9,7 @@ use smallvec::{SmallVec, smallvec};
 use super::buckets::Buckets;
 use super::state::{Account, Grant};
 use super::{CreditRules, Denial, Event, GrantKind, ReasonClass, Status, StatusSet};
-use crate::id::GrantId;
+use crate::id::{GrantId, TopUpId};
 use crate::money::NanoUsd;
 
 /// What has happened to money outside.
@@ -32,6 +32,8 @@ pub enum TransferKind {
         amount: NanoUsd,
         /// When what is left of it lapses, in milliseconds since 1970.
         expires_at_ms: Option<u64>,
+        /// The automatic top-up that it is, where it is one.
+        top_up: Option<TopUpId>,
     },
     /// Of a payment, something was paid back.
     Refund {
@@ -169,15 +171,18 @@ impl Account {
             return if done.is_of(what) { Ok(SmallVec::new()) } else { Err(Denial::ReusedId) };
         }
         Ok(match what {
-            TransferKind::Payment { payment, amount, expires_at_ms } => {
+            TransferKind::Payment { payment, amount, expires_at_ms, top_up } => {
                 self.may_grant(*amount, payment)?;
-                smallvec![Event::Paid(Box::new(Payment {
+                let paid = Event::Paid(Box::new(Payment {
                     id: id.clone(),
                     payment: payment.clone(),
                     grant: GrantId(self.grants_made.saturating_add(1)),
                     amount: *amount,
                     expires_at_ms: *expires_at_ms,
-                }))]
+                }));
+                let ended = self.paid_top_up(*top_up, payment)?;
+                let ended = ended.map(|event| Event::Watch(Box::new(event)));
+                std::iter::once(paid).chain(ended).collect()
             }
             TransferKind::Refund { payment, amount } => {
                 let back = self.back(id, payment, *amount)?;

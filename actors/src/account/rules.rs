@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::budget::{Room, Spending};
+use super::budget::{Counted, Room, Spending};
 use super::project::Spender;
 use super::state::Account;
 use super::{Budget, BudgetView, FormerSecret, KeyChange, KeySettings, Scope};
@@ -92,6 +92,19 @@ impl Account {
             spending.room(Scope::Account, &self.rules.budgets, self.totals.held, now_ms)
         });
         [of_key, of_project, of_account].into_iter().flatten().reduce(Room::tighter)
+    }
+
+    /// The account's own budgets, if it has any, and what is counted for them.
+    pub(super) fn counted(&self) -> Option<Counted<'_>> {
+        let (budgets, spending) = (&self.rules.budgets, self.rules.spending.as_deref()?);
+        (!budgets.is_empty()).then_some(Counted { budgets, spending })
+    }
+
+    /// The same of a key.
+    pub(super) fn key_counted(&self, key: KeyId) -> Option<Counted<'_>> {
+        let settings = self.rules.key(key)?;
+        let (budgets, spent) = (&settings.budgets, settings.spending.as_deref()?);
+        (!budgets.is_empty()).then_some(Counted { budgets, spending: &spent.spending })
     }
 
     /// The account's own budgets as they are now.

@@ -163,6 +163,7 @@ impl Notice {
             | Order::ArchiveProject(_)
             | Order::RestoreProject(_)
             | Order::ReleaseKey { .. } => None,
+            Order::Watch(_) => None,
         }
     }
 }

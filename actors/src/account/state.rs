@@ -293,6 +293,9 @@ impl Account {
                 self.fold_guard(event, at_ms)?;
             }
         }
+        if let Some(watch) = self.tenancy.watch.as_deref_mut() {
+            watch.rearm(self.totals.remaining);
+        }
         Ok(())
     }
 

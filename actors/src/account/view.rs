@@ -5,7 +5,7 @@ use super::machine::Machine;
 use super::state::{Grant, Hold, Totals};
 use super::{
     BudgetView, Denial, Key, KeySettings, Limits, Presented, Project, RateStatus, Restriction,
-    Status, StatusSet,
+    Status, StatusSet, WatchView,
 };
 use crate::clock::Now;
 use crate::id::{AccountId, HoldId, KeyId, ProjectId};
@@ -48,6 +48,8 @@ pub struct AccountView {
     pub projects: Vec<ProjectView>,
     /// What is left under the account's limits.
     pub usage: LimitUsage,
+    /// What it is watched for.
+    pub watch: Box<WatchView>,
     /// How many events there have been.
     pub events: u64,
     /// The digest of the last one.
@@ -146,6 +148,7 @@ impl AccountView {
                 .collect(),
             projects: account.projects().iter().map(project).collect(),
             usage: usage(machine.limiter()),
+            watch: Box::new(account.watch()),
             events: account.number,
             digest: account.digest,
         }

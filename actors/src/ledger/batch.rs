@@ -32,6 +32,7 @@ pub struct Batch {
     pub(super) snapshots: Vec<Snapshot>,
     pub(super) providers: Vec<(String, Vec<u8>)>,
     pub(super) upkeep: Option<Box<Upkeep>>,
+    pub(super) deliveries: Vec<(String, Vec<u8>)>,
     pub(super) on_disk: bool,
     pub(super) lazy: bool,
 }
@@ -61,7 +62,10 @@ impl Batch {
         let bytes = record.encode();
         let digest = Digest::of(&bytes);
         let Record { account, number, previous, at_ms, ref event } = *record;
-        let glance = Glance { account, number, previous, at_ms, effect: Effect::of(event) };
+        // Of requests, which are nearly all of them, it is known without a look.
+        let notice = if event.is_of_a_request() { None } else { Glance::notice(&bytes) };
+        let effect = Effect::of(event);
+        let glance = Glance { account, number, previous, at_ms, effect, notice };
         if self.records.is_empty() {
             self.records = bytes;
         } else {
@@ -87,6 +91,11 @@ impl Batch {
         self.providers.push((name.to_owned(), state));
     }
 
+    /// Adds how far a reader of notices has come, in its own format.
+    pub fn delivery(&mut self, name: &str, state: Vec<u8>) {
+        self.deliveries.push((name.to_owned(), state));
+    }
+
     /// Asks that it be answered only when it is on disk, whatever the ledger's setting.
     pub fn on_disk(mut self) -> Self {
         self.on_disk = true;
@@ -106,10 +115,9 @@ impl Batch {
 
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-            && self.snapshots.is_empty()
-            && self.providers.is_empty()
-            && self.upkeep.is_none()
+        let has_states =
+            !self.providers.is_empty() || !self.deliveries.is_empty() || self.upkeep.is_some();
+        self.entries.is_empty() && self.snapshots.is_empty() && !has_states
     }
 
     /// Its records as they will be read, with their digests, for tests of what was decided.

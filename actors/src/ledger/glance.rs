@@ -7,7 +7,7 @@
 use serde::Deserialize;
 
 use super::record::split_version;
-use super::{Digest, RecordError};
+use super::{Digest, NoticeKind, RecordError};
 use crate::account::Event;
 use crate::id::{AccountId, HoldId, KeyHash, KeyId};
 use crate::money::NanoUsd;
@@ -20,6 +20,8 @@ pub(super) struct Glance {
     pub(super) previous: Digest,
     pub(super) at_ms: u64,
     pub(super) effect: Effect,
+    /// What kind of notice it is, if it is one.
+    pub(super) notice: Option<NoticeKind>,
 }
 
 /// What an event means to the ledger: which index it enters, and what becomes of a hold.
@@ -63,8 +65,14 @@ impl Glance {
         let undecodable = |_| RecordError::Malformed("undecodable fields");
         let (head, rest) = postcard::take_from_bytes::<Head>(rest).map_err(undecodable)?;
         let effect = Effect::read(head.variant, rest).map_err(undecodable)?;
+        let notice = NoticeKind::read(head.variant, rest);
         let Head { account, number, previous, at_ms, .. } = head;
-        Ok(Self { account, number, previous, at_ms, effect })
+        Ok(Self { account, number, previous, at_ms, effect, notice })
+    }
+
+    /// What kind of notice a record is, if it is one.
+    pub(super) fn notice(bytes: &[u8]) -> Option<NoticeKind> {
+        Self::read(bytes).ok().and_then(|glance| glance.notice)
     }
 }
 
@@ -142,7 +150,7 @@ mod tests {
         Attempt, AttemptOutcome, Budget, CodeBatch, Dialect, Draw, End, Finish, GrantKind, Key,
         KeyChange, KeyScope, Kinds, Limits, NewProject, Payment, Period, ProjectChange,
         ProjectEvent, ReasonClass, Return, Settlement, Source, Status, StatusSet, Suspicion,
-        UsageRecord, any_operator_event,
+        UsageRecord, any_operator_event, watch_event,
     };
     use crate::id::{ExchangeId, GrantId, ProjectId};
     use crate::ledger::{RECORD_VERSION, Record};
@@ -407,6 +415,7 @@ mod tests {
             of_projects(),
             of_guard(),
             any_operator_event().prop_map(|event| Event::Operator(Box::new(event))),
+            watch_event().prop_map(|event| Event::Watch(Box::new(event))),
         ]
     }
 
@@ -429,8 +438,9 @@ mod tests {
             let decoded = Record::decode(&bytes);
             prop_assert_eq!(decoded.as_ref(), Ok(&record));
             let Record { account, number, previous, at_ms, event } = record;
-            let effect = Effect::of(&event);
-            let glance = Glance { account, number, previous, at_ms, effect };
+            let (effect, notice) = (Effect::of(&event), Glance::notice(&bytes));
+            prop_assert!(notice.is_none() || !event.is_of_a_request());
+            let glance = Glance { account, number, previous, at_ms, effect, notice };
             prop_assert_eq!(Glance::read(&bytes), Ok(glance));
         }
 

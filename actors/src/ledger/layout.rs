@@ -12,14 +12,18 @@
 //! | `rollups` | zeros (28) | 1 ‖ sequence (8) ‖ seal (16): the last event in the rows |
 //! | `keys` | key hash (32) | account (8) ‖ key (4) |
 //! | `providers` | name | bytes ‖ seal (16) |
+//! | `notices` | sequence (8) | kind (2) ‖ account (8) |
+//! | `account_notices` | account (8) ‖ sequence (8) | kind (2) |
+//! | `deliveries` | name | bytes ‖ seal (16) |
 //! | `meta` | `epoch` ‖ epoch (4) | at, ms (8) |
 //! | `meta` | `kept` | at, ms (8) ‖ day (4) ‖ seal (16), see [`super::rollup::Kept`] |
+//! | `meta` | `notices` | the first event that is in the index of notices, if it is one (8) |
 //! | `meta` | `checkpoint` | see [`Checkpoint`] ‖ seal (16) |
 //!
 //! `chain` is [`Digest::chained`] of the chain before it over sequence ‖ record. A seal is the
 //! [`Digest`] of the key followed by everything before the seal.
 
-use super::{Digest, Head};
+use super::{Digest, Head, NoticeKind};
 use crate::id::{AccountId, ExchangeId, HoldId, KeyId};
 use crate::money::NanoUsd;
 
@@ -28,6 +32,7 @@ pub(super) type AccountJournalKey = [u8; 16];
 
 const SNAPSHOT_VERSION: u8 = 1;
 const CHECKPOINT_KEY: &[u8] = b"checkpoint";
+const NOTICES_KEY: &[u8] = b"notices";
 const EPOCH_PREFIX: &[u8; 5] = b"epoch";
 
 /// An account's state after one of its events, so that not all of them need be read again.
@@ -130,6 +135,23 @@ pub(super) fn read_u64(bytes: &[u8]) -> Option<u64> {
 
 pub(super) fn checkpoint_key() -> &'static [u8] {
     CHECKPOINT_KEY
+}
+
+pub(super) fn notice_value(kind: NoticeKind, account: AccountId) -> [u8; 10] {
+    let mut value = [0; 10];
+    let (head, tail) = value.split_at_mut(2);
+    head.copy_from_slice(&kind.to_bytes());
+    tail.copy_from_slice(&account.0.to_be_bytes());
+    value
+}
+
+pub(super) fn split_notice_value(value: &[u8]) -> Option<(NoticeKind, AccountId)> {
+    let (kind, account) = value.split_first_chunk::<2>()?;
+    Some((NoticeKind::from_bytes(kind)?, AccountId(read_u64(account)?)))
+}
+
+pub(super) fn notices_key() -> &'static [u8] {
+    NOTICES_KEY
 }
 
 pub(super) fn epoch_prefix() -> &'static [u8] {

@@ -7,9 +7,9 @@
 //!
 //! | file | |
 //! | --- | --- |
-//! | `handle`, `read`, `find` | [`Ledger`]: what the rest of the gateway calls |
+//! | `handle`, `read`, `find`, `notices` | [`Ledger`]: what the rest of the gateway calls |
 //! | `batch`, `queue`, `committer`, `writer` | from an actor's request to the disk |
-//! | `record`, `glance`, `layout`, `chain` | the bytes, and their proof |
+//! | `record`, `glance`, `notice`, `layout`, `chain` | the bytes, and their proof |
 //! | `data_dir`, `high_water`, `store`, `store_files`, `wal` | the files |
 //! | `recovery` | opening |
 //! | `verify`, `audit`, `recount` | every charge and every sum derived again |
@@ -35,6 +35,8 @@ mod glance;
 mod handle;
 mod high_water;
 mod layout;
+mod notice;
+mod notices;
 mod queue;
 mod read;
 mod rebuild;
@@ -57,6 +59,8 @@ pub use export::{ExportReport, export_directory, import};
 pub use follower::Keep;
 pub use handle::{Ledger, LedgerOptions, LedgerStats, VerifyOnStart};
 pub use layout::Snapshot;
+pub use notice::NoticeKind;
+pub use notices::Notice;
 pub use queue::Ticket;
 pub use read::{JournalEntry, Loaded, UsageEntry};
 pub use record::{Digest, RECORD_VERSION, Record, RecordError};

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::Poisoned;
 use super::batch::{Batch, Durability, Then};
 use super::rollup::Kept;
@@ -28,6 +30,8 @@ pub(super) struct Shared {
     poisoned: OnceLock<Poisoned>,
     pub(super) counters: Counters,
     pub(super) kept: KeptNow,
+    /// The sequence of the newest notice on disk.
+    pub(super) notices: watch::Sender<u64>,
 }
 
 /// From when on what is derived is kept, for those who must not wait.

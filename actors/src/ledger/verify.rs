@@ -11,14 +11,15 @@ use super::audit::{Audit, Totals};
 use super::chain::Chain;
 use super::data_dir::{DataDir, Found};
 use super::error::{Damage, LedgerError};
+use super::glance::Glance;
 use super::handle::{Ledger, LedgerOptions, VerifyOnStart};
 use super::layout::{
-    Snapshot, read_u64, split_account_journal_key, split_entry, split_key_value, split_usage_key,
-    usage_key,
+    Snapshot, account_journal_key, notice_value, read_u64, split_account_journal_key, split_entry,
+    split_key_value, split_usage_key, usage_key,
 };
 use super::recount::Recount;
 use super::store::{Area, StoreError, View, guarded};
-use super::{Digest, Head, Record, recovery};
+use super::{Digest, Head, NoticeKind, Record, recovery};
 use crate::account::{Event, Key};
 use crate::id::AccountId;
 
@@ -79,6 +80,9 @@ struct Verification<'view, F> {
     /// Settlements that must be in the index of usage.
     kept: u64,
     recount: Recount,
+    /// From which event on notices are in their index, and how many there are.
+    notices_from: u64,
+    notices: u64,
     account: Option<Account<F>>,
 }
 
@@ -108,6 +112,19 @@ impl Ledger {
     }
 }
 
+/// Whether a notice is in both of its indexes.
+pub(super) fn is_notice_indexed(
+    view: &View<'_>,
+    sequence: u64,
+    kind: NoticeKind,
+    account: AccountId,
+) -> Result<bool, StoreError> {
+    let known = view.get(Area::Notices, &sequence.to_be_bytes())?;
+    let of_account = view.get(Area::AccountNotices, &account_journal_key(account, sequence))?;
+    let is_known = known.as_deref() == Some(notice_value(kind, account).as_slice());
+    Ok(is_known && of_account.as_deref() == Some(kind.to_bytes().as_slice()))
+}
+
 /// Verifies a ledger that no process has open, and changes nothing in it. Blocks.
 pub fn verify_directory<F: Fold>(path: &Path) -> Result<VerifyReport, LedgerError> {
     let dir = DataDir::new(path);
@@ -132,8 +149,17 @@ pub(super) fn open_for_reading(dir: &DataDir) -> Result<recovery::Proven, Ledger
 impl<'view, F: Fold> Verification<'view, F> {
     fn run(view: &'view View<'view>) -> Result<VerifyReport, StoreError> {
         let report = VerifyReport::default();
-        let recount = Recount::new(view)?;
-        let mut this = Self { view, report, keys: 0, kept: 0, recount, account: None };
+        let (recount, notices_from) = (Recount::new(view)?, recovery::notices_from(view)?);
+        let mut this = Self {
+            view,
+            report,
+            keys: 0,
+            kept: 0,
+            recount,
+            notices_from,
+            notices: 0,
+            account: None,
+        };
         this.journal()?;
         this.accounts()?;
         this.counts()?;
@@ -268,6 +294,7 @@ impl<'view, F: Fold> Verification<'view, F> {
             }
         }
         faults.extend(self.indexes(sequence, record)?);
+        faults.extend(self.notice(sequence, record)?);
         for what in faults {
             self.differs(Some(record.account), Some(sequence), what);
         }
@@ -328,6 +355,16 @@ impl<'view, F: Fold> Verification<'view, F> {
         Ok((!agrees).then(|| "the event is not in its index".to_owned()))
     }
 
+    fn notice(&mut self, sequence: u64, record: &Record) -> Result<Option<String>, StoreError> {
+        if sequence < self.notices_from || record.event.is_of_a_request() {
+            return Ok(None);
+        }
+        let Some(kind) = Glance::notice(&record.encode()) else { return Ok(None) };
+        self.notices += 1;
+        let agree = is_notice_indexed(self.view, sequence, kind, record.account)?;
+        Ok((!agree).then(|| "the event is not among the notices".to_owned()))
+    }
+
     /// With every event found in its index, equal counts mean that nothing else is in there.
     fn counts(&mut self) -> Result<(), StoreError> {
         let records_from_ms = self.recount.kept().records_from_ms;
@@ -335,6 +372,8 @@ impl<'view, F: Fold> Verification<'view, F> {
             (Area::Usage, self.kept),
             (Area::Keys, self.keys),
             (Area::Accounts, self.report.snapshots),
+            (Area::Notices, self.notices),
+            (Area::AccountNotices, self.notices),
         ] {
             let mut found = 0;
             for pair in self.view.from(area, &[]) {

@@ -67,7 +67,12 @@ fn tell(bench: &mut Bench, id: &str, what: TransferKind) -> Result<Movement, Den
 }
 
 fn payment(name: &str, amount: i64) -> TransferKind {
-    TransferKind::Payment { payment: name.to_owned(), amount: nano(amount), expires_at_ms: None }
+    TransferKind::Payment {
+        payment: name.to_owned(),
+        amount: nano(amount),
+        expires_at_ms: None,
+        top_up: None,
+    }
 }
 
 pub(crate) fn refund(name: &str, amount: Option<i64>) -> TransferKind {

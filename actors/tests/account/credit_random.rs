@@ -206,7 +206,12 @@ impl Run {
             }
             Step::Pay { name, nano: amount, lasts_ms } => {
                 let (payment, expires_at_ms) = (format!("pay {name}"), at(lasts_ms));
-                let what = TransferKind::Payment { payment, amount: nano(amount), expires_at_ms };
+                let what = TransferKind::Payment {
+                    payment,
+                    amount: nano(amount),
+                    expires_at_ms,
+                    top_up: None,
+                };
                 self.tell(place, what, &mut batch);
             }
             Step::Refund { name, nano } => {

@@ -21,5 +21,8 @@ mod projects;
 mod random;
 #[cfg(test)]
 mod scripts;
+mod watch;
+#[cfg(test)]
+mod watch_random;
 #[cfg(test)]
 mod whole_random;

@@ -19,6 +19,7 @@ mod damage;
 mod desk;
 mod find;
 mod fold;
+mod notices;
 mod offline;
 mod opening;
 mod operators;

@@ -229,7 +229,7 @@ fn a_store_that_has_no_sums_yet_is_given_them() {
     let [account, _] = days(&ledger, 5);
     let expected = walked(&ledger, None, 0..u32::MAX);
     drop(ledger);
-    // As it was made before there were any: all keyspaces but the last.
+    // As it was made before there were any: the first keyspaces, and no mark of later ones.
     let store = dir.path().join("store");
     let older = dir.path().join("older");
     let open_at = |path: &Path| {
@@ -241,7 +241,9 @@ fn a_store_that_has_no_sums_yet_is_given_them() {
         let target = to.keyspace(name, KeyspaceCreateOptions::default).unwrap();
         for pair in source.iter() {
             let (key, value) = pair.into_inner().unwrap();
-            target.insert(key, value).unwrap();
+            if *key != *b"notices" {
+                target.insert(key, value).unwrap();
+            }
         }
     }
     drop((from, to));

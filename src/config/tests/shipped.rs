@@ -55,9 +55,12 @@ credit = { zzzzzz = 1, rules = { zzzzzz = 1, trial = { zzzzzz = 1 } } }
 keys = { zzzzzz = 1, guard = { zzzzzz = 1 } }
 usage.zzzzzz = 1
 cache.zzzzzz = 1
+notices.zzzzzz = 1
 routing.zzzzzz = 1
 timeouts.zzzzzz = 1
 breaker.zzzzzz = 1
+[[webhooks]]
+zzzzzz = 1
 [[providers]]
 zzzzzz = 1
 health_probe = { zzzzzz = 1 }

@@ -13,6 +13,8 @@
 //! | `projects` | projects within an account |
 //! | `change` | changes of limits and budgets |
 //! | `payments` | what a payment processor tells; refunds |
+//! | `watch`, `hooks` | what an account is watched for; its own webhooks |
+//! | `webhooks` | all webhooks, and the events they are told of |
 //! | `codes` | redemption codes |
 //! | `cache` | answers that are kept |
 //! | `usage` | what was used, and an account's statement of a month |
@@ -33,6 +35,7 @@ mod codes;
 mod credit;
 mod door;
 mod explain;
+mod hooks;
 mod keys;
 mod payments;
 mod problem;
@@ -50,12 +53,14 @@ mod tokens;
 mod turns;
 mod usage;
 pub(crate) mod view;
+mod watch;
+mod webhooks;
 mod who;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{get, patch, post};
 use http::{StatusCode, Uri};
 use infergate_actors::account::{Operators, carried};
 use infergate_actors::id::KeyHash;
@@ -65,6 +70,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use crate::exchange::World;
 use crate::front::Sentry;
+use crate::notify::Notifier;
 use routes::Routes;
 use turns::Turns;
 
@@ -76,6 +82,7 @@ pub struct Operator {
     world: Arc<World>,
     system: System,
     operators: Operators,
+    notifier: Notifier,
     token: KeyHash,
     sentry: Sentry,
     /// Whose turn it is to be changed.
@@ -88,12 +95,13 @@ pub struct Operator {
 
 impl Operator {
     /// Works on `world` and `system` for whoever has the token of this hash.
-    pub fn new(world: Arc<World>, system: System, token: KeyHash) -> Self {
+    pub fn new(world: Arc<World>, system: System, notifier: Notifier, token: KeyHash) -> Self {
         Self {
             world,
             operators: system.accounts.operators(),
             turns: Turns::new(),
             system,
+            notifier,
             token,
             sentry: Sentry::new(),
             turn: Arc::new(Mutex::new(())),
@@ -177,6 +185,16 @@ fn routes() -> Routes {
         .route(&account("/grants"), post(credit::grant))
         .route(&account("/refunds"), post(payments::refund))
         .route(&account("/redeem"), post(codes::redeem))
+        .route(&account("/watch"), get(watch::show).patch(watch::change))
+        .route(&account("/top-ups/{top_up}/fail"), post(watch::fail))
+        .route(&account("/webhooks"), get(hooks::list).post(hooks::create))
+        .route(&account("/webhooks/{webhook}"), patch(hooks::change).delete(hooks::remove))
+        .route(&account("/webhooks/{webhook}/rotate-secret"), post(hooks::rotate))
+        .route("/admin/v1/webhooks", get(webhooks::list))
+        .route("/admin/v1/webhooks/{webhook}", get(webhooks::show))
+        .route("/admin/v1/webhooks/{webhook}/replay", post(webhooks::replay))
+        .route("/admin/v1/webhooks/{webhook}/test", post(webhooks::test))
+        .route("/admin/v1/events", get(webhooks::events))
         .route("/admin/v1/codes", post(codes::make))
         .route("/admin/v1/payments/events", post(payments::event))
         .route(&account("/keys"), get(keys::list).post(keys::create))

@@ -28,6 +28,8 @@ pub(super) struct PaymentEvent {
     amount_usd: Option<String>,
     amount_nano_usd: Option<i64>,
     expires_at_ms: Option<u64>,
+    /// The automatic top-up that it is, where it is one.
+    top_up: Option<String>,
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
@@ -91,14 +93,19 @@ impl PaymentEvent {
         if self.r#type == EventType::PaymentSucceeded {
             // One that is told again when its time is over is still answered the same.
             let expires_at_ms = self.expires_at_ms;
+            let top_up = self.top_up.as_deref().map(id).transpose()?;
             return Ok(TransferKind::Payment {
                 payment,
                 amount: amount(usd, nano)?,
                 expires_at_ms,
+                top_up,
             });
         }
         if self.expires_at_ms.is_some() {
             return Err(Problem::invalid("`expires_at_ms` is for `payment_succeeded` only"));
+        }
+        if self.top_up.is_some() {
+            return Err(Problem::invalid("`top_up` is for `payment_succeeded` only"));
         }
         let amount = amount_if_any(usd, nano)?;
         Ok(match self.r#type {

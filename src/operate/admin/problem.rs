@@ -103,13 +103,16 @@ impl From<Denial> for Problem {
             | Denial::UnknownPayment
             | Denial::UnknownGrant
             | Denial::UnknownCode
-            | Denial::UnknownProject => StatusCode::NOT_FOUND,
-            Denial::BadAmount | Denial::BadBudget | Denial::BadReferrer => {
+            | Denial::UnknownProject
+            | Denial::UnknownTopUp
+            | Denial::UnknownWebhook => StatusCode::NOT_FOUND,
+            Denial::BadAmount | Denial::BadBudget | Denial::BadReferrer | Denial::BadWatch => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
             Denial::DuplicateReference
             | Denial::DuplicateKey
             | Denial::TooManySecrets
+            | Denial::TooManyWebhooks
             | Denial::DuplicateHold
             | Denial::AlreadyOpen
             | Denial::StatusFinal

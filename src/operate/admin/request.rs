@@ -11,7 +11,7 @@ use http::request::Parts;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use infergate_actors::account::Denial;
-use infergate_actors::id::{AccountId, KeyId, ProjectId, TokenId};
+use infergate_actors::id::{AccountId, KeyId, ProjectId, TokenId, TopUpId, WebhookId};
 use infergate_actors::provider::{Fingerprint, ProviderHandle};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -40,6 +40,14 @@ pub(super) struct KeyOf(pub(super) AccountId, pub(super) KeyId);
 pub(super) struct ProjectOf(pub(super) AccountId, pub(super) ProjectId);
 /// The token that the path names.
 pub(super) struct TokenOf(pub(super) TokenId);
+/// The top-up that the path names, and its account.
+pub(super) struct TopUpOf(pub(super) AccountId, pub(super) TopUpId);
+
+/// The webhook of an account that the path names, and that account.
+pub(super) struct HookOf(pub(super) AccountId, pub(super) WebhookId);
+
+/// The name of a webhook in the path, whoever it is of.
+pub(super) struct WebhookOf(pub(super) String);
 
 /// The provider that the path names.
 pub(super) struct ProviderOf(pub(super) ProviderHandle);
@@ -110,6 +118,32 @@ impl FromRequestParts<Arc<Operator>> for ProjectOf {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Operator>) -> Result<Self, Problem> {
         let params = params(parts).await?;
         Ok(Self(named(&params, "account")?, named(&params, "project")?))
+    }
+}
+
+impl FromRequestParts<Arc<Operator>> for TopUpOf {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Operator>) -> Result<Self, Problem> {
+        let params = params(parts).await?;
+        Ok(Self(named(&params, "account")?, named(&params, "top_up")?))
+    }
+}
+
+impl FromRequestParts<Arc<Operator>> for HookOf {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Operator>) -> Result<Self, Problem> {
+        let params = params(parts).await?;
+        Ok(Self(named(&params, "account")?, named(&params, "webhook")?))
+    }
+}
+
+impl FromRequestParts<Arc<Operator>> for WebhookOf {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Operator>) -> Result<Self, Problem> {
+        named(&params(parts).await?, "webhook").map(Self)
     }
 }
 

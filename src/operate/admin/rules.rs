@@ -172,6 +172,44 @@ pub(super) const RULES: &[Rule] = &[
     )
     .of(Subject::Project)
     .again(),
+    look("/admin/v1/accounts/{account}/watch", "watch.show", Read),
+    rule(Patch, "/admin/v1/accounts/{account}/watch", "watch.change", Settings)
+        .of(Subject::Account)
+        .again(),
+    rule(Post, "/admin/v1/accounts/{account}/top-ups/{top_up}/fail", "top_up.fail", Money)
+        .of(Subject::Account)
+        .again(),
+    look("/admin/v1/accounts/{account}/webhooks", "account_webhook.list", Read),
+    rule(Post, "/admin/v1/accounts/{account}/webhooks", "account_webhook.create", Settings)
+        .of(Subject::Account),
+    rule(
+        Patch,
+        "/admin/v1/accounts/{account}/webhooks/{webhook}",
+        "account_webhook.change",
+        Settings,
+    )
+    .of(Subject::Account)
+    .again(),
+    rule(
+        Delete,
+        "/admin/v1/accounts/{account}/webhooks/{webhook}",
+        "account_webhook.remove",
+        Settings,
+    )
+    .of(Subject::Account)
+    .again(),
+    rule(
+        Post,
+        "/admin/v1/accounts/{account}/webhooks/{webhook}/rotate-secret",
+        "account_webhook.rotate",
+        Settings,
+    )
+    .of(Subject::Account),
+    look("/admin/v1/webhooks", "webhook.list", Read),
+    look("/admin/v1/webhooks/{webhook}", "webhook.show", Read),
+    rule(Post, "/admin/v1/webhooks/{webhook}/replay", "webhook.replay", Settings).again(),
+    rule(Post, "/admin/v1/webhooks/{webhook}/test", "webhook.test", Settings).again(),
+    look("/admin/v1/events", "event.list", Read),
     look("/admin/v1/tokens", "token.list", Tokens),
     rule(Post, "/admin/v1/tokens", "token.create", Tokens),
     look("/admin/v1/tokens/self", "token.self", Nothing),

@@ -158,6 +158,7 @@ impl Operator {
             ledger_disk_bytes,
             cache_entries: cache.entries,
             cache_bytes: cache.bytes,
+            notify: self.notifier.readings(),
         }
     }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::budget::{Room, Spending};
+use super::budget::{Counted, Room, Spending};
 use super::settings::allows;
 use super::state::Account;
 use super::{Budget, BudgetView, Limits, Scope};
@@ -116,6 +116,12 @@ pub(super) struct Spender {
 }
 
 impl Project {
+    /// Its budgets, if it has any, and what is counted for them.
+    pub(super) fn counted(&self) -> Option<Counted<'_>> {
+        let (budgets, spending) = (&self.has.budgets, self.spending.as_deref()?);
+        (!budgets.is_empty()).then_some(Counted { budgets, spending })
+    }
+
     fn new(id: ProjectId, new: &NewProject, at_ms: u64) -> Self {
         let spending = (!new.budgets.is_empty()).then(Box::default);
         Self {

@@ -37,6 +37,9 @@ pub(super) fn path(rule: &Rule) -> String {
         ("{token}", "tok_99"),
         ("{provider}", "nobody"),
         ("{fingerprint}", "00000000"),
+        ("{project}", "proj_9"),
+        ("{top_up}", "topup_9"),
+        ("{webhook}", "hook_9"),
     ];
     let path = names.iter().fold(rule.path.to_owned(), |path, (name, id)| path.replace(name, id));
     assert!(!path.contains('{'), "{path}: say here what to put there");

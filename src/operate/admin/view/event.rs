@@ -11,6 +11,7 @@ use infergate_actors::money::{Markup, NanoUsd, Rates, Usage};
 use serde::Serialize;
 
 use super::operator::OperatorFact;
+use crate::notify;
 
 /// A page of an account's journal.
 #[derive(Debug, Serialize)]
@@ -151,6 +152,8 @@ pub(crate) enum JournalEvent<'e> {
         reason: &'e str,
     },
     Operator(OperatorFact<'e>),
+    /// In the words of a message.
+    Watch(notify::Data),
 }
 
 /// Credit that was taken back.
@@ -273,7 +276,7 @@ impl<'e> JournalEvent<'e> {
             Event::Member(event) => match **event {},
             Event::Plan(event) => match **event {},
             Event::Subscription(event) => match **event {},
-            Event::Watch(event) => match **event {},
+            Event::Watch(event) => Self::Watch(notify::watch_fact(event)),
             Event::Operator(event) => Self::Operator(OperatorFact::of(event)),
         }
     }
@@ -352,6 +355,7 @@ impl<'e> JournalEvent<'e> {
             Self::KeyRestricted { .. } => "key_restricted",
             Self::KeyReleased { .. } => "key_released",
             Self::Operator(_) => "operator",
+            Self::Watch(_) => "watch",
         }
     }
 }
