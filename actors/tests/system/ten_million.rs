@@ -88,8 +88,8 @@ fn the_child_makes_them() {
         let at_ms = begin_ms + nth * (DAYS * DAY_MS / RECORDS);
         let hold = ids.next();
         let bill = settlement(hold, nth);
-        let held = Event::Held { hold, key: bill.key, amount: bill.cost };
-        write(&mut account, &mut batch, at_ms, held);
+        let begun = Event::Held { hold, key: bill.key, amount: bill.cost };
+        write(&mut account, &mut batch, at_ms, begun);
         write(&mut account, &mut batch, at_ms, Event::Settled(Box::new(bill)));
         if nth % BATCH == BATCH - 1 {
             append(&ledger, std::mem::take(&mut batch));
@@ -241,7 +241,7 @@ fn settlement(hold: HoldId, nth: u64) -> Settlement {
         total_ms: 900,
         attempts: [attempt].into_iter().collect(),
         user: Some(format!("user-{}", mix % 5_000)),
-        finish: Some(if mix / 200 % 8 == 0 { Finish::Length } else { Finish::Stop }),
+        finish: Some(if (mix / 200).is_multiple_of(8) { Finish::Length } else { Finish::Stop }),
         client: Some(std::net::Ipv4Addr::from(u32::try_from(mix).unwrap()).into()),
         ..UsageRecord::default()
     };
