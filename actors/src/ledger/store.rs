@@ -128,7 +128,10 @@ impl Area {
         let memtable_bytes = match self {
             Self::Journal => memory.memtable_bytes,
             Self::AccountJournal | Self::Accounts | Self::Usage => memory.memtable_bytes / 2,
-            Self::Keys | Self::Providers | Self::Meta | Self::Rollups => memory.memtable_bytes / 4,
+            Self::Keys | Self::Providers | Self::Meta => memory.memtable_bytes / 4,
+            // Its rows are written over and over, and a reader passes all that were written before
+            // until they are written out: so that is soon.
+            Self::Rollups => (memory.memtable_bytes / 16).max(16 << 10),
         };
         KeyspaceCreateOptions::default()
             .max_memtable_size(memtable_bytes)
