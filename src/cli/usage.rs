@@ -61,13 +61,13 @@ pub(super) async fn run(command: Usage, console: &mut Console<'_>) -> io::Result
 }
 
 async fn sum_up(wanted: &Usage, console: &mut Console<'_>) -> Result<(), Error> {
-    let mut path = format!("/admin/v1/usage?group_by={}", escaped(&wanted.by));
+    let by = ("group_by".to_owned(), wanted.by.clone());
     let account = wanted.account.map(|account| ("account".to_owned(), account.to_string()));
     let times = [("from", &wanted.from), ("to", &wanted.to)];
     let times = times.into_iter().filter_map(|(name, at)| Some((name.to_owned(), at.clone()?)));
-    for (name, value) in account.into_iter().chain(times).chain(wanted.conditions.clone()) {
-        path += &format!("&{}={}", escaped(&name), escaped(&value));
-    }
+    let asked = [by].into_iter().chain(account).chain(times).chain(wanted.conditions.clone());
+    let asked = asked.map(|(name, value)| format!("{}={}", escaped(&name), escaped(&value)));
+    let path = format!("/admin/v1/usage?{}", asked.collect::<Vec<_>>().join("&"));
     let answer = ask(&wanted.gateway, Method::GET, &path, None, console).await?;
     let answer: Value = serde_json::from_slice(&answer)?;
     if wanted.gateway.json {

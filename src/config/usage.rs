@@ -14,12 +14,12 @@ const KEEP_MAX: Duration = Duration::from_hours(24 * 36_525);
 pub(super) fn usage(section: Section<'_>) -> Keep {
     let mut s = section;
     let mut spot = s.spot.key("keep_rollups");
-    let records = s.optional("keep_records", keep).flatten();
+    let records = s.optional("keep_records", keep).and_then(Kept::time);
     let rollups = s.optional("keep_rollups", |node| {
         spot = node.spot.clone();
         keep(node)
     });
-    let rollups = rollups.flatten();
+    let rollups = rollups.and_then(Kept::time);
     if rollups.is_some_and(|rollups| records.is_none_or(|records| records > rollups)) {
         s.log.fault(&spot, "is less than keep_records: sums must be kept as long as records");
     }
@@ -27,12 +27,26 @@ pub(super) fn usage(section: Section<'_>) -> Keep {
     Keep { records, rollups }
 }
 
-/// A time, or none for ever.
-fn keep(node: &Node<'_>) -> Option<Option<Duration>> {
-    if node.value.as_str() == Some(FOREVER) {
-        return Some(None);
+/// How long something is kept, as it is written.
+enum Kept {
+    Forever,
+    For(Duration),
+}
+
+impl Kept {
+    fn time(self) -> Option<Duration> {
+        match self {
+            Self::Forever => None,
+            Self::For(time) => Some(time),
+        }
     }
-    node.duration(DAY..=KEEP_MAX).map(Some)
+}
+
+fn keep(node: &Node<'_>) -> Option<Kept> {
+    if node.value.as_str() == Some(FOREVER) {
+        return Some(Kept::Forever);
+    }
+    node.duration(DAY..=KEEP_MAX).map(Kept::For)
 }
 
 #[cfg(test)]

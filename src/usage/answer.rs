@@ -87,10 +87,12 @@ fn check_kept(kept: Kept, filter: &Filter, by: &[GroupBy]) -> Result<(), String>
     let whole = std::slice::from_ref(&filter.span);
     let walked = if split { edges.as_slice() } else { whole };
     if walked.iter().any(|edge| is_early(records, edge.start)) {
-        let mut told = format!("records are kept from {} on: ask `from` then", day_text(records));
+        let told = format!("records are kept from {} on: ask `from` then", day_text(records));
         if split || rollups < records {
             let from = day_text(rollups);
-            told += &format!("; sums over whole days, by what days can tell, go back to {from}");
+            return Err(format!(
+                "{told}; sums over whole days, by what days can tell, go back to {from}"
+            ));
         }
         return Err(told);
     }

@@ -19,6 +19,7 @@ const LIMIT_MAX: usize = 1_000;
 /// The query string of a question, as it is written.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "as they stand in the query")]
 pub(crate) struct Asked {
     account: Option<String>,
     id: Option<String>,

@@ -106,16 +106,14 @@ impl GroupBy {
         let mut list = Vec::new();
         for name in text.split(',') {
             let by = Self::ALL.into_iter().find(|by| by.name() == name.trim());
-            match by.filter(|by| !list.contains(by) && list.len() < BY_MAX) {
-                Some(by) => list.push(by),
-                None => {
-                    let names: Vec<_> = Self::ALL.into_iter().map(Self::name).collect();
-                    return Err(format!(
-                        "`group_by` must be up to {BY_MAX} of {}, each once, with commas between",
-                        names.join(", ")
-                    ));
-                }
-            }
+            let by = by.filter(|by| !list.contains(by) && list.len() < BY_MAX);
+            list.push(by.ok_or_else(|| {
+                let names: Vec<_> = Self::ALL.into_iter().map(Self::name).collect();
+                let names = names.join(", ");
+                format!(
+                    "`group_by` must be up to {BY_MAX} of {names}, each once, with commas between"
+                )
+            })?);
         }
         Ok(list)
     }

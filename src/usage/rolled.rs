@@ -45,12 +45,14 @@ impl Split {
         }
         // What has no end is in rows to its end.
         let is_endless = span.end == u64::MAX;
-        let edges = [span.start..first * DAY_MS, last * DAY_MS..span.end];
-        let keep =
-            |(nth, edge): (usize, &Range<u64>)| !edge.is_empty() && !(nth == 1 && is_endless);
-        let edges = edges.iter().enumerate().filter(|it| keep((it.0, it.1)));
+        let mut edges = Vec::new();
+        edges.push(span.start..first * DAY_MS);
+        if !is_endless {
+            edges.push(last * DAY_MS..span.end);
+        }
+        edges.retain(|edge| !edge.is_empty());
         let days = day(first)..if is_endless { u32::MAX } else { day(last) };
-        Self { days, edges: edges.map(|(_, edge)| edge.clone()).collect() }
+        Self { days, edges }
     }
 }
 
@@ -154,6 +156,7 @@ mod tests {
     #[test]
     fn a_span_is_whole_days_and_what_is_left_of_others() {
         let by = [GroupBy::Day, GroupBy::Model];
+        let one = |edge: Range<u64>| std::iter::once(edge).collect::<Vec<_>>();
         for (span, days, edges) in [
             (0..u64::MAX, 0..u32::MAX, vec![]),
             (2 * DAY_MS..4 * DAY_MS, 2..4, vec![]),
@@ -162,12 +165,12 @@ mod tests {
                 3..4,
                 vec![2 * DAY_MS + 1..3 * DAY_MS, 4 * DAY_MS..4 * DAY_MS + 5],
             ),
-            (5..u64::MAX, 1..u32::MAX, vec![5..DAY_MS]),
-            (5..2 * DAY_MS - 1, 0..0, vec![5..2 * DAY_MS - 1]),
+            (5..u64::MAX, 1..u32::MAX, one(5..DAY_MS)),
+            (5..2 * DAY_MS - 1, 0..0, one(5..2 * DAY_MS - 1)),
         ] {
             assert_eq!(split(span, &by), Split { days, edges });
         }
-        let (whole, walked) = (0..9 * DAY_MS, Split { days: 0..0, edges: vec![0..9 * DAY_MS] });
+        let (whole, walked) = (0..9 * DAY_MS, Split { days: 0..0, edges: one(0..9 * DAY_MS) });
         assert_eq!(split(whole.clone(), &[GroupBy::Hour]), walked);
         let detail = Detail { streamed: Some(true), ..Detail::default() };
         let filter = Filter { span: whole, detail, ..Filter::default() };

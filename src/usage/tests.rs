@@ -249,7 +249,7 @@ async fn who_asks_for_what_is_not_kept_is_told_from_when_on_there_is_something()
     let clock = Clock::manual(time("2026-11-01").unwrap());
     let default = Setup::default().config;
     let config = format!("{default}[usage]\nkeep_records = \"10d\"\nkeep_rollups = \"20d\"\n");
-    let gateway = Setup { clock, config, ..Setup::default() }.start().await;
+    let gateway = Setup { config, clock, ..Setup::default() }.start().await;
     let world = &gateway.world;
     let account: AccountId = gateway.account("one").await.parse().unwrap();
     gateway.post(&format!("/admin/v1/accounts/{account}/keys"), &json!({ "name": "k" }), 201).await;

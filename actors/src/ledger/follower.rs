@@ -32,8 +32,10 @@ use crate::id::AccountId;
 
 /// Events that one turn reads: what it may take in memory and time.
 const EVENTS_MAX: usize = 8_192;
+/// Rows that one turn makes, all written at once: nobody's commit waits long behind them.
+const ROWS_MAX: usize = 512;
 /// Entries that one turn takes out, or accounts without any that it passes.
-const REMOVED_MAX: usize = 1_024;
+const REMOVED_MAX: usize = 512;
 
 /// How long what is derived is kept; `None` is for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -137,10 +139,13 @@ impl Follower {
         let view = self.store.view();
         let kept = kept(&view)?;
         let first = cursor(&view)?.saturating_add(1);
-        let (mut rows, mut last, mut events) = (Rows::default(), None, 0);
-        for pair in view.from(Area::Journal, &first.to_be_bytes()).take(EVENTS_MAX) {
+        let (mut rows, mut last, mut more) = (Rows::default(), None, false);
+        for (nth, pair) in view.from(Area::Journal, &first.to_be_bytes()).enumerate() {
+            if nth == EVENTS_MAX || rows.0.len() == ROWS_MAX {
+                more = true;
+                break;
+            }
             let (key, value) = pair?;
-            events += 1;
             last = Some(read_u64(&key).ok_or_else(|| unreadable("the journal"))?);
             let Some(record) = settled(&value)? else { continue };
             let Event::Settled(bill) = &record.event else { continue };
@@ -159,7 +164,7 @@ impl Follower {
         let cursor = Bytes::from(cursor_key().as_slice());
         upkeep.put.push((Area::Rollups, cursor, cursor_value(last)));
         self.write(upkeep)?;
-        Ok(events == EVENTS_MAX)
+        Ok(more)
     }
 
     /// Takes out some of what is too old; says whether there is more.

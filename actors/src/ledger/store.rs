@@ -147,10 +147,12 @@ impl Area {
             Self::Keys
             | Self::Providers
             | Self::Meta
-            | Self::Rollups
             | Self::Notices
             | Self::AccountNotices
             | Self::Deliveries => memory.memtable_bytes / 4,
+            // Its rows are written over and over, and a reader passes all that were written before
+            // until they are written out: so that is soon.
+            Self::Rollups => (memory.memtable_bytes / 16).max(16 << 10),
         };
         KeyspaceCreateOptions::default()
             .max_memtable_size(memtable_bytes)

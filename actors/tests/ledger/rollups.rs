@@ -209,7 +209,9 @@ proptest! {
 fn days(ledger: &Ledger, count: u64) -> [AccountId; 2] {
     let mut pens = [(); 2].map(|()| Pen::new(ledger.new_account_id()));
     let mut batch = Batch::new();
-    pens.iter_mut().for_each(|pen| pen.open(&mut batch, 1_000_000_000));
+    for pen in &mut pens {
+        pen.open(&mut batch, 1_000_000_000);
+    }
     for day in 0..count {
         for (nth, pen) in pens.iter_mut().enumerate() {
             let hold = hold(u128::from(day) * 2 + nth as u128 + 1);
@@ -346,6 +348,9 @@ fn what_is_too_old_goes_and_the_ledger_stays_whole() {
     }
 }
 
+/// Spoils a row, given its key and value.
+type Change = fn(&fjall::Keyspace, &[u8], &[u8]);
+
 #[test]
 fn a_row_that_is_wrong_missing_or_too_many_is_found() {
     let dir = tempdir().unwrap();
@@ -354,7 +359,7 @@ fn a_row_that_is_wrong_missing_or_too_many_is_found() {
     ledger.roll_up().unwrap();
     drop(ledger);
     let image = Image::take(dir.path());
-    let changes: [fn(&fjall::Keyspace, &[u8], &[u8]); 3] = [
+    let changes: [Change; 3] = [
         |rows, key, value| {
             // Its sums are the last bytes, the time to the end the very last.
             let changed = [&value[..value.len() - 1], &[value[value.len() - 1] ^ 1]].concat();

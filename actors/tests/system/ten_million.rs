@@ -20,6 +20,7 @@ use infergate_actors::money::{Markup, NanoUsd, Rates, Usage};
 
 use crate::memory::{resident_kib, status_kib};
 
+/// How many there are, unless the environment says otherwise.
 const RECORDS: u64 = 10_000_000;
 const DAYS: u64 = 40;
 const ASKED_DAYS: u32 = 30;
@@ -84,12 +85,13 @@ fn the_child_makes_them() {
     for event in [opened, granted].into_iter().chain(keys) {
         write(&mut account, &mut batch, begin_ms, event);
     }
-    for nth in 0..RECORDS {
-        let at_ms = begin_ms + nth * (DAYS * DAY_MS / RECORDS);
+    let records = env::var("INFERGATE_RECORDS").map_or(RECORDS, |count| count.parse().unwrap());
+    for nth in 0..records {
+        let at_ms = begin_ms + nth * (DAYS * DAY_MS / records);
         let hold = ids.next();
         let bill = settlement(hold, nth);
-        let held = Event::Held { hold, key: bill.key, amount: bill.cost };
-        write(&mut account, &mut batch, at_ms, held);
+        let begun = Event::Held { hold, key: bill.key, amount: bill.cost };
+        write(&mut account, &mut batch, at_ms, begun);
         write(&mut account, &mut batch, at_ms, Event::Settled(Box::new(bill)));
         if nth % BATCH == BATCH - 1 {
             append(&ledger, std::mem::take(&mut batch));
@@ -106,7 +108,7 @@ fn the_child_makes_them() {
     let disk = ledger.disk_bytes().1 >> 20;
     ledger.close().unwrap();
     let took = clock.mono().saturating_sub(started);
-    println!("{RECORDS} records made in {took:.1?}; {disk} MiB on disk");
+    println!("{records} records made in {took:.1?}; {disk} MiB on disk");
 }
 
 #[test]
@@ -136,6 +138,7 @@ fn the_child_sums_them_up() {
     let days = last - ASKED_DAYS..last;
     let before = resident_kib();
     let mut told = Vec::new();
+    let worked = worked();
     let mut rows = 0_u64;
     let mut sums: BTreeMap<(u32, String), Sums> = BTreeMap::new();
     for _ in 0..11 {
@@ -156,12 +159,13 @@ fn the_child_sums_them_up() {
         assert_eq!(behind, None);
         told.push(clock.mono().saturating_sub(started));
     }
+    let worked = self::worked().saturating_sub(worked) / u32::try_from(told.len()).unwrap();
     let peak = status_kib("VmHWM:");
     let first = told[0];
     told.sort_unstable();
     println!(
         "{ASKED_DAYS} days by day and model from {rows} rows: {first:.1?} the first time, {:.1?} the \
-         middle of {}; {before} KiB before, at most {peak} KiB",
+         middle of {}, {worked:.1?} of the processor's; {before} KiB before, at most {peak} KiB",
         told[told.len() / 2],
         told.len(),
     );
@@ -187,6 +191,12 @@ fn the_child_sums_them_up() {
     println!("the same from {records} records: {walking:.1?}, {ratio} times as long");
     assert_eq!(walked, sums);
     ledger.close().unwrap();
+}
+
+/// The processor's time that this thread has had.
+fn worked() -> Duration {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(told.split_whitespace().next().unwrap().parse().unwrap())
 }
 
 fn append(ledger: &Ledger, batch: Batch) {
@@ -241,7 +251,7 @@ fn settlement(hold: HoldId, nth: u64) -> Settlement {
         total_ms: 900,
         attempts: [attempt].into_iter().collect(),
         user: Some(format!("user-{}", mix % 5_000)),
-        finish: Some(if mix / 200 % 8 == 0 { Finish::Length } else { Finish::Stop }),
+        finish: Some(if (mix / 200).is_multiple_of(8) { Finish::Length } else { Finish::Stop }),
         client: Some(std::net::Ipv4Addr::from(u32::try_from(mix).unwrap()).into()),
         ..UsageRecord::default()
     };
