@@ -33,6 +33,8 @@ pub(super) enum Message {
     /// Answered when it is on disk.
     UseCode(CodeUse, RpcReplyPort<Result<CodeTerms, Refusal>>),
     Inspect(RpcReplyPort<Result<AccountView, Denial>>),
+    /// Let time pass.
+    Lapse,
     /// Take a snapshot; answered when it is written.
     Snapshot(RpcReplyPort<()>),
     /// Stop, if nothing is under way.
@@ -90,6 +92,8 @@ pub(super) struct AccountActor {
 pub(super) struct State {
     machine: Machine,
     snapshot_number: u64,
+    /// When time alone will change it next, as it is known outside.
+    due_at_ms: Option<u64>,
     /// It has left the directory, so another may live already: this one writes nothing any more (I5).
     is_over: bool,
     breakdown: Option<Breakdown>,
@@ -108,7 +112,11 @@ impl Actor for AccountActor {
                 let machine = Machine::new(account, self.accounts.clock().now());
                 // Last, because only one that runs is followed to its end by the supervisor.
                 self.accounts.began(me.get_id(), self.account);
-                Ok(State { machine, snapshot_number, is_over: false, breakdown: None })
+                let due_at_ms = machine.account().due_at_ms();
+                if due_at_ms.is_some() {
+                    self.accounts.set_due(self.account, due_at_ms);
+                }
+                Ok(State { machine, snapshot_number, due_at_ms, is_over: false, breakdown: None })
             }
             Err(error) => {
                 tracing::error!(account = %self.account, error, "account can't be loaded");
@@ -134,7 +142,7 @@ impl Actor for AccountActor {
         let mut batch = Batch::new();
         match message {
             Message::Admit(admit, turn, reply) => {
-                self.accounts.tell_rules(machine);
+                self.accounts.tell_rules(machine, now);
                 let answer = match turn {
                     Turn::First => machine.admit(&admit, now, &mut batch),
                     Turn::Again => machine.admit_again(&admit, now, &mut batch),
@@ -156,13 +164,14 @@ impl Actor for AccountActor {
                 self.append_end(batch.lazy(), answer, reply);
             }
             Message::Order(order, reply) => {
+                self.accounts.tell_rules(machine, now);
                 let answer = denied(machine.order(&order, now, &mut batch))?;
                 let notice = Notice::of(&order, machine.account().number());
                 let answer = answer.map(|()| (AccountView::of(machine, now), notice));
                 self.append_order(batch, answer, reply);
             }
             Message::Transfer(transfer, reply) => {
-                self.accounts.tell_rules(machine);
+                self.accounts.tell_rules(machine, now);
                 let answer = denied(machine.transfer(&transfer, now, &mut batch))?;
                 let answer = answer.map(|done| (done, Notice::of_account(machine.account())));
                 self.append_order(batch, answer, reply);
@@ -172,12 +181,17 @@ impl Actor for AccountActor {
                 self.append_order(batch, answer.map(|terms| (terms, None)), reply);
             }
             Message::Inspect(reply) => {
+                self.accounts.tell_rules(machine, now);
                 machine.lapse(now, &mut batch)?;
                 self.append_unasked(batch);
                 let account = machine.account();
                 let known = account.number() > 0 && !account.is_code_batch();
                 let view = known.then(|| AccountView::of(machine, now));
                 let _ = reply.send(view.ok_or(Denial::NoSuchAccount));
+            }
+            Message::Lapse => {
+                machine.lapse(now, &mut batch)?;
+                self.append_unasked(batch);
             }
             Message::Snapshot(reply) => self.snapshot(state, now, Some(reply)),
             Message::Retire => self.retire(&me, state, now),
@@ -188,6 +202,7 @@ impl Actor for AccountActor {
                 let _ = reply.send(());
             }
         }
+        self.note_due(state);
         if state.events_since_snapshot() >= self.accounts.options().snapshot_every_events {
             self.snapshot(state, now, None);
         }
@@ -206,6 +221,15 @@ impl AccountActor {
     fn append_unasked(&self, batch: Batch) {
         if !batch.is_empty() {
             self.accounts.ledger().append(batch.lazy(), None);
+        }
+    }
+
+    /// Tells where it is looked up when time alone will change the account next.
+    fn note_due(&self, state: &mut State) {
+        let due_at_ms = state.machine.account().due_at_ms();
+        if due_at_ms != state.due_at_ms {
+            self.accounts.set_due(self.account, due_at_ms);
+            state.due_at_ms = due_at_ms;
         }
     }
 

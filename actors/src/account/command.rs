@@ -6,8 +6,8 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::{
-    Budget, CodeBatch, End, GrantKind, KeyChange, Limits, Period, Presented, ReasonClass, Standing,
-    StatusSet, UsageRecord,
+    Budget, CodeBatch, End, GrantKind, KeyChange, Limits, Period, PlanOrder, Presented,
+    ReasonClass, Standing, StatusSet, SubscriptionOrder, UsageRecord,
 };
 use crate::id::{HoldId, KeyHash, KeyId};
 use crate::money::{NanoUsd, Rates, Usage};
@@ -211,6 +211,10 @@ pub enum Order {
     },
     /// Change the account's own budgets.
     SetBudgets(Vec<Budget>),
+    /// Change the plan, or where the account differs from it.
+    Plan(Box<PlanOrder>),
+    /// Begin, change or end the subscription.
+    Subscription(Box<SubscriptionOrder>),
 }
 
 /// A key to be created.
@@ -376,4 +380,37 @@ pub enum Denial {
     /// The id was used for something else.
     #[error("this id was used before, for something else")]
     ReusedId,
+    /// The account's plan does not have this model.
+    #[error("the account's plan does not have this model")]
+    ModelNotInPlan,
+    /// The account is on a plan that there is not.
+    #[error("the account is on a plan that the configuration does not have")]
+    PlanMissing,
+    /// No plan is called so.
+    #[error("the configuration has no such plan")]
+    UnknownPlan,
+    /// There is no subscription to the plan.
+    #[error("the plan has no `subscription` in the configuration")]
+    NoOffer,
+    /// The account has no subscription that has not ended.
+    #[error("the account has no subscription")]
+    NoSubscription,
+    /// The account has one.
+    #[error("the account has a subscription already: change its plan")]
+    AlreadySubscribed,
+    /// The next period is paid for.
+    #[error("the next period is paid for already: try again when it has begun")]
+    PaidAhead,
+    /// It was cancelled.
+    #[error("the subscription ends with its period: undo its cancellation first")]
+    SubscriptionEnds,
+    /// Too little was paid, or nothing.
+    #[error("{due} USD are due, and a payment of at least that has to be told")]
+    Underpaid {
+        /// What is due.
+        due: NanoUsd,
+    },
+    /// A payment was told where nothing has to be paid.
+    #[error("nothing is due now: the change takes effect with the next period")]
+    NothingDue,
 }

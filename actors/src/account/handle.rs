@@ -12,10 +12,12 @@ use ractor::{ActorCell, ActorId, ActorRuntime, RpcReplyPort};
 use tokio::sync::{Mutex, MutexGuard, oneshot};
 
 use super::actor::{AccountActor, Breakdown, Ended, Message, Refusal};
+use super::due::DueTimes;
 use super::living::{ActorLine, Life, Living};
 use super::standing::Boards;
 use super::{
-    AccountView, Admit, CreditRules, Denial, End, Extend, Limits, NewKey, Order, Permit, Settle,
+    AccountView, Admit, CreditRules, Denial, End, Extend, Limits, NewKey, Order, Permit, Plans,
+    Settle,
 };
 use crate::clock::Clock;
 use crate::directory::Directory;
@@ -70,6 +72,10 @@ pub(super) struct Shared {
     key_creation: Mutex<()>,
     /// What holds of every account's credit.
     pub(super) credit_rules: ArcSwap<CreditRules>,
+    /// All plans.
+    pub(super) plans: ArcSwap<Plans>,
+    /// When time alone will change accounts.
+    pub(super) due: DueTimes,
     /// No actor is started any more.
     closed: AtomicBool,
 }
@@ -93,6 +99,8 @@ impl Accounts {
             faults: DashMap::new(),
             key_creation: Mutex::new(()),
             credit_rules: ArcSwap::default(),
+            plans: ArcSwap::default(),
+            due: DueTimes::default(),
             closed: AtomicBool::new(false),
         }))
     }
@@ -331,7 +339,7 @@ impl Accounts {
     }
 
     /// The account's incarnation, a new one where there is none.
-    fn start(&self, account: AccountId) -> Result<Living, Unavailable> {
+    pub(super) fn start(&self, account: AccountId) -> Result<Living, Unavailable> {
         let living = self.living_or_new(account)?;
         let now = self.0.clock.mono();
         if living.life.is_past(now) {

@@ -10,9 +10,11 @@ use super::credit_rules::{CreditRules, Kinds};
 use super::decide::{Cover, Reach};
 use super::limits::Limiter;
 use super::payment::{Movement, Transfer};
+use super::plan::{InForce, PlanPlace};
 use super::state::{Account, Hold, Inconsistency};
 use super::{
-    Admit, CodeTerms, CodeUse, Denial, End, Event, Extend, KeyChange, Order, Scope, Settle, Terms,
+    Admit, CodeTerms, CodeUse, Denial, End, Event, Extend, KeyChange, Order, PlanEvent, PlanView,
+    Plans, Scope, Settle, Terms,
 };
 use crate::clock::Now;
 use crate::id::{HoldId, KeyId};
@@ -21,6 +23,7 @@ use crate::money::NanoUsd;
 
 /// What holds until something is told: one for all, as every account awake points there.
 static DEFAULT_RULES: LazyLock<Arc<CreditRules>> = LazyLock::new(Arc::default);
+static NO_PLANS: LazyLock<Arc<Plans>> = LazyLock::new(Arc::default);
 
 /// One account's state.
 #[derive(Debug)]
@@ -34,6 +37,9 @@ pub struct Machine {
     token_estimates: BTreeMap<HoldId, u64>,
     /// What holds of every account's credit at present.
     rules: Arc<CreditRules>,
+    /// All plans at present, and which of them is this account's.
+    plans: Arc<Plans>,
+    plan: PlanPlace,
 }
 
 /// Why there is no answer: either a refusal, or the account's own events do not fit together, which
@@ -61,9 +67,13 @@ impl Machine {
             .filter(|key| key.revoked_at_ms.is_none())
             .map(|key| (key.id, Box::new(Limiter::new(key.limits, of_key(key.id), now.mono))))
             .collect();
-        let limiter = Limiter::new(account.limits, count(account.holds.len()), now.mono);
-        let rules = Arc::clone(&DEFAULT_RULES);
-        Self { account, limiter, key_limiters, token_estimates: BTreeMap::new(), rules }
+        let (rules, plans) = (Arc::clone(&DEFAULT_RULES), Arc::clone(&NO_PLANS));
+        // Its own at first: plans only add to them, and what they add begins full.
+        let limits = account.in_force(&plans, PlanPlace::Nowhere).limits(account.limits);
+        let limiter = Limiter::new(limits, count(account.holds.len()), now.mono);
+        let plan = plans.place(account.plan());
+        let token_estimates = BTreeMap::new();
+        Self { account, limiter, key_limiters, token_estimates, rules, plans, plan }
     }
 
     /// Whether these are the rules that hold here, and not merely the same.
@@ -74,6 +84,44 @@ impl Machine {
     /// From here on, these rules hold. What is held already stays held as it is.
     pub fn set_rules(&mut self, rules: Arc<CreditRules>) {
         self.rules = rules;
+    }
+
+    /// Whether these are the plans that it knows, and not merely the same.
+    pub(super) fn knows_plans(&self, plans: &Arc<Plans>) -> bool {
+        Arc::ptr_eq(&self.plans, plans)
+    }
+
+    /// From here on, these are the plans. Whether the account's own is among them.
+    pub fn set_plans(&mut self, plans: Arc<Plans>, now: Now) -> bool {
+        self.plans = plans;
+        self.find_plan(now);
+        self.plan != PlanPlace::Missing
+    }
+
+    /// Looks up which plan holds, and what that limits.
+    fn find_plan(&mut self, now: Now) {
+        self.plan = self.plans.place(self.account.plan());
+        self.limiter.set(self.in_force().limits(self.account.limits), now.mono);
+    }
+
+    fn in_force(&self) -> InForce<'_> {
+        self.account.in_force(&self.plans, self.plan)
+    }
+
+    /// What holds of the account, from its plan and itself.
+    pub(super) fn plan_view(&self) -> PlanView {
+        self.account.plan_view(&self.plans, self.plan)
+    }
+
+    /// Writes what the account pays from here on, where that has changed.
+    fn reprice(&mut self, now: Now, batch: &mut Batch) -> Result<(), Inconsistency> {
+        match self.in_force().markup() {
+            Some(markup) if markup != self.account.markup && self.account.is_open() => {
+                self.write(Event::Plan(Box::new(PlanEvent::Priced { markup })), now, batch)
+            }
+            // Where it is not known, what is known stays, and nothing begins that costs something.
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// The account.
@@ -89,22 +137,34 @@ impl Machine {
         self.key_limiters.get(&key).map(|limiter| &**limiter)
     }
 
-    /// Lets credit lapse whose time is over. To be called before every question.
+    /// Lets credit lapse whose time is over, and the subscription go on. To be called before every
+    /// question.
     pub fn lapse(&mut self, now: Now, batch: &mut Batch) -> Result<(), Inconsistency> {
         for event in self.account.lapse(now.wall_ms) {
             self.write(event, now, batch)?;
         }
-        Ok(())
+        loop {
+            let events = self.account.subscription_due(now.wall_ms);
+            if events.is_empty() {
+                return Ok(());
+            }
+            for event in events {
+                self.write(event, now, batch)?;
+            }
+        }
     }
 
     /// May this exchange begin, and how far does the credit reach?
     pub fn admit(&mut self, admit: &Admit, now: Now, batch: &mut Batch) -> Result<Terms, Failure> {
         self.lapse(now, batch)?;
-        let key = self.account.permitted_key(admit, now.wall_ms)?;
-        if let Some(denial) = self.account.paid_denial(&self.rules).filter(|_| !admit.free) {
+        self.reprice(now, batch)?;
+        let plan = self.in_force();
+        let key = self.account.permitted_key(admit, &plan, now.wall_ms)?;
+        let paid_denial = self.account.paid_denial(&self.rules, &plan);
+        if let Some(denial) = paid_denial.filter(|_| !admit.free) {
             return Err(denial.into());
         }
-        let reach = self.account.reach(admit, key, &self.rules, now.wall_ms);
+        let reach = self.account.reach(admit, key, (&self.rules, &plan), now.wall_ms);
         let tokens = admit.tokens_estimate;
         self.limiter.check(Scope::Account, tokens, now.mono)?;
         if let Some(limiter) = self.key_limiters.get(&admit.key) {
@@ -128,7 +188,7 @@ impl Machine {
         now: Now,
         batch: &mut Batch,
     ) -> Result<Terms, Failure> {
-        match self.account.held_for(admit, &self.rules) {
+        match self.account.held_for(admit, (&self.rules, &self.in_force())) {
             Some((reach, cover)) => Ok(self.terms(admit.key, reach, &cover, now)),
             None => self.admit(admit, now, batch),
         }
@@ -216,9 +276,8 @@ impl Machine {
     /// Carries out an operator's order.
     pub fn order(&mut self, order: &Order, now: Now, batch: &mut Batch) -> Result<(), Failure> {
         self.lapse(now, batch)?;
-        for event in self.account.order(order, now.wall_ms)? {
+        for event in self.account.order(order, &self.plans, now.wall_ms)? {
             match &event {
-                Event::LimitsChanged { limits } => self.limiter.set(*limits, now.mono),
                 Event::KeyCreated { key } => {
                     let limiter = Limiter::new(key.limits, 0, now.mono);
                     self.key_limiters.insert(key.id, Box::new(limiter));
@@ -239,7 +298,7 @@ impl Machine {
             }
             self.write(event, now, batch)?;
         }
-        Ok(())
+        Ok(self.reprice(now, batch)?)
     }
 
     /// Takes in what has happened to money outside; what was done, also when that was before.
@@ -250,7 +309,7 @@ impl Machine {
         batch: &mut Batch,
     ) -> Result<Movement, Failure> {
         self.lapse(now, batch)?;
-        for event in self.account.transfer(transfer, &self.rules)? {
+        for event in self.account.transfer(transfer, &self.rules, now.wall_ms)? {
             self.write(event, now, batch)?;
         }
         Ok(self.account.movement(&transfer.id).cloned().ok_or(Denial::UnknownPayment)?)
@@ -278,7 +337,11 @@ impl Machine {
             event,
         };
         let digest = batch.push(&record);
-        self.account.apply(&record, digest)
+        self.account.apply(&record, digest)?;
+        if matches!(record.event, Event::LimitsChanged { .. } | Event::Plan(_)) {
+            self.find_plan(now);
+        }
+        Ok(())
     }
 }
 

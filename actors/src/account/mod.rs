@@ -7,6 +7,7 @@ mod code;
 mod command;
 mod credit_rules;
 mod decide;
+mod due;
 mod event;
 mod handle;
 mod limits;
@@ -55,13 +56,16 @@ pub use network::{Network, NetworkError};
 pub use operators::OperatorEvent;
 pub use payment::{Movement, MovementKind, Payment, Return, Transfer, TransferKind};
 pub use period::Period;
-pub use plan::PlanEvent;
+pub use plan::{Overrides, PlanEvent, PlanOrder, PlanTerms, PlanView, Plans};
 pub use project::ProjectEvent;
 pub use record::{Dialect, Finish, Source, UsageRecord};
 pub use settings::{FormerSecret, KeyChange, KeyScope, KeySettings, Presented};
 pub use snapshot::SnapshotError;
 pub use standing::Standing;
 pub use state::{Account, Grant, Hold, Inconsistency, Totals};
-pub use subscription::SubscriptionEvent;
+pub use subscription::{
+    Allowance, BillingPeriod, Contract, NextTerms, Offer, PaidBy, Proration, SubscriptionChange,
+    SubscriptionEvent, SubscriptionOrder, SubscriptionPayment, SubscriptionState, SubscriptionStep,
+};
 pub use view::{AccountView, KeyView, LimitUsage};
 pub use watch::WatchEvent;

@@ -3,13 +3,18 @@
 use smallvec::{SmallVec, smallvec};
 
 use super::state::Account;
-use super::{Denial, Event, Key, KeyChange, NewKey, Order, Status, budget};
+use super::{Denial, Event, Key, KeyChange, NewKey, Order, Plans, Status, budget};
 use crate::id::{GrantId, KeyHash, KeyId};
 use crate::money::NanoUsd;
 
 impl Account {
     /// Decides an operator's order.
-    pub fn order(&self, order: &Order, now_ms: u64) -> Result<SmallVec<[Event; 2]>, Denial> {
+    pub fn order(
+        &self,
+        order: &Order,
+        plans: &Plans,
+        now_ms: u64,
+    ) -> Result<SmallVec<[Event; 2]>, Denial> {
         let opened = self.number > 0;
         if let Order::Open { name, limits } = order {
             if opened {
@@ -30,6 +35,8 @@ impl Account {
         }
         let event = match order {
             Order::Open { .. } | Order::MakeCodes(_) => return Err(Denial::AlreadyOpen),
+            Order::Plan(order) => return self.plan_order(order, plans),
+            Order::Subscription(order) => return self.subscription_order(order, plans, now_ms),
             Order::SetLimits(limits) => Event::LimitsChanged { limits: *limits },
             Order::SetStatus(set) => {
                 if self.status == Status::Closed {
@@ -74,6 +81,11 @@ impl Account {
             }
         };
         Ok(smallvec![event])
+    }
+
+    /// Whether it is somebody's account.
+    pub(super) fn is_open(&self) -> bool {
+        self.number > 0 && !self.is_code_batch()
     }
 
     pub(super) fn may_grant(&self, amount: NanoUsd, reference: &str) -> Result<(), Denial> {

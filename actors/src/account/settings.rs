@@ -243,7 +243,7 @@ impl Key {
 }
 
 /// Whether `text` is what `pattern` says, where `*` stands for anything, also nothing.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(first) else { return false };
     let mut parts = rest.split('*').peekable();

@@ -157,7 +157,9 @@ impl Notice {
             | Order::CreateKey(_)
             | Order::ChangeKey { .. }
             | Order::RotateKey { .. }
-            | Order::SetBudgets(_) => None,
+            | Order::SetBudgets(_)
+            | Order::Plan(_)
+            | Order::Subscription(_) => None,
         }
     }
 }

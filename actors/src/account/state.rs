@@ -287,12 +287,11 @@ impl Account {
                 codes.fold_use(*code, *account, at_ms)?;
             }
             Event::ChargedBack(back) => self.fold_return(MovementKind::ChargedBack, back, at_ms)?,
-            Event::Project(_)
-            | Event::Member(_)
-            | Event::Plan(_)
-            | Event::Subscription(_)
-            | Event::Watch(_)
-            | Event::Operator(_) => self.tenancy.fold(event)?,
+            Event::Plan(event) => self.fold_plan(event),
+            Event::Subscription(event) => self.fold_subscription(event, at_ms)?,
+            Event::Project(_) | Event::Member(_) | Event::Watch(_) | Event::Operator(_) => {
+                self.tenancy.fold(event)?
+            }
         }
         Ok(())
     }
@@ -353,6 +352,7 @@ impl Account {
     fn end_hold(&mut self, hold: HoldId) -> Result<(), &'static str> {
         let entry = self.holds.remove(&hold).ok_or("it ends a hold that is not open")?;
         self.credit.hold_kinds.remove(&hold);
+        self.forget_price_of(hold);
         self.totals.held = self.totals.held.saturating_sub(entry.amount);
         self.rules.ended(entry.key, entry.amount);
         Ok(())

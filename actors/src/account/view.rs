@@ -3,7 +3,9 @@
 use super::limits::Limiter;
 use super::machine::Machine;
 use super::state::{Grant, Hold, Totals};
-use super::{BudgetView, Key, KeySettings, Limits, RateStatus, Status, StatusSet};
+use super::{
+    BudgetView, Contract, Key, KeySettings, Limits, PlanView, RateStatus, Status, StatusSet,
+};
 use crate::clock::Now;
 use crate::id::{AccountId, HoldId, KeyId};
 use crate::ledger::Digest;
@@ -23,8 +25,12 @@ pub struct AccountView {
     pub status_set: Option<(StatusSet, u64)>,
     /// When it was opened, in milliseconds since 1970.
     pub opened_at_ms: u64,
-    /// Its limits.
+    /// Its own limits.
     pub limits: Limits,
+    /// What holds of it, from its plan and itself.
+    pub plan: PlanView,
+    /// Its subscription: the present one, or the last.
+    pub subscription: Option<Contract>,
     /// Its own budgets.
     pub budgets: Vec<BudgetView>,
     /// Its sums.
@@ -86,7 +92,9 @@ impl AccountView {
             status: account.status,
             status_set: account.status_set.as_deref().cloned(),
             opened_at_ms: account.opened_at_ms,
-            limits: machine.limiter().limits(),
+            limits: account.limits,
+            plan: machine.plan_view(),
+            subscription: account.subscription().cloned(),
             budgets: account.budget_views(now.wall_ms),
             totals: account.totals,
             refunded,

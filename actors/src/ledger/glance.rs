@@ -33,6 +33,8 @@ pub(super) enum Effect {
     Extended(HoldId, NanoUsd),
     Settled(HoldId),
     Voided(HoldId),
+    /// When time alone will change the account next, in milliseconds since 1970.
+    Due(Option<u64>),
 }
 
 #[derive(Deserialize)]
@@ -53,6 +55,7 @@ mod variant {
     pub(super) const VOIDED: u32 = 10;
     pub(super) const KEY_ROTATED: u32 = 12;
     pub(super) const HELD_OF: u32 = 15;
+    pub(super) const SUBSCRIPTION: u32 = 25;
 }
 
 impl Glance {
@@ -80,6 +83,7 @@ impl Effect {
             Event::Extended { hold, amount } => Self::Extended(*hold, *amount),
             Event::Settled(settlement) => Self::Settled(settlement.hold),
             Event::Voided { hold, .. } => Self::Voided(*hold),
+            Event::Subscription(event) => Self::Due(event.due_at_ms()),
             Event::Opened { .. }
             | Event::StatusChanged { .. }
             | Event::LimitsChanged { .. }
@@ -98,7 +102,6 @@ impl Effect {
             | Event::Project(_)
             | Event::Member(_)
             | Event::Plan(_)
-            | Event::Subscription(_)
             | Event::Watch(_)
             | Event::Operator(_) => Self::Plain,
         }
@@ -120,6 +123,10 @@ impl Effect {
                 Self::Extended(hold, amount)
             }
             variant::SETTLED => Self::Settled(postcard::take_from_bytes::<HoldId>(bytes)?.0),
+            variant::SUBSCRIPTION => {
+                // Every kind of these has its due time first.
+                Self::Due(postcard::take_from_bytes::<(u32, Option<u64>)>(bytes)?.0.1)
+            }
             variant::VOIDED => Self::Voided(postcard::take_from_bytes::<HoldId>(bytes)?.0),
             // Whether the rest of the record is whole is seen where it is decoded.
             _ => Self::Plain,

@@ -11,6 +11,7 @@
 //! | `keys` | key hash (32) | account (8) ‖ key (4) |
 //! | `providers` | name | bytes ‖ seal (16) |
 //! | `meta` | `epoch` ‖ epoch (4) | at, ms (8) |
+//! | `meta` | `due` ‖ account (8) | at, ms (8), all ones where it is not; of accounts with a subscription |
 //! | `meta` | `checkpoint` | see [`Checkpoint`] ‖ seal (16) |
 //!
 //! `chain` is [`Digest::chained`] of the chain before it over sequence ‖ record. A seal is the
@@ -26,6 +27,7 @@ pub(super) type AccountJournalKey = [u8; 16];
 const SNAPSHOT_VERSION: u8 = 1;
 const CHECKPOINT_KEY: &[u8] = b"checkpoint";
 const EPOCH_PREFIX: &[u8; 5] = b"epoch";
+const DUE_PREFIX: &[u8; 3] = b"due";
 
 /// An account's state after one of its events, so that not all of them need be read again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,6 +127,32 @@ pub(super) fn epoch_key(epoch: u32) -> [u8; 9] {
 pub(super) fn split_epoch_key(key: &[u8]) -> Option<u32> {
     let epoch = key.strip_prefix(EPOCH_PREFIX.as_slice())?;
     epoch.try_into().ok().map(u32::from_be_bytes)
+}
+
+/// The first and the last key of due times.
+pub(super) fn due_keys() -> ([u8; 11], [u8; 11]) {
+    (due_key(AccountId(0)), due_key(AccountId(u64::MAX)))
+}
+
+pub(super) fn due_key(account: AccountId) -> [u8; 11] {
+    let mut key = [0; 11];
+    let (head, tail) = key.split_at_mut(DUE_PREFIX.len());
+    head.copy_from_slice(DUE_PREFIX);
+    tail.copy_from_slice(&account.0.to_be_bytes());
+    key
+}
+
+pub(super) fn split_due_key(key: &[u8]) -> Option<AccountId> {
+    key.strip_prefix(DUE_PREFIX.as_slice()).and_then(read_u64).map(AccountId)
+}
+
+pub(super) fn due_value(at_ms: Option<u64>) -> [u8; 8] {
+    at_ms.unwrap_or(u64::MAX).to_be_bytes()
+}
+
+/// When an account is due; `None` where it is not.
+pub(super) fn split_due_value(value: &[u8]) -> Option<Option<u64>> {
+    read_u64(value).map(|at_ms| Some(at_ms).filter(|at_ms| *at_ms != u64::MAX))
 }
 
 /// Puts a seal behind a value.
@@ -246,6 +274,10 @@ mod tests {
         let checkpoint = Checkpoint { head, holds: vec![open(1), open(2)] };
         assert_eq!(Checkpoint::from_value(&checkpoint.to_value()), Some(checkpoint));
         assert_eq!(split_epoch_key(&epoch_key(77)), Some(77));
+        assert_eq!(split_due_key(&due_key(AccountId(1 << 50))), Some(AccountId(1 << 50)));
+        for at_ms in [None, Some(7)] {
+            assert_eq!(split_due_value(&due_value(at_ms)), Some(at_ms));
+        }
         let key = account_journal_key(AccountId(1 << 50), 12);
         assert_eq!(split_account_journal_key(&key), Some((AccountId(1 << 50), 12)));
         let key = usage_key(AccountId(9), 10, ExchangeId(1 << 100));

@@ -12,7 +12,8 @@ use super::data_dir::{DataDir, Found};
 use super::error::{Damage, LedgerError};
 use super::handle::{Ledger, LedgerOptions, VerifyOnStart};
 use super::layout::{
-    Snapshot, read_u64, split_account_journal_key, split_entry, split_key_value, usage_key,
+    Snapshot, due_key, read_u64, split_account_journal_key, split_due_value, split_entry,
+    split_key_value, usage_key,
 };
 use super::store::{Area, StoreError, View, guarded};
 use super::{Digest, Head, Record, recovery};
@@ -85,6 +86,8 @@ struct Account<F> {
     digest: Digest,
     sequence: u64,
     snapshot: Option<Snapshot>,
+    /// When it is due, as the last event says that says so.
+    due: Option<Option<u64>>,
 }
 
 impl VerifyReport {
@@ -170,7 +173,7 @@ impl<'view, F: Fold> Verification<'view, F> {
                 continue;
             };
             if self.account.as_ref().is_none_or(|current| current.id != account) {
-                self.leave_account();
+                self.leave_account()?;
                 self.enter_account(account)?;
             }
             match self.read(account, number, sequence)? {
@@ -178,7 +181,7 @@ impl<'view, F: Fold> Verification<'view, F> {
                 Err(what) => self.differs(Some(account), Some(sequence), what),
             }
         }
-        self.leave_account();
+        self.leave_account()?;
         if indexed != self.report.events {
             let events = self.report.events;
             let what = format!("`account_journal` names {indexed} events of {events}");
@@ -220,20 +223,29 @@ impl<'view, F: Fold> Verification<'view, F> {
             }
         };
         let (fold, audit, digest) = (F::new(id), Audit::default(), Digest::default());
-        self.account = Some(Account { id, fold, audit, number: 0, digest, sequence: 0, snapshot });
+        let (number, sequence, due) = (0, 0, None);
+        self.account = Some(Account { id, fold, audit, number, digest, sequence, snapshot, due });
         Ok(())
     }
 
-    fn leave_account(&mut self) {
-        let Some(account) = self.account.take() else { return };
+    fn leave_account(&mut self) -> Result<(), StoreError> {
+        let Some(account) = self.account.take() else { return Ok(()) };
         self.report.totals.add(&account.audit.totals);
         if let Err(what) = account.fold.check() {
             self.differs(Some(account.id), None, what);
+        }
+        if let Some(due) = account.due {
+            let entry = self.view.get(Area::Meta, &due_key(account.id))?;
+            if entry.as_deref().and_then(split_due_value) != Some(due) {
+                let what = "`meta` does not say when it is due".to_owned();
+                self.differs(Some(account.id), None, what);
+            }
         }
         if account.snapshot.is_some_and(|snapshot| snapshot.number > account.number) {
             let what = "the snapshot is newer than the last event".to_owned();
             self.differs(Some(account.id), None, what);
         }
+        Ok(())
     }
 
     fn event(&mut self, sequence: u64, record: &Record, digest: Digest) -> Result<(), StoreError> {
@@ -249,6 +261,9 @@ impl<'view, F: Fold> Verification<'view, F> {
         (account.number, account.digest, account.sequence) = (record.number, digest, sequence);
         faults.extend(account.fold.apply(record, digest).err());
         faults.extend(account.audit.event(&record.event));
+        if let Event::Subscription(event) = &record.event {
+            account.due = Some(event.due_at_ms());
+        }
         if let Some(snapshot) = account.snapshot.as_ref().filter(|at| at.number == record.number) {
             let restored = F::restore(account.id, &snapshot.state);
             let same = restored.is_ok_and(|it| it.snapshot() == account.fold.snapshot());

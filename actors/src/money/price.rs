@@ -62,7 +62,7 @@ pub struct Price {
 
 impl Default for Markup {
     fn default() -> Self {
-        Self(1_000_000)
+        Self::LIST
     }
 }
 
