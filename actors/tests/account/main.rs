@@ -16,6 +16,12 @@ mod fallbacks;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod plans;
+#[cfg(test)]
 mod random;
 #[cfg(test)]
 mod scripts;
+#[cfg(test)]
+mod subscriptions;
+#[cfg(test)]
+mod subscriptions_random;

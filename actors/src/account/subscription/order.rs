@@ -51,11 +51,11 @@ impl Account {
             return Err(Denial::NoSuchAccount);
         }
         match order {
-            SubscriptionOrder::Start { paid: Some(paid), .. }
-            | SubscriptionOrder::Change { paid: Some(paid), .. }
+            SubscriptionOrder::Start { plan, paid: Some(paid) }
+            | SubscriptionOrder::Change { plan, paid: Some(paid) }
                 if self.movement(&paid.id).is_some() =>
             {
-                self.is_told_again(paid).map(|()| Decided::new())
+                self.is_told_again(plan, paid).map(|()| Decided::new())
             }
             SubscriptionOrder::Start { plan, paid } => {
                 self.start(plan, offer(plans, plan)?, paid.as_ref(), now_ms)
@@ -68,8 +68,11 @@ impl Account {
         }
     }
 
-    /// Whether what was done under the payment's id is what it tells.
-    fn is_told_again(&self, paid: &PaidBy) -> Result<(), Denial> {
+    /// Whether what was done under the payment's id is what it tells, and still so.
+    fn is_told_again(&self, plan: &str, paid: &PaidBy) -> Result<(), Denial> {
+        if self.subscription().is_none_or(|contract| contract.plan != plan) {
+            return Err(Denial::ReusedId);
+        }
         let is_it = |done: &&Movement| {
             done.kind == MovementKind::SubscriptionPaid
                 && done.payment.as_deref() == Some(&paid.payment)
