@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use infergate_actors::account::CreditRules;
+use infergate_actors::account::{CreditRules, Plans};
 use infergate_actors::money::{NanoUsd, Price};
 
 use super::{Abilities, BaseUrl, Cache, DataCollection, Lifecycle, Prices, Route, Secret};
@@ -24,6 +24,8 @@ pub struct Config {
     pub trial: Trial,
     /// Which credit may buy what, and what payments lead to.
     pub credit: CreditRules,
+    /// What accounts may do and pay, by plan.
+    pub plans: Plans,
     /// How much may be kept of answers.
     pub cache: Cache,
     /// The providers that are on.

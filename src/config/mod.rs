@@ -27,6 +27,7 @@ mod lifecycle;
 mod meant;
 mod model;
 mod nearest;
+mod plan;
 mod price;
 mod prices;
 mod provider;
@@ -143,6 +144,7 @@ fn read<'t>(mut root: Section<'t>, catalog: Option<Section<'t>>, is_whole: bool)
     let store = settings::store(root.section("store"));
     let trial = settings::trial(root.section("trial"));
     let credit = credit::credit(root.section("credit"));
+    let plans = plan::plans(&mut root);
     let cache = cache::bounds(root.section("cache"));
     let routing = settings::routing(root.section("routing"));
     let timeouts = settings::timeouts(root.section("timeouts")).over(&settings::TIMEOUTS, log);
@@ -174,6 +176,7 @@ fn read<'t>(mut root: Section<'t>, catalog: Option<Section<'t>>, is_whole: bool)
         store,
         trial,
         credit,
+        plans,
         cache,
         providers: providers.on,
         models: models.on,

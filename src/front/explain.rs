@@ -30,10 +30,14 @@ impl Shared {
         let wish = wish.map_err(|error| ApiError::envelope(&error))?;
         let body = body::read(&parts.headers, body, **self.limits.load()).await?;
         active.body_was_read();
-        let question = Question { caller, wish, body: &body, for_operator: false };
+        let markup = key.plan.markup;
+        let question = Question { caller, markup, wish, body: &body, for_operator: false };
         let models = explain(world, question, |model| key.allows(model))?;
         if models.first().is_some_and(|asked_for| !asked_for.is_allowed()) {
-            return Err(Denial::ModelNotAllowed.into());
+            let asked_for = models.first().map(|model| model.name()).unwrap_or_default();
+            let is_keys = !key.key.allows(asked_for);
+            let denial = if is_keys { Denial::ModelNotAllowed } else { Denial::ModelNotInPlan };
+            return Err(denial.into());
         }
         Ok(answer(json!({ "models": models }).to_string()))
     }

@@ -158,7 +158,7 @@ impl Shared {
         scopes: &[KeyScope],
     ) -> Result<(Key, AccountView), ApiError> {
         let caller = self.caller(request, client).await?;
-        let key = self.permitted(caller, scopes).await?;
+        let key = self.permitted(caller, scopes).await?.key;
         let account = self.world.accounts.inspect(caller.account).await;
         Ok((key, account.map_err(|_| ApiError::unavailable())?))
     }

@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
-use infergate_actors::account::{Key, KeyScope, Presented, Refusal};
+use infergate_actors::account::{KeyScope, Presented, Refusal};
 use infergate_actors::id::ExchangeId;
 
 use crate::accept::{ActiveRequest, Service};
@@ -24,6 +24,7 @@ use crate::auth;
 use crate::dialect::wish::Wish;
 use crate::error::{ApiError, Hints};
 use crate::exchange::{self, Caller, Control, Head, World};
+use models::Permitted;
 pub(crate) use sentry::Sentry;
 
 pub use body::{AnswerBody, BodyLimits};
@@ -204,12 +205,20 @@ impl Shared {
     }
 
     /// The key that came with the request, if it may be used.
-    async fn key(&self, request: &Request<Incoming>, client: SocketAddr) -> Result<Key, ApiError> {
+    async fn key(
+        &self,
+        request: &Request<Incoming>,
+        client: SocketAddr,
+    ) -> Result<Permitted, ApiError> {
         self.permitted(self.caller(request, client).await?, &[KeyScope::Inference]).await
     }
 
     /// The key, if it may be used and has one of `scopes`.
-    async fn permitted(&self, caller: Caller, scopes: &[KeyScope]) -> Result<Key, ApiError> {
+    async fn permitted(
+        &self,
+        caller: Caller,
+        scopes: &[KeyScope],
+    ) -> Result<Permitted, ApiError> {
         let account = self.world.accounts.inspect(caller.account).await;
         let account = account.map_err(|refusal| match refusal {
             Refusal::Denied(denial) => denial.into(),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use http::Response;
-use infergate_actors::account::{AccountView, Denial, Key, KeyScope, KeyView, Status};
+use infergate_actors::account::{AccountView, Denial, Key, KeyScope, KeyView, PlanView, Status};
 
 use super::{AnswerBody, json};
 use crate::catalog::Catalog;
@@ -11,13 +11,26 @@ use crate::dialect::chat;
 use crate::error::ApiError;
 use crate::exchange::Caller;
 
+/// A key that may be used, and what holds of its account.
+pub(super) struct Permitted {
+    pub(super) key: Key,
+    pub(super) plan: PlanView,
+}
+
+impl Permitted {
+    /// Whether it may be used for the model of this public name.
+    pub(super) fn allows(&self, model: &str) -> bool {
+        self.key.allows(model) && self.plan.allows(model)
+    }
+}
+
 /// The caller's key, if it may be used for any model.
 pub(super) fn permitted_key(
     account: AccountView,
     caller: Caller,
     scopes: &[KeyScope],
     now_ms: u64,
-) -> Result<Key, Denial> {
+) -> Result<Permitted, Denial> {
     match account.status {
         Status::Active | Status::Restricted => {}
         Status::Suspended => {
@@ -39,23 +52,23 @@ pub(super) fn permitted_key(
     let denials: Option<Vec<Denial>> = scopes.iter().map(denial).collect();
     match denials.and_then(|denials| denials.last().copied()) {
         Some(denial) => Err(denial),
-        None => Ok(key),
+        None => Ok(Permitted { key, plan: account.plan }),
     }
 }
 
-/// All that `key` may use at `wall_ms`, in milliseconds since 1970.
-pub(super) fn list(catalog: &Catalog, key: &Key, wall_ms: u64) -> Response<AnswerBody> {
+/// All that a key may use at `wall_ms`, in milliseconds since 1970, at what its account pays.
+pub(super) fn list(catalog: &Catalog, key: &Permitted, wall_ms: u64) -> Response<AnswerBody> {
     let models = catalog.models().iter().map(|model| &model.settings);
     let models = models
         .filter(|model| key.allows(&model.name) && !model.lifecycle.is_retired(wall_ms))
-        .map(|model| chat::Model::new(model, wall_ms));
+        .map(|model| chat::Model::new(model, key.plan.markup, wall_ms));
     json(chat::model_list(&models.collect::<Vec<_>>()))
 }
 
 /// One of them. `path` is its name as it stands in the request's path: a slash may be written `%2F`.
 pub(super) fn one(
     catalog: &Catalog,
-    key: &Key,
+    key: &Permitted,
     path: &str,
     wall_ms: u64,
 ) -> Result<Response<AnswerBody>, ApiError> {
@@ -65,7 +78,7 @@ pub(super) fn one(
     if model.lifecycle.is_retired(wall_ms) {
         return Err(ApiError::retired_model(&name, &model.lifecycle));
     }
-    Ok(json(chat::model(&chat::Model::new(model, wall_ms))))
+    Ok(json(chat::model(&chat::Model::new(model, key.plan.markup, wall_ms))))
 }
 
 /// RFC 3986 §2.1. What is not valid stays as it is: no model is called so.

@@ -109,6 +109,8 @@ impl Setup {
         let config = Config::parse("test.toml", &self.config, &|_| None).unwrap();
         let catalog = Catalog::build(&config, &system.providers, &clock).await.unwrap();
         system.accounts.set_credit_rules(config.credit.clone());
+        system.accounts.set_plans(config.plans.clone());
+        system.accounts.load_due_times().await.unwrap();
         let world = Arc::new(World::new(WorldParts {
             accounts: system.accounts.clone(),
             ledger,
@@ -167,6 +169,7 @@ impl Gateway {
         let catalog = Catalog::build(&config, &self.system.providers, &self.world.clock).await;
         self.world.cache.resize(config.cache);
         self.world.accounts.set_credit_rules(config.credit.clone());
+        self.world.accounts.set_plans(config.plans.clone());
         self.world.catalog.store(Arc::new(catalog.unwrap()));
     }
 

@@ -126,6 +126,8 @@ impl Gateway {
         };
         let system = System::start(ledger.clone(), clock.clone(), options).await?;
         system.accounts.set_credit_rules(config.credit.clone());
+        system.accounts.set_plans(config.plans.clone());
+        system.accounts.load_due_times().await?;
         let catalog = Catalog::build(&config, &system.providers, &clock).await?;
         let world = Arc::new(World::new(WorldParts {
             accounts: system.accounts.clone(),
@@ -261,6 +263,7 @@ async fn upkeep(world: Arc<World>, front: Front, operator: Arc<Operator>) {
     loop {
         ticks.tick().await;
         world.metrics.upkeep();
+        world.accounts.wake_due();
         front.tidy();
         operator.tidy();
     }

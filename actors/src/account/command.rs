@@ -10,7 +10,7 @@ use super::{
     ReasonClass, Standing, StatusSet, SubscriptionOrder, UsageRecord,
 };
 use crate::id::{HoldId, KeyHash, KeyId};
-use crate::money::{NanoUsd, Rates, Usage};
+use crate::money::{Markup, NanoUsd, Rates, Usage};
 
 /// A request to begin an exchange: may this key spend this much?
 #[derive(Clone, Debug)]
@@ -67,6 +67,8 @@ pub struct Terms {
     pub fallbacks_allowed: SmallVec<[bool; 2]>,
     /// The tightest limits, for the answer's head.
     pub rate: RateStatus,
+    /// What is paid, relative to the list price.
+    pub markup: Markup,
 }
 
 /// An exchange may go on.
@@ -83,6 +85,8 @@ pub struct Permit {
     pub fallbacks_allowed: SmallVec<[bool; 2]>,
     /// The tightest limits, for the answer's head.
     pub rate: RateStatus,
+    /// What is paid, relative to the list price.
+    pub markup: Markup,
     /// Tells when the exchange must end after all.
     pub standing: Standing,
 }
@@ -90,14 +94,21 @@ pub struct Permit {
 impl Permit {
     /// The permit of an exchange that may begin on these terms.
     pub(super) fn new(terms: Terms, standing: Standing) -> Self {
-        let Terms { held, completion_tokens_held, completion_tokens_max, fallbacks_allowed, rate } =
-            terms;
+        let Terms {
+            held,
+            completion_tokens_held,
+            completion_tokens_max,
+            fallbacks_allowed,
+            rate,
+            markup,
+        } = terms;
         Self {
             held,
             completion_tokens_held,
             completion_tokens_max,
             fallbacks_allowed,
             rate,
+            markup,
             standing,
         }
     }

@@ -177,7 +177,7 @@ impl Machine {
             limiter.begin(tokens, now.mono);
         }
         self.token_estimates.insert(admit.hold, tokens);
-        Ok(self.terms(admit.key, reach, &cover, now))
+        Ok(self.terms(admit, reach, &cover, now))
     }
 
     /// [`Machine::admit`] for a question that is asked again because no answer came: the actor that
@@ -189,14 +189,14 @@ impl Machine {
         batch: &mut Batch,
     ) -> Result<Terms, Failure> {
         match self.account.held_for(admit, (&self.rules, &self.in_force())) {
-            Some((reach, cover)) => Ok(self.terms(admit.key, reach, &cover, now)),
+            Some((reach, cover)) => Ok(self.terms(admit, reach, &cover, now)),
             None => self.admit(admit, now, batch),
         }
     }
 
-    fn terms(&self, key: KeyId, reach: Reach, cover: &Cover, now: Now) -> Terms {
+    fn terms(&self, admit: &Admit, reach: Reach, cover: &Cover, now: Now) -> Terms {
         let mut rate = self.limiter.status(now.mono);
-        if let Some(limiter) = self.key_limiters.get(&key) {
+        if let Some(limiter) = self.key_limiters.get(&admit.key) {
             rate = rate.tightest(limiter.status(now.mono));
         }
         Terms {
@@ -205,6 +205,7 @@ impl Machine {
             completion_tokens_max: cover.tokens_max,
             fallbacks_allowed: reach.fallbacks_allowed,
             rate,
+            markup: self.account.markup_of(admit.hold),
         }
     }
 

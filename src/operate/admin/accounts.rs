@@ -14,7 +14,8 @@ use infergate_actors::id::AccountId;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::change::{BudgetsChange, LimitsChange};
+use super::change::{BudgetsChange, LimitsChange, Setting};
+use super::plans::{self, OverridesChange};
 use super::request::{AccountOf, Asked, Json, id, text};
 use super::view::{Account, AccountLine, Journal, JournalLine};
 use super::{Operator, Problem};
@@ -42,6 +43,11 @@ pub(super) struct Change {
     limits: LimitsChange,
     #[serde(default)]
     budgets: BudgetsChange,
+    /// The plan; `null`: whichever is the default.
+    #[serde(default)]
+    plan: Setting<String>,
+    #[serde(default)]
+    overrides: OverridesChange,
 }
 
 #[derive(Deserialize)]
@@ -119,9 +125,10 @@ pub(super) async fn change(
     Json(change): Json<Change>,
 ) -> Result<impl IntoResponse, Problem> {
     let accounts = operator.system.accounts.clone();
-    let Change { limits, budgets } = change;
+    let Change { limits, budgets, plan, overrides } = change;
     let changing = async move {
         let mut view = accounts.inspect(account).await?;
+        let of_plan = plans::orders(&view, plan, overrides)?;
         let before: Vec<Budget> = view.budgets.iter().map(|view| view.budget).collect();
         let (limits, budgets) = (limits.over(view.limits), budgets.over(&before)?);
         if limits != view.limits {
@@ -130,10 +137,13 @@ pub(super) async fn change(
         if budgets != before {
             view = accounts.order(account, Order::SetBudgets(budgets)).await?;
         }
+        for order in of_plan {
+            view = accounts.order(account, order).await?;
+        }
         Ok(view)
     };
     let view = operator.in_turn(changing).await?;
-    tracing::info!(%account, "account's limits or budgets changed");
+    tracing::info!(%account, "account's limits, budgets or plan changed");
     Ok(Answer(Account::of(&view)))
 }
 

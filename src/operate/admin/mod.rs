@@ -8,6 +8,7 @@
 //! | `change` | changes of limits and budgets |
 //! | `payments` | what a payment processor tells; refunds |
 //! | `codes` | redemption codes |
+//! | `plans`, `subscriptions` | plans, and what is paid and given for each period |
 //! | `cache` | answers that are kept |
 //! | `usage` | what was used, and an account's statement of a month |
 //! | `providers`, `system` | providers; actors, snapshots, verification, health, metrics |
@@ -27,9 +28,11 @@ mod door;
 mod explain;
 mod keys;
 mod payments;
+mod plans;
 mod problem;
 mod providers;
 mod request;
+mod subscriptions;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -127,6 +130,12 @@ pub fn router(operator: Arc<Operator>) -> Router {
         .route(&account("/grants"), post(credit::grant))
         .route(&account("/refunds"), post(payments::refund))
         .route(&account("/redeem"), post(codes::redeem))
+        .route("/admin/v1/plans", get(plans::list))
+        .route(
+            &account("/subscription"),
+            get(subscriptions::show).post(subscriptions::start).patch(subscriptions::change),
+        )
+        .route(&account("/subscription/preview"), get(subscriptions::preview))
         .route("/admin/v1/codes", post(codes::make))
         .route("/admin/v1/payments/events", post(payments::event))
         .route(&account("/keys"), post(keys::create))

@@ -86,8 +86,12 @@ impl From<Denial> for Problem {
             | Denial::UnknownHold
             | Denial::UnknownPayment
             | Denial::UnknownGrant
-            | Denial::UnknownCode => StatusCode::NOT_FOUND,
-            Denial::BadAmount | Denial::BadBudget => StatusCode::UNPROCESSABLE_ENTITY,
+            | Denial::UnknownCode
+            | Denial::UnknownPlan
+            | Denial::NoSubscription => StatusCode::NOT_FOUND,
+            Denial::BadAmount | Denial::BadBudget | Denial::Underpaid { .. } | Denial::NothingDue => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Denial::DuplicateReference
             | Denial::DuplicateKey
             | Denial::TooManySecrets
@@ -99,6 +103,12 @@ impl From<Denial> for Problem {
             | Denial::NotPaidYet
             | Denial::NotRefundable
             | Denial::ReusedId
+            | Denial::ModelNotInPlan
+            | Denial::PlanMissing
+            | Denial::NoOffer
+            | Denial::AlreadySubscribed
+            | Denial::PaidAhead
+            | Denial::SubscriptionEnds
             | Denial::ExpiredCode
             | Denial::UsedUpCode
             | Denial::Closed

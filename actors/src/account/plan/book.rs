@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::account::Limits;
+use crate::account::settings::matches;
 use crate::account::subscription::Offer;
 use crate::money::Markup;
 
@@ -53,6 +54,13 @@ pub(in crate::account) enum PlanPlace {
     At(usize),
     /// It is on one that there is not.
     Missing,
+}
+
+impl PlanTerms {
+    /// Whether its accounts may use the model of this public name.
+    pub fn has(&self, model: &str) -> bool {
+        self.models.is_empty() || self.models.iter().any(|pattern| matches(pattern, model))
+    }
 }
 
 impl Plans {

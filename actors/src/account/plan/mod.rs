@@ -88,6 +88,13 @@ pub struct PlanView {
     pub markup: Markup,
 }
 
+impl PlanView {
+    /// Whether a model of this public name may be used.
+    pub fn allows(&self, model: &str) -> bool {
+        self.models.is_empty() || self.models.iter().any(|pattern| matches(pattern, model))
+    }
+}
+
 /// The same, to be asked before every exchange: nothing is copied.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InForce<'a> {

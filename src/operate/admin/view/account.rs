@@ -9,6 +9,8 @@ use infergate_actors::money::NanoUsd;
 use serde::Serialize;
 
 use super::budget::Budgets;
+use super::plan::InForce;
+use super::subscription::Subscription;
 use crate::operate::amount::{Amounts, wide};
 
 /// An account's live state.
@@ -25,6 +27,9 @@ pub(in crate::operate::admin) struct Account {
     holds: Vec<Hold>,
     keys: Vec<Key>,
     limits: Limits,
+    /// What holds of it, from its plan and itself.
+    plan: InForce,
+    subscription: Option<Subscription>,
     buckets: Buckets,
     budgets: Budgets,
     events: u64,
@@ -176,6 +181,8 @@ impl Account {
             holds: view.holds.iter().map(|(id, hold)| Hold::of(*id, hold)).collect(),
             keys: view.keys.iter().map(Key::of).collect(),
             limits: view.limits,
+            plan: InForce::of(&view.plan),
+            subscription: view.subscription.as_ref().map(Subscription::of),
             buckets: Buckets::of(&view.usage),
             budgets: Budgets::of(&view.budgets),
             events: view.events,
@@ -277,13 +284,20 @@ impl Moved {
         movement: &Movement,
     ) -> Self {
         let (asked, moved) = (wide(movement.asked), wide(movement.moved));
+        // What is paid for a subscription buys a period: its allowance may be more or less.
+        let short = match movement.kind {
+            MovementKind::SubscriptionPaid | MovementKind::SubscriptionUnpaid => 0,
+            MovementKind::Paid | MovementKind::Refunded | MovementKind::ChargedBack => {
+                asked - moved
+            }
+        };
         Self {
             id,
             account: account.to_string(),
             kind: movement.kind,
             payment: movement.payment.clone(),
             grant: movement.grant.to_string(),
-            amounts: Amounts([("amount", asked), ("moved", moved), ("short", asked - moved)]),
+            amounts: Amounts([("amount", asked), ("moved", moved), ("short", short)]),
             at_ms: movement.at_ms,
         }
     }

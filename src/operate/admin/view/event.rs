@@ -2,13 +2,15 @@
 //! without its hash. Amounts are whole numbers of nano-dollars. Pure.
 
 use infergate_actors::account::{
-    self, Budget, CodeBatch, Event, GrantKind, KeyChange, Kinds, Limits, Payment, Return,
+    self, Budget, CodeBatch, Event, GrantKind, KeyChange, Kinds, Limits, Payment, PlanEvent, Return,
     Settlement, Status, StatusSet, UsageRecord,
 };
 use infergate_actors::id::{GrantId, HoldId, KeyId};
 use infergate_actors::ledger::JournalEntry;
 use infergate_actors::money::{Markup, NanoUsd, Rates, Usage};
 use serde::Serialize;
+
+use super::subscription::Happened;
 
 /// A page of an account's journal.
 #[derive(Debug, Serialize)]
@@ -120,6 +122,8 @@ pub(crate) enum JournalEvent<'e> {
         grant: String,
         amount: NanoUsd,
     },
+    Plan(&'e PlanEvent),
+    Subscription(Box<Happened<'e>>),
 }
 
 /// Credit that was taken back.
@@ -233,8 +237,8 @@ impl<'e> JournalEvent<'e> {
             }
             Event::Project(event) => match **event {},
             Event::Member(event) => match **event {},
-            Event::Plan(event) => match **event {},
-            Event::Subscription(event) => match **event {},
+            Event::Plan(event) => Self::Plan(event),
+            Event::Subscription(event) => Self::Subscription(Box::new(Happened::of(event))),
             Event::Watch(event) => match **event {},
             Event::Operator(event) => match **event {},
         }
@@ -293,6 +297,8 @@ impl<'e> JournalEvent<'e> {
             Self::CodesMade { .. } => "codes_made",
             Self::CodeUsed { .. } => "code_used",
             Self::Reclaimed { .. } => "reclaimed",
+            Self::Plan(_) => "plan",
+            Self::Subscription(_) => "subscription",
         }
     }
 }

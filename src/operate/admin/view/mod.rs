@@ -4,6 +4,8 @@
 mod account;
 mod budget;
 mod event;
+mod plan;
+mod subscription;
 
 use infergate_actors::account::ActorLine;
 use serde::Serialize;
@@ -11,6 +13,8 @@ use serde::Serialize;
 pub(super) use account::{Account, AccountLine, CreatedKey, Granted, Key, Moved};
 pub(crate) use event::JournalEvent;
 pub(super) use event::{Journal, JournalLine};
+pub(super) use plan::Plan;
+pub(super) use subscription::{Preview, Subscription};
 
 /// One actor.
 #[derive(Debug, Serialize)]
