@@ -6,7 +6,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use super::catalog::Markup;
+use super::accounts::Accounts;
 use super::keys::Keys;
+use super::plans::Plans;
+use super::subscriptions::Subscriptions;
 use crate::config;
 
 /// A self-hosted AI API gateway: exact money, invisible failover, nearly no cost.
@@ -50,6 +53,15 @@ pub enum Tool {
     /// Create, list, change, rotate and revoke keys at a running gateway
     #[command(subcommand)]
     Keys(Keys),
+    /// Look at the plans of a running gateway
+    #[command(subcommand)]
+    Plans(Plans),
+    /// Change accounts of a running gateway
+    #[command(subcommand)]
+    Accounts(Accounts),
+    /// Begin, change, cancel and look at subscriptions at a running gateway
+    #[command(subcommand)]
+    Subscriptions(Subscriptions),
 }
 
 /// Where the configuration is.

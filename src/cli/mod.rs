@@ -1,11 +1,14 @@
 //! The command line: reads it, and carries out every command that ends by itself.
 
+mod accounts;
 mod args;
 mod catalog;
 mod check;
 mod keys;
 mod ledger;
+mod plans;
 mod program;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +21,10 @@ pub use catalog::Markup;
 pub use program::main;
 
 pub use args::{Catalog, Cli, Command, ConfigArgs, Gateway, Ledger, LedgerPlace, Tool};
+pub use accounts::Accounts;
 pub use keys::Keys;
+pub use plans::Plans;
+pub use subscriptions::Subscriptions;
 
 /// How a command ended: its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +66,9 @@ async fn carry_out(tool: Tool, console: &mut Console<'_>) -> Exit {
         Tool::Catalog(command) => catalog::run(command, console),
         Tool::Ledger(command) => ledger::run(command, console),
         Tool::Keys(command) => keys::run(command, console).await,
+        Tool::Plans(command) => plans::run(command, console).await,
+        Tool::Accounts(command) => accounts::run(command, console).await,
+        Tool::Subscriptions(command) => subscriptions::run(command, console).await,
     };
     // A reader that went away is no reason to complain.
     written.unwrap_or(Exit::NotDone)

@@ -30,7 +30,7 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// Why there is no answer, or not the one that was hoped for.
 #[derive(Debug, thiserror::Error)]
-enum Error {
+pub(super) enum Error {
     #[error("put the admin token into the environment as {TOKEN_VARIABLE}")]
     NoToken,
     #[error("`{0}` is no address of an admin port such as `http://127.0.0.1:8081`")]
@@ -94,6 +94,11 @@ pub(super) async fn run(command: Keys, console: &mut Console<'_>) -> io::Result<
             revoke(&at, Method::POST, "/compromised", reason.as_deref(), console).await
         }
     };
+    ended(done, console)
+}
+
+/// How a command ended that asked a gateway; what went wrong is written.
+pub(super) fn ended(done: Result<(), Error>, console: &mut Console<'_>) -> io::Result<Exit> {
     let Err(error) = done else { return Ok(Exit::Well) };
     console.complain(&error)?;
     Ok(match error {
@@ -284,7 +289,7 @@ impl Key {
 }
 
 /// One request to the admin API, and the body of the answer if it is a good one.
-async fn ask(
+pub(super) async fn ask(
     gateway: &Gateway,
     method: Method,
     path: &str,
@@ -333,13 +338,13 @@ fn from_now_ms(after: Duration) -> u64 {
     Clock::real().now().wall_ms.saturating_add(after_ms)
 }
 
-fn date(at_ms: u64) -> String {
+pub(super) fn date(at_ms: u64) -> String {
     let at = i64::try_from(at_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     at.map_or_else(|| format!("{at_ms} ms after 1970"), |at| at.to_string())
 }
 
 /// Percent-encoding of all but the unreserved characters (RFC 3986 §2.1, §2.3).
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

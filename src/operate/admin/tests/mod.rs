@@ -6,4 +6,5 @@ mod codes;
 mod explain;
 mod keys;
 mod payments;
+mod plans;
 mod whole;
