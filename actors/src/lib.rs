@@ -27,6 +27,7 @@
 //! | [`order`], [`open`] | the operator | on disk; in force before | an answer is with the ledger, which outlives the actor |
 //! | [`inspect`] | the operator | at once | the same |
 //! | [`snapshot_all`] | the operator, and a stop | when written | the same |
+//! | `Lapse` | [`wake_due`], when time alone changes the account | never | the next question does the same |
 //! | `Retire` | the sweep | never | an account at rest stops, any other stays |
 //! | `Stop` | [`System::stop`] | when its last snapshot is written | |
 //!
@@ -70,6 +71,8 @@
 //! | settlement | written; the last byte to the client waits for it | no | the last [`fsync_interval`] |
 //! | void | written | yes: the next start voids the hold | yes, likewise |
 //! | credit that lapses | never waited for | yes: it lapses again | yes, likewise |
+//! | plan, overrides, subscription, what is told of its payments | flushed | no | no |
+//! | a step of a subscription that time brings, what an account pays under its plan | never waited for | yes: it is decided again | yes, likewise |
 //! | provider's mode, credential enabled | flushed | no | no |
 //! | provider's breakers, latencies | every ten seconds | yes | yes |
 //! | buckets of requests and tokens per minute | never written | yes: full again | yes |
@@ -111,6 +114,7 @@
 //! [`open`]: account::Accounts::open
 //! [`inspect`]: account::Accounts::inspect
 //! [`snapshot_all`]: account::Accounts::snapshot_all
+//! [`wake_due`]: account::Accounts::wake_due
 //! [`acquire`]: provider::ProviderHandle::acquire
 //! [`content_started`]: provider::Ticket::content_started
 //! [`report`]: provider::Ticket::report

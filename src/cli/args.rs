@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::catalog::Markup;
 use super::accounts::Accounts;
+use super::catalog::Markup;
 use super::keys::Keys;
 use super::plans::Plans;
 use super::subscriptions::Subscriptions;

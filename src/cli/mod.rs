@@ -20,8 +20,8 @@ use crate::config::Environment;
 pub use catalog::Markup;
 pub use program::main;
 
-pub use args::{Catalog, Cli, Command, ConfigArgs, Gateway, Ledger, LedgerPlace, Tool};
 pub use accounts::Accounts;
+pub use args::{Catalog, Cli, Command, ConfigArgs, Gateway, Ledger, LedgerPlace, Tool};
 pub use keys::Keys;
 pub use plans::Plans;
 pub use subscriptions::Subscriptions;

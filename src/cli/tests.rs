@@ -244,6 +244,63 @@ async fn keys_are_changed_rotated_and_reported() {
     assert!(exit == Exit::Wrong && err.contains("`overlap` must be a time"), "{err}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn plans_are_listed_and_set_and_subscribed_to() {
+    let (gateway, id, _) = used().await;
+    let url = format!("http://{}", gateway.admin);
+    let command = async |words: &str| {
+        let words: Vec<&str> = words.split(' ').collect();
+        run(&[words.as_slice(), &["--admin-url", &url]].concat()).await
+    };
+    let plans = infergate_actors::account::Plans::new(
+        ["small", "large"].map(plan_of).to_vec(),
+        Some("small"),
+    );
+    gateway.system.accounts.set_plans(plans);
+    let (exit, table, err) = command("plans list").await;
+    assert_eq!(exit, Exit::Well, "{err}");
+    assert!(table.contains("small (default)  no limits; all models; 0% on the list"), "{table}");
+    let (exit, out, err) =
+        command(&format!("accounts set-plan {id} --plan large --markup -5%")).await;
+    assert!(exit == Exit::Well && out.contains("is on the plan `large`"), "{out}{err}");
+    assert!(out.contains("markup -5%, models *"), "{out}");
+    let set = format!("accounts set-plan {id} --plan none --markup none --model a --json");
+    let (_, out, _) = command(&set).await;
+    let plan: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&plan["in_force"], &plan["models"]), (&json!("small"), &json!(["a"])));
+
+    let (exit, _, err) = command(&format!("subscriptions start {id} --plan small")).await;
+    assert!(exit == Exit::Wrong && err.contains("5 USD are due"), "{err}");
+    let start = format!("subscriptions start {id} --plan small --payment p1 --amount 5");
+    let (exit, out, err) = command(&start).await;
+    assert!(exit == Exit::Well && out.contains("active, to the plan `small`"), "{out}{err}");
+    let (_, out, _) = command(&format!("subscriptions preview {id} --plan large")).await;
+    assert!(out.contains("takes effect at once: 0 USD are due, for 0 USD"), "{out}");
+    let (_, out, _) = command(&format!("subscriptions change {id} --plan large")).await;
+    assert!(out.contains("active, to the plan `large`"), "{out}");
+    let (_, out, _) = command(&format!("subscriptions cancel {id}")).await;
+    assert!(out.contains("cancelled"), "{out}");
+    let (_, out, _) = command(&format!("subscriptions cancel {id} --undo --json")).await;
+    let shown: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(shown["state"], "active");
+    let (exit, out, _) = command(&format!("subscriptions show {id}")).await;
+    assert!(exit == Exit::Well && out.contains("5 USD for 6 USD of credit, each 30d"), "{out}");
+}
+
+fn plan_of(name: &str) -> infergate_actors::account::PlanTerms {
+    let offer = infergate_actors::account::Offer {
+        price: infergate_actors::money::NanoUsd::from_usd(5),
+        allowance: infergate_actors::money::NanoUsd::from_usd(6),
+        period: infergate_actors::account::BillingPeriod::Days(30),
+        grace_ms: 0,
+    };
+    infergate_actors::account::PlanTerms {
+        name: name.to_owned(),
+        offer: Some(offer),
+        ..infergate_actors::account::PlanTerms::default()
+    }
+}
+
 #[test]
 fn an_id_that_is_none_is_a_wrong_argument() {
     for words in [

@@ -156,11 +156,8 @@ mod tests {
         .unwrap();
         let pro = plans.get("pro").unwrap();
         assert_eq!((pro.markup, pro.models.len()), (Markup(1_125_000), 0));
-        let limits = Limits {
-            requests_per_minute: Some(60),
-            in_flight: Some(4),
-            ..Limits::default()
-        };
+        let limits =
+            Limits { requests_per_minute: Some(60), in_flight: Some(4), ..Limits::default() };
         assert_eq!(pro.limits, limits);
         let offer = Offer {
             price: NanoUsd::from_usd(20),

@@ -39,10 +39,11 @@ impl From<Denial> for ApiError {
                 Self::forbidden("model_not_available", "This API key may not use this model.")
                     .param("model")
             }
-            Denial::ModelNotInPlan => {
-                Self::forbidden("model_not_available", "This account's plan does not have this model.")
-                    .param("model")
-            }
+            Denial::ModelNotInPlan => Self::forbidden(
+                "model_not_available",
+                "This account's plan does not have this model.",
+            )
+            .param("model"),
             Denial::PlanMissing => Self::plan_missing(),
             Denial::InsufficientCredit { available, needed } => Self::unpaid(
                 "insufficient_credit",

@@ -214,11 +214,7 @@ impl Shared {
     }
 
     /// The key, if it may be used and has one of `scopes`.
-    async fn permitted(
-        &self,
-        caller: Caller,
-        scopes: &[KeyScope],
-    ) -> Result<Permitted, ApiError> {
+    async fn permitted(&self, caller: Caller, scopes: &[KeyScope]) -> Result<Permitted, ApiError> {
         let account = self.world.accounts.inspect(caller.account).await;
         let account = account.map_err(|refusal| match refusal {
             Refusal::Denied(denial) => denial.into(),

@@ -14,7 +14,7 @@ use crate::exchange::Caller;
 /// A key that may be used, and what holds of its account.
 pub(super) struct Permitted {
     pub(super) key: Key,
-    pub(super) plan: PlanView,
+    pub(super) plan: Box<PlanView>,
 }
 
 impl Permitted {

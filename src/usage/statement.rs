@@ -178,7 +178,8 @@ impl Statement {
     }
 
     fn paid_for(&mut self, at_ms: u64, SubscriptionEvent::Changed(change): &SubscriptionEvent) {
-        let paid = change.payment.as_ref().filter(|_| change.step != SubscriptionStep::PaymentFailed);
+        let paid =
+            change.payment.as_ref().filter(|_| change.step != SubscriptionStep::PaymentFailed);
         let plan = match change.step {
             SubscriptionStep::PaidAhead => change.contract.next_terms().0,
             _ => change.contract.plan.as_str(),

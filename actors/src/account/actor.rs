@@ -139,10 +139,10 @@ impl Actor for AccountActor {
         self.life.vitals.on_handle();
         let now = self.accounts.clock().now();
         let machine = &mut state.machine;
+        self.accounts.tell_rules(machine, now);
         let mut batch = Batch::new();
         match message {
             Message::Admit(admit, turn, reply) => {
-                self.accounts.tell_rules(machine, now);
                 let answer = match turn {
                     Turn::First => machine.admit(&admit, now, &mut batch),
                     Turn::Again => machine.admit_again(&admit, now, &mut batch),
@@ -164,14 +164,12 @@ impl Actor for AccountActor {
                 self.append_end(batch.lazy(), answer, reply);
             }
             Message::Order(order, reply) => {
-                self.accounts.tell_rules(machine, now);
                 let answer = denied(machine.order(&order, now, &mut batch))?;
                 let notice = Notice::of(&order, machine.account().number());
                 let answer = answer.map(|()| (AccountView::of(machine, now), notice));
                 self.append_order(batch, answer, reply);
             }
             Message::Transfer(transfer, reply) => {
-                self.accounts.tell_rules(machine, now);
                 let answer = denied(machine.transfer(&transfer, now, &mut batch))?;
                 let answer = answer.map(|done| (done, Notice::of_account(machine.account())));
                 self.append_order(batch, answer, reply);
@@ -181,18 +179,13 @@ impl Actor for AccountActor {
                 self.append_order(batch, answer.map(|terms| (terms, None)), reply);
             }
             Message::Inspect(reply) => {
-                self.accounts.tell_rules(machine, now);
-                machine.lapse(now, &mut batch)?;
-                self.append_unasked(batch);
+                self.pass_time(machine, now)?;
                 let account = machine.account();
                 let known = account.number() > 0 && !account.is_code_batch();
                 let view = known.then(|| AccountView::of(machine, now));
                 let _ = reply.send(view.ok_or(Denial::NoSuchAccount));
             }
-            Message::Lapse => {
-                machine.lapse(now, &mut batch)?;
-                self.append_unasked(batch);
-            }
+            Message::Lapse => self.pass_time(machine, now)?,
             Message::Snapshot(reply) => self.snapshot(state, now, Some(reply)),
             Message::Retire => self.retire(&me, state, now),
             Message::Stop(reply) => self.stop(&me, state, now, Some(reply)),
@@ -217,6 +210,14 @@ impl State {
 }
 
 impl AccountActor {
+    /// Writes what time has brought.
+    fn pass_time(&self, machine: &mut Machine, now: Now) -> Result<(), ActorProcessingErr> {
+        let mut batch = Batch::new();
+        machine.lapse(now, &mut batch)?;
+        self.append_unasked(batch);
+        Ok(())
+    }
+
     /// Writes what happened by the way and nobody waits for, if anything did.
     fn append_unasked(&self, batch: Batch) {
         if !batch.is_empty() {

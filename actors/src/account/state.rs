@@ -290,7 +290,7 @@ impl Account {
             Event::Plan(event) => self.fold_plan(event),
             Event::Subscription(event) => self.fold_subscription(event, at_ms)?,
             Event::Project(_) | Event::Member(_) | Event::Watch(_) | Event::Operator(_) => {
-                self.tenancy.fold(event)?
+                self.tenancy.fold(event)?;
             }
         }
         Ok(())

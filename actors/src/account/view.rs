@@ -28,9 +28,9 @@ pub struct AccountView {
     /// Its own limits.
     pub limits: Limits,
     /// What holds of it, from its plan and itself.
-    pub plan: PlanView,
+    pub plan: Box<PlanView>,
     /// Its subscription: the present one, or the last.
-    pub subscription: Option<Contract>,
+    pub subscription: Option<Box<Contract>>,
     /// Its own budgets.
     pub budgets: Vec<BudgetView>,
     /// Its sums.
@@ -93,8 +93,8 @@ impl AccountView {
             status_set: account.status_set.as_deref().cloned(),
             opened_at_ms: account.opened_at_ms,
             limits: account.limits,
-            plan: machine.plan_view(),
-            subscription: account.subscription().cloned(),
+            plan: Box::new(machine.plan_view()),
+            subscription: account.subscription().cloned().map(Box::new),
             budgets: account.budget_views(now.wall_ms),
             totals: account.totals,
             refunded,

@@ -143,9 +143,11 @@ mod tests {
 
     use super::*;
     use crate::account::{
-        Attempt, AttemptOutcome, Budget, CodeBatch, Dialect, Draw, End, Finish, GrantKind, Key,
-        KeyChange, KeyScope, Kinds, Limits, Payment, Period, ReasonClass, Return, Settlement,
-        Source, Status, StatusSet, UsageRecord,
+        Allowance, Attempt, AttemptOutcome, BillingPeriod, Budget, CodeBatch, Contract, Dialect,
+        Draw, End, Finish, GrantKind, Key, KeyChange, KeyScope, Kinds, Limits, NextTerms, Offer,
+        Overrides, Payment, Period, PlanEvent, ReasonClass, Return, Settlement, Source, Status,
+        StatusSet, SubscriptionChange, SubscriptionEvent, SubscriptionPayment, SubscriptionState,
+        SubscriptionStep, UsageRecord,
     };
     use crate::id::{ExchangeId, GrantId, ProjectId};
     use crate::ledger::{RECORD_VERSION, Record};
@@ -323,6 +325,51 @@ mod tests {
         ]
     }
 
+    fn of_plans() -> impl Strategy<Value = Event> {
+        let models = any::<Option<Vec<String>>>();
+        let markup = prop::option::of(any::<u32>().prop_map(Markup));
+        prop_oneof![
+            any::<Option<String>>().prop_map(|plan| PlanEvent::Assigned { plan }),
+            (prop::option::of(limits()), models, markup).prop_map(|(limits, models, markup)| {
+                PlanEvent::Overridden(Overrides { limits, models, markup })
+            }),
+            any::<u32>().prop_map(|markup| PlanEvent::Priced { markup: Markup(markup) }),
+        ]
+        .prop_map(|event| Event::Plan(Box::new(event)))
+    }
+
+    fn of_subscriptions() -> impl Strategy<Value = Event> {
+        let numbers = any::<(u64, u64, u64, u32)>();
+        (any::<Option<u64>>(), any::<[String; 3]>(), numbers, amount(), any::<bool>()).prop_map(
+            |(
+                due_at_ms,
+                [plan, id, payment],
+                (anchor_ms, from_ms, to_ms, period),
+                amount,
+                flag,
+            )| {
+                let offer = Offer {
+                    price: amount,
+                    allowance: amount,
+                    period: if flag { BillingPeriod::Month } else { BillingPeriod::Days(7) },
+                    grace_ms: to_ms,
+                };
+                let next = flag.then(|| NextTerms { plan: id.clone(), offer });
+                let ahead = flag.then(|| payment.clone());
+                let (state, grant) = (SubscriptionState::PastDue, GrantId(period));
+                let contract =
+                    Contract { plan, offer, state, anchor_ms, period, from_ms, to_ms, next, ahead };
+                let paid = payment.clone();
+                let payment =
+                    (!flag).then(|| SubscriptionPayment { id, payment: payment.clone(), amount });
+                let allowance = flag.then_some(Allowance { grant, amount, payment: Some(paid) });
+                let step = SubscriptionStep::PastDue;
+                let change = SubscriptionChange { due_at_ms, step, contract, payment, allowance };
+                Event::Subscription(Box::new(SubscriptionEvent::Changed(change)))
+            },
+        )
+    }
+
     fn event() -> impl Strategy<Value = Event> {
         let granted = (any::<(u32, Option<u64>, String)>(), amount());
         prop_oneof![
@@ -363,6 +410,8 @@ mod tests {
             ),
             budgets().prop_map(|budgets| Event::BudgetsChanged { budgets }),
             of_credit(),
+            of_plans(),
+            of_subscriptions(),
         ]
     }
 

@@ -28,6 +28,8 @@ const SNAPSHOT_VERSION: u8 = 1;
 const CHECKPOINT_KEY: &[u8] = b"checkpoint";
 const EPOCH_PREFIX: &[u8; 5] = b"epoch";
 const DUE_PREFIX: &[u8; 3] = b"due";
+/// The due time of an account that is not due any more.
+pub(super) const NEVER_MS: u64 = u64::MAX;
 
 /// An account's state after one of its events, so that not all of them need be read again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,12 +149,7 @@ pub(super) fn split_due_key(key: &[u8]) -> Option<AccountId> {
 }
 
 pub(super) fn due_value(at_ms: Option<u64>) -> [u8; 8] {
-    at_ms.unwrap_or(u64::MAX).to_be_bytes()
-}
-
-/// When an account is due; `None` where it is not.
-pub(super) fn split_due_value(value: &[u8]) -> Option<Option<u64>> {
-    read_u64(value).map(|at_ms| Some(at_ms).filter(|at_ms| *at_ms != u64::MAX))
+    at_ms.unwrap_or(NEVER_MS).to_be_bytes()
 }
 
 /// Puts a seal behind a value.
@@ -275,9 +272,8 @@ mod tests {
         assert_eq!(Checkpoint::from_value(&checkpoint.to_value()), Some(checkpoint));
         assert_eq!(split_epoch_key(&epoch_key(77)), Some(77));
         assert_eq!(split_due_key(&due_key(AccountId(1 << 50))), Some(AccountId(1 << 50)));
-        for at_ms in [None, Some(7)] {
-            assert_eq!(split_due_value(&due_value(at_ms)), Some(at_ms));
-        }
+        assert_eq!(read_u64(&due_value(Some(7))), Some(7));
+        assert_eq!(read_u64(&due_value(None)), Some(NEVER_MS));
         let key = account_journal_key(AccountId(1 << 50), 12);
         assert_eq!(split_account_journal_key(&key), Some((AccountId(1 << 50), 12)));
         let key = usage_key(AccountId(9), 10, ExchangeId(1 << 100));

@@ -5,8 +5,8 @@
 use super::error::{Damage, LedgerError};
 use super::handle::Ledger;
 use super::layout::{
-    Snapshot, account_journal_key, due_keys, read_u64, split_account_journal_key, split_due_key,
-    split_due_value, split_entry, split_key_value, unseal, usage_key,
+    NEVER_MS, Snapshot, account_journal_key, due_keys, read_u64, split_account_journal_key,
+    split_due_key, split_entry, split_key_value, unseal, usage_key,
 };
 use super::store::{Area, View};
 use super::{Digest, Record};
@@ -90,9 +90,9 @@ impl Ledger {
         for pair in view.between(Area::Meta, &first, &last) {
             let (key, value) = pair?;
             let unreadable = || self.damaged(Damage::Value { what: "a due time".to_owned() });
-            let entry = split_due_key(&key).zip(split_due_value(&value));
+            let entry = split_due_key(&key).zip(read_u64(&value));
             let (account, at_ms) = entry.ok_or_else(unreadable)?;
-            times.extend(at_ms.map(|at_ms| (account, at_ms)));
+            times.extend((at_ms != NEVER_MS).then_some((account, at_ms)));
         }
         Ok(times)
     }

@@ -12,7 +12,7 @@ use super::data_dir::{DataDir, Found};
 use super::error::{Damage, LedgerError};
 use super::handle::{Ledger, LedgerOptions, VerifyOnStart};
 use super::layout::{
-    Snapshot, due_key, read_u64, split_account_journal_key, split_due_value, split_entry,
+    Snapshot, due_key, due_value, read_u64, split_account_journal_key, split_entry,
     split_key_value, usage_key,
 };
 use super::store::{Area, StoreError, View, guarded};
@@ -87,7 +87,7 @@ struct Account<F> {
     sequence: u64,
     snapshot: Option<Snapshot>,
     /// When it is due, as the last event says that says so.
-    due: Option<Option<u64>>,
+    due: Option<[u8; 8]>,
 }
 
 impl VerifyReport {
@@ -236,7 +236,7 @@ impl<'view, F: Fold> Verification<'view, F> {
         }
         if let Some(due) = account.due {
             let entry = self.view.get(Area::Meta, &due_key(account.id))?;
-            if entry.as_deref().and_then(split_due_value) != Some(due) {
+            if entry.as_deref() != Some(due.as_slice()) {
                 let what = "`meta` does not say when it is due".to_owned();
                 self.differs(Some(account.id), None, what);
             }
@@ -262,7 +262,7 @@ impl<'view, F: Fold> Verification<'view, F> {
         faults.extend(account.fold.apply(record, digest).err());
         faults.extend(account.audit.event(&record.event));
         if let Event::Subscription(event) = &record.event {
-            account.due = Some(event.due_at_ms());
+            account.due = Some(due_value(event.due_at_ms()));
         }
         if let Some(snapshot) = account.snapshot.as_ref().filter(|at| at.number == record.number) {
             let restored = F::restore(account.id, &snapshot.state);

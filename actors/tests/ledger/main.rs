@@ -6,7 +6,7 @@
 //! - `crash`: a process killed at any instant loses nothing that was acknowledged
 //! - `damage`: whatever happens to the files, nothing is lost in silence
 //! - `offline`: repair, export, import
-//! - `records`: the journal's format
+//! - `records`, `plan_records`: the journal's format
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail anywhere")]
 
@@ -18,4 +18,5 @@ mod find;
 mod fold;
 mod offline;
 mod opening;
+mod plan_records;
 mod records;

@@ -71,5 +71,6 @@ impl OverridesChange {
 }
 
 fn markup(text: &str) -> Result<Markup, Problem> {
-    text.parse().map_err(|error| Problem::invalid(format!("`overrides.markup`: `{text}` is {error}")))
+    text.parse()
+        .map_err(|error| Problem::invalid(format!("`overrides.markup`: `{text}` is {error}")))
 }

@@ -89,9 +89,10 @@ impl From<Denial> for Problem {
             | Denial::UnknownCode
             | Denial::UnknownPlan
             | Denial::NoSubscription => StatusCode::NOT_FOUND,
-            Denial::BadAmount | Denial::BadBudget | Denial::Underpaid { .. } | Denial::NothingDue => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            Denial::BadAmount
+            | Denial::BadBudget
+            | Denial::Underpaid { .. }
+            | Denial::NothingDue => StatusCode::UNPROCESSABLE_ENTITY,
             Denial::DuplicateReference
             | Denial::DuplicateKey
             | Denial::TooManySecrets

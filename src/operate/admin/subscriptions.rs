@@ -99,7 +99,7 @@ pub(super) async fn preview(
     let accounts = &operator.system.accounts;
     let view = accounts.inspect(account).await?;
     let is_running = |contract: &&Contract| contract.state != SubscriptionState::Ended;
-    let contract = view.subscription.as_ref().filter(is_running).ok_or(Denial::NoSubscription)?;
+    let contract = view.subscription.as_deref().filter(is_running).ok_or(Denial::NoSubscription)?;
     let plans = accounts.plans();
     let offer = plans.get(&other.plan).ok_or(Denial::UnknownPlan)?.offer.ok_or(Denial::NoOffer)?;
     let proration = contract.proration(&offer, operator.world.clock.now().wall_ms);
@@ -119,7 +119,7 @@ async fn carry_out(
 }
 
 fn shown(view: &AccountView) -> Result<Subscription, Problem> {
-    let contract = view.subscription.as_ref().ok_or(Denial::NoSubscription)?;
+    let contract = view.subscription.as_deref().ok_or(Denial::NoSubscription)?;
     Ok(Subscription::of(contract))
 }
 

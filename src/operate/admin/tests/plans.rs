@@ -112,7 +112,10 @@ async fn a_plan_holds_at_once_for_what_is_shown_allowed_and_charged() {
     let names: Vec<&Value> =
         plans["plans"].as_array().unwrap().iter().map(|plan| &plan["name"]).collect();
     assert_eq!(names, ["large", "list", "team"]);
-    assert_eq!((&plans["plans"][1]["is_default"], &plans["plans"][2]["markup"]), (&json!(true), &json!("20%")));
+    assert_eq!(
+        (&plans["plans"][1]["is_default"], &plans["plans"][2]["markup"]),
+        (&json!(true), &json!("20%"))
+    );
     let reads = "100 requests a minute; sm*, gift; 20% on the list price; 10 USD a month for 12 USD of \
                  credit, 3 days of grace";
     assert_eq!(plans["plans"][2]["reads"], reads);
@@ -122,7 +125,10 @@ async fn a_plan_holds_at_once_for_what_is_shown_allowed_and_charged() {
     assert_eq!((gateway.chat(&key).await, gateway.chat_with(&key, "other").await), (200, 403));
     assert_eq!(bill(&gateway, &account).await["markup"], 1_000_000);
     let shown = patch(&gateway, &path(&account, ""), &json!({ "plan": "team" }), 200).await;
-    assert_eq!((&shown["plan"]["in_force"], &shown["plan"]["markup"]), (&json!("team"), &json!("20%")));
+    assert_eq!(
+        (&shown["plan"]["in_force"], &shown["plan"]["markup"]),
+        (&json!("team"), &json!("20%"))
+    );
     assert_eq!(shown["plan"]["limits"]["requests_per_minute"], 100);
     assert_eq!(shown["limits"]["requests_per_minute"], Value::Null, "its own stay its own");
     assert_eq!(gateway.chat(&key).await, 200);
@@ -144,7 +150,10 @@ async fn a_plan_holds_at_once_for_what_is_shown_allowed_and_charged() {
     assert_eq!(bill(&gateway, &account).await["markup"], 500_000);
     let removed = json!({ "overrides": { "markup": null, "models": null } });
     let shown = patch(&gateway, &path(&account, ""), &removed, 200).await;
-    assert_eq!(shown["plan"]["overrides"], json!({ "limits": null, "models": null, "markup": null }));
+    assert_eq!(
+        shown["plan"]["overrides"],
+        json!({ "limits": null, "models": null, "markup": null })
+    );
     for (wrong, status) in [
         (json!({ "plan": "nowhere" }), 404),
         (json!({ "overrides": { "markup": "20" } }), 422),
@@ -174,7 +183,10 @@ async fn other_figures_hold_without_a_restart_and_a_plan_that_is_gone_sells_noth
     assert_eq!(gateway.chat(&key).await, 200);
     assert_eq!(bill(&gateway, &account).await["markup"], 1_200_000);
     let shown = patch(&gateway, &path(&account, ""), &json!({ "plan": null }), 200).await;
-    assert_eq!((&shown["plan"]["assigned"], &shown["plan"]["in_force"]), (&Value::Null, &json!("list")));
+    assert_eq!(
+        (&shown["plan"]["assigned"], &shown["plan"]["in_force"]),
+        (&Value::Null, &json!("list"))
+    );
     verify(&gateway).await;
 }
 
@@ -198,7 +210,8 @@ async fn a_subscription_lives_through_its_months_and_a_restart() {
     clock.advance(14 * DAY);
     let preview = gateway.get(&format!("{subscription}/preview?plan=large")).await;
     assert_eq!((&preview["due_usd"], &preview["allowance_usd"]), (&json!("15"), &json!("19")));
-    let change = json!({ "plan": "large", "event_id": "evt p2", "payment": "p2", "amount_usd": "15" });
+    let change =
+        json!({ "plan": "large", "event_id": "evt p2", "payment": "p2", "amount_usd": "15" });
     let changed = patch(&gateway, &subscription, &change, 200).await;
     assert_eq!(changed["plan"], "large");
     let later = patch(&gateway, &subscription, &json!({ "plan": "team" }), 200).await;
@@ -216,7 +229,10 @@ async fn a_subscription_lives_through_its_months_and_a_restart() {
     assert_eq!(gateway.chat_with(&key, "small").await, 403);
     assert_eq!(gateway.chat_with(&key, "gift").await, 200);
     let shown = gateway.get(&path(&account, "")).await;
-    assert_eq!((&shown["status"], &shown["status_set"]["class"]), (&json!("restricted"), &json!("payment")));
+    assert_eq!(
+        (&shown["status"], &shown["status_set"]["class"]),
+        (&json!("restricted"), &json!("payment"))
+    );
     let mut paid = told("subscription_payment_succeeded", &account, "p3");
     paid["event_id"] = json!("evt p3 paid");
     let moved = gateway.post(EVENTS, &paid, 200).await;
@@ -228,8 +244,12 @@ async fn a_subscription_lives_through_its_months_and_a_restart() {
     assert_eq!(gateway.chat(&key).await, 200);
     let unknown = json!({ "cancel_at_period_end": true, "plan": "team" });
     patch(&gateway, &subscription, &unknown, 422).await;
-    let ending = patch(&gateway, &subscription, &json!({ "cancel_at_period_end": true }), 200).await;
-    assert_eq!((&ending["state"], &ending["cancel_at_period_end"]), (&json!("cancelled"), &json!(true)));
+    let ending =
+        patch(&gateway, &subscription, &json!({ "cancel_at_period_end": true }), 200).await;
+    assert_eq!(
+        (&ending["state"], &ending["cancel_at_period_end"]),
+        (&json!("cancelled"), &json!(true))
+    );
     statements_agree(&gateway, &account).await;
     verify(&gateway).await;
 

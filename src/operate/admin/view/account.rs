@@ -182,7 +182,7 @@ impl Account {
             keys: view.keys.iter().map(Key::of).collect(),
             limits: view.limits,
             plan: InForce::of(&view.plan),
-            subscription: view.subscription.as_ref().map(Subscription::of),
+            subscription: view.subscription.as_deref().map(Subscription::of),
             buckets: Buckets::of(&view.usage),
             budgets: Budgets::of(&view.budgets),
             events: view.events,

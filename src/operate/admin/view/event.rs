@@ -2,8 +2,8 @@
 //! without its hash. Amounts are whole numbers of nano-dollars. Pure.
 
 use infergate_actors::account::{
-    self, Budget, CodeBatch, Event, GrantKind, KeyChange, Kinds, Limits, Payment, PlanEvent, Return,
-    Settlement, Status, StatusSet, UsageRecord,
+    self, Budget, CodeBatch, Event, GrantKind, KeyChange, Kinds, Limits, Payment, PlanEvent,
+    Return, Settlement, Status, StatusSet, UsageRecord,
 };
 use infergate_actors::id::{GrantId, HoldId, KeyId};
 use infergate_actors::ledger::JournalEntry;
