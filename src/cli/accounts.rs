@@ -45,11 +45,11 @@ pub struct MarkupWanted(Option<Markup>);
 
 #[derive(Deserialize)]
 struct Account {
-    plan: InForce,
+    plan: Plan,
 }
 
 #[derive(Deserialize)]
-struct InForce {
+struct Plan {
     in_force: Option<String>,
     is_missing: bool,
     models: Vec<String>,

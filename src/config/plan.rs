@@ -44,7 +44,7 @@ pub(super) fn plans<'t>(root: &mut Section<'t>) -> Plans {
     Plans::new(plans, default.as_deref())
 }
 
-fn plan<'t>(name: String, section: Section<'t>) -> PlanTerms {
+fn plan(name: String, section: Section<'_>) -> PlanTerms {
     let mut s = section;
     let mut of_limits = s.section("limits");
     let limits = Limits {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use infergate_actors::account::{Denial, RateStatus, Remaining};
+use infergate_actors::money::NanoUsd;
 
 use super::ApiError;
 use crate::budget;
@@ -35,38 +36,23 @@ impl From<Denial> for ApiError {
                 "address_not_allowed",
                 "This API key may not be used from this address.",
             ),
-            Denial::ModelNotAllowed => {
-                Self::forbidden("model_not_available", "This API key may not use this model.")
-                    .param("model")
+            Denial::ModelNotAllowed => Self::not_open("This API key may not use this model."),
+            Denial::ModelNotInPlan => {
+                Self::not_open("This account's plan does not have this model.")
             }
-            Denial::ModelNotInPlan => Self::forbidden(
-                "model_not_available",
-                "This account's plan does not have this model.",
-            )
-            .param("model"),
             Denial::PlanMissing => Self::plan_missing(),
-            Denial::InsufficientCredit { available, needed } => Self::unpaid(
-                "insufficient_credit",
-                format!(
-                    "The credit left (${available}) does not cover this request, which may cost \
-                     ${needed}. Add credit or lower the output ceiling."
-                ),
-            ),
+            Denial::InsufficientCredit { available, needed } => {
+                Self::short_of_credit(available, needed)
+            }
             Denial::BudgetExceeded { scope, period, limit, resets_at_ms } => {
                 let message = budget::exceeded(scope, period, limit, resets_at_ms);
                 Self::unpaid("budget_exceeded", message)
             }
             Denial::RequestRate { limit, retry_after, .. } => {
-                let message = format!("Rate limit reached: {limit} requests per minute.");
-                let requests = Some(Remaining { limit, remaining: 0, reset: retry_after });
-                Self::rate_limited(message, Some(retry_after))
-                    .rate(RateStatus { requests, tokens: None })
+                Self::request_rate(limit, retry_after)
             }
             Denial::TokenRate { limit, retry_after, .. } => Self::token_rate(limit, retry_after),
-            Denial::InFlight { limit, .. } => Self::rate_limited(
-                format!("Rate limit reached: {limit} requests at one time."),
-                Some(Duration::from_secs(1)),
-            ),
+            Denial::InFlight { limit, .. } => Self::in_flight(limit),
             Denial::DuplicateHold
             | Denial::UnknownHold
             | Denial::AlreadyOpen
@@ -92,6 +78,33 @@ impl From<Denial> for ApiError {
             | Denial::Underpaid { .. }
             | Denial::NothingDue => Self::internal(),
         }
+    }
+}
+
+impl ApiError {
+    fn not_open(message: &'static str) -> Self {
+        Self::forbidden("model_not_available", message).param("model")
+    }
+
+    fn short_of_credit(available: NanoUsd, needed: NanoUsd) -> Self {
+        Self::unpaid(
+            "insufficient_credit",
+            format!(
+                "The credit left (${available}) does not cover this request, which may cost \
+                 ${needed}. Add credit or lower the output ceiling."
+            ),
+        )
+    }
+
+    fn in_flight(limit: u64) -> Self {
+        let message = format!("Rate limit reached: {limit} requests at one time.");
+        Self::rate_limited(message, Some(Duration::from_secs(1)))
+    }
+
+    fn request_rate(limit: u64, retry_after: Duration) -> Self {
+        let message = format!("Rate limit reached: {limit} requests per minute.");
+        let requests = Some(Remaining { limit, remaining: 0, reset: retry_after });
+        Self::rate_limited(message, Some(retry_after)).rate(RateStatus { requests, tokens: None })
     }
 }
 

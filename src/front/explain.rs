@@ -11,7 +11,7 @@ use super::{AnswerBody, Shared, body, json as answer};
 use crate::accept::ActiveRequest;
 use crate::dialect::wish::Wish;
 use crate::error::ApiError;
-use crate::exchange::{Question, explain};
+use crate::exchange::{Explained, Question, explain};
 
 impl Shared {
     /// Answers a request that has the body and headers of a chat completion. Nothing is charged.
@@ -34,7 +34,7 @@ impl Shared {
         let question = Question { caller, markup, wish, body: &body, for_operator: false };
         let models = explain(world, question, |model| key.allows(model))?;
         if models.first().is_some_and(|asked_for| !asked_for.is_allowed()) {
-            let asked_for = models.first().map(|model| model.name()).unwrap_or_default();
+            let asked_for = models.first().map_or("", Explained::name);
             let is_keys = !key.key.allows(asked_for);
             let denial = if is_keys { Denial::ModelNotAllowed } else { Denial::ModelNotInPlan };
             return Err(denial.into());

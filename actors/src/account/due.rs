@@ -77,6 +77,7 @@ mod tests {
         assert_eq!(times.take(30, 9), [one]);
         assert_eq!(times.take(30, 9), []);
         assert_eq!(times.take(30 + AGAIN_AFTER_MS, 9), [one]);
-        assert_eq!(times.take(100_000, 9), [three, one]);
+        assert_eq!(times.take(100_000, 9), [three]);
+        assert_eq!(times.take(200_000, 9), [one, three]);
     }
 }

@@ -311,6 +311,22 @@ refund p9           => UnknownPayment
 }
 
 #[test]
+fn an_allowance_is_given_whatever_else_was_given_under_its_name() {
+    let mut bench = bench("2027-01-01");
+    act(&mut bench, &["start", "small", "p1"]).unwrap();
+    act(&mut bench, &["pay", "p2"]).unwrap();
+    bench.grant(5, None, "p2").unwrap();
+    act(&mut bench, &["at", "2027-02-01"]).unwrap();
+    assert_eq!(standing(&bench), "active small 2027-02-01..2027-03-01 1005");
+    act(&mut bench, &["cancel"]).unwrap();
+    act(&mut bench, &["at", "2027-03-01"]).unwrap();
+    let next = bench.machine.account().number() + 1;
+    bench.grant(5, None, &format!("subscription {}", next + 1)).unwrap();
+    act(&mut bench, &["start", "gift"]).unwrap();
+    assert_eq!(standing(&bench), "active gift 2027-03-01..2027-04-01 110");
+}
+
+#[test]
 fn a_subscription_counts_as_a_payment_and_its_allowance_lapses_with_its_period() {
     let mut bench = bench("2027-01-01");
     assert!(!bench.machine.account().has_paid());

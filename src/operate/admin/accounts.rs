@@ -131,14 +131,15 @@ pub(super) async fn change(
         let of_plan = plans::orders(&view, plan, overrides)?;
         let before: Vec<Budget> = view.budgets.iter().map(|view| view.budget).collect();
         let (limits, budgets) = (limits.over(view.limits), budgets.over(&before)?);
+        // First, because a plan may be unknown: then nothing is changed.
+        for order in of_plan {
+            view = accounts.order(account, order).await?;
+        }
         if limits != view.limits {
             view = accounts.order(account, Order::SetLimits(limits)).await?;
         }
         if budgets != before {
             view = accounts.order(account, Order::SetBudgets(budgets)).await?;
-        }
-        for order in of_plan {
-            view = accounts.order(account, order).await?;
         }
         Ok(view)
     };

@@ -211,7 +211,7 @@ impl Account {
         let fits = self.totals.granted.checked_add(amount).is_some();
         let gives = amount.is_positive() && fits;
         let grant = GrantId(self.grants_made.saturating_add(1));
-        let reference = format!("subscription {}", self.number.saturating_add(1));
+        let reference = self.free_reference(paid_with.as_deref());
         let expires_at_ms = Some(contract.to_ms);
         let kind = GrantKind::Subscription;
         let change = SubscriptionChange {
@@ -227,6 +227,17 @@ impl Account {
             events.push(Event::Granted { grant, kind, amount, expires_at_ms, reference });
         }
         events
+    }
+
+    /// What an allowance is known by: its payment, or a number. Whatever was given under such a name
+    /// before, time's own steps must not fail.
+    fn free_reference(&self, payment: Option<&str>) -> String {
+        let numbered = || format!("subscription {}", self.number.saturating_add(1));
+        let mut reference = payment.map_or_else(numbered, str::to_owned);
+        while self.references.contains(&reference) {
+            reference.push('+');
+        }
+        reference
     }
 
     fn payments(&self) -> impl Iterator<Item = &str> {

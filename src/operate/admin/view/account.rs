@@ -9,7 +9,7 @@ use infergate_actors::money::NanoUsd;
 use serde::Serialize;
 
 use super::budget::Budgets;
-use super::plan::InForce;
+use super::plan::PlanOf;
 use super::subscription::Subscription;
 use crate::operate::amount::{Amounts, wide};
 
@@ -28,7 +28,7 @@ pub(in crate::operate::admin) struct Account {
     keys: Vec<Key>,
     limits: Limits,
     /// What holds of it, from its plan and itself.
-    plan: InForce,
+    plan: PlanOf,
     subscription: Option<Subscription>,
     buckets: Buckets,
     budgets: Budgets,
@@ -52,7 +52,8 @@ pub(in crate::operate::admin) struct Moved {
     account: String,
     kind: MovementKind,
     payment: Option<String>,
-    grant: String,
+    /// None where none was given yet.
+    grant: Option<String>,
     /// What it was about, what was given or could be taken of it, and what could not.
     #[serde(flatten)]
     amounts: Amounts<3>,
@@ -181,7 +182,7 @@ impl Account {
             holds: view.holds.iter().map(|(id, hold)| Hold::of(*id, hold)).collect(),
             keys: view.keys.iter().map(Key::of).collect(),
             limits: view.limits,
-            plan: InForce::of(&view.plan),
+            plan: PlanOf::of(&view.plan),
             subscription: view.subscription.as_deref().map(Subscription::of),
             buckets: Buckets::of(&view.usage),
             budgets: Budgets::of(&view.budgets),
@@ -296,7 +297,7 @@ impl Moved {
             account: account.to_string(),
             kind: movement.kind,
             payment: movement.payment.clone(),
-            grant: movement.grant.to_string(),
+            grant: (movement.grant != GrantId(0)).then(|| movement.grant.to_string()),
             amounts: Amounts([("amount", asked), ("moved", moved), ("short", short)]),
             at_ms: movement.at_ms,
         }

@@ -33,7 +33,7 @@ pub(super) struct OfferShown {
 
 /// What holds of an account.
 #[derive(Debug, Serialize)]
-pub(super) struct InForce {
+pub(super) struct PlanOf {
     /// The plan it was put on; none: on whichever is the default.
     assigned: Option<String>,
     /// The plan that holds.
@@ -85,7 +85,7 @@ impl OfferShown {
     }
 }
 
-impl InForce {
+impl PlanOf {
     pub(super) fn of(view: &PlanView) -> Self {
         let Overrides { limits, models, markup } = &view.overrides;
         let overrides = Differences {
