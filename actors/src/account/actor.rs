@@ -11,11 +11,11 @@ use super::machine::{Failure, Machine};
 use super::standing::{Board, Notice};
 use super::state::Account;
 use super::{
-    AccountView, Admit, CodeTerms, CodeUse, Denial, End, Extend, Movement, Order, Permit, Settle,
-    Terms, Transfer,
+    AccountView, Admit, CodeTerms, CodeUse, Denial, End, Extend, InviteBatch, Movement, Order,
+    Permit, Settle, Terms, Transfer,
 };
 use crate::clock::Now;
-use crate::id::{AccountId, HoldId};
+use crate::id::{AccountId, HoldId, KeyHash};
 use crate::ledger::{Batch, JournalEntry, Loaded, Snapshot, Ticket};
 use crate::money::NanoUsd;
 
@@ -32,6 +32,11 @@ pub(super) enum Message {
     Transfer(Transfer, RpcReplyPort<Result<Movement, Refusal>>),
     /// Answered when it is on disk.
     UseCode(CodeUse, RpcReplyPort<Result<CodeTerms, Refusal>>),
+    /// Answered when it is on disk.
+    Claim(KeyHash, RpcReplyPort<Result<AccountId, Refusal>>),
+    /// Whether a code may be used.
+    LookAtCode(CodeUse, RpcReplyPort<Result<(), Denial>>),
+    InspectInvites(RpcReplyPort<Result<InviteBatch, Denial>>),
     Inspect(RpcReplyPort<Result<AccountView, Denial>>),
     /// Take a snapshot; answered when it is written.
     Snapshot(RpcReplyPort<()>),
@@ -157,7 +162,7 @@ impl Actor for AccountActor {
             }
             Message::Order(order, reply) => {
                 let answer = denied(machine.order(&order, now, &mut batch))?;
-                let notice = Notice::of(&order, machine.account().number());
+                let notice = Notice::of(&order, machine.account());
                 let answer = answer.map(|()| (AccountView::of(machine, now), notice));
                 self.append_order(batch, answer, reply);
             }
@@ -171,11 +176,21 @@ impl Actor for AccountActor {
                 let answer = denied(machine.use_code(&wish, now, &mut batch))?;
                 self.append_order(batch, answer.map(|terms| (terms, None)), reply);
             }
+            Message::Claim(person, reply) => {
+                let answer = denied(machine.claim(person, now, &mut batch))?;
+                self.append_order(batch, answer.map(|account| (account, None)), reply);
+            }
+            Message::LookAtCode(wish, reply) => {
+                let _ = reply.send(machine.account().use_code(&wish, now.wall_ms).map(drop));
+            }
+            Message::InspectInvites(reply) => {
+                let _ = reply.send(machine.account().invite_batch().ok_or(Denial::NoSuchAccount));
+            }
             Message::Inspect(reply) => {
                 machine.lapse(now, &mut batch)?;
                 self.append_unasked(batch);
                 let account = machine.account();
-                let known = account.number() > 0 && !account.is_code_batch();
+                let known = account.number() > 0 && !account.is_nobodys();
                 let view = known.then(|| AccountView::of(machine, now));
                 let _ = reply.send(view.ok_or(Denial::NoSuchAccount));
             }

@@ -162,7 +162,7 @@ impl Account {
         rules: &CreditRules,
     ) -> Result<SmallVec<[Event; 2]>, Denial> {
         let Transfer { id, what } = transfer;
-        if self.number == 0 || self.is_code_batch() {
+        if self.number == 0 || self.is_nobodys() {
             return Err(Denial::NoSuchAccount);
         }
         if let Some(done) = self.movement(id) {

@@ -356,6 +356,7 @@ mod tests {
             ),
             budgets().prop_map(|budgets| Event::BudgetsChanged { budgets }),
             of_credit(),
+            crate::account::any_member_event(),
         ]
     }
 

@@ -30,6 +30,7 @@ mod providers;
 mod random;
 #[cfg(test)]
 mod restart;
+mod sign_up;
 #[cfg(test)]
 mod standing;
 #[cfg(test)]
