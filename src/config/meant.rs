@@ -9,7 +9,7 @@ use http::HeaderName;
 use infergate_actors::account::CreditRules;
 use infergate_actors::money::{NanoUsd, Price};
 
-use super::{Abilities, BaseUrl, Cache, DataCollection, Lifecycle, Prices, Route, Secret};
+use super::{Abilities, BaseUrl, Cache, DataCollection, Lifecycle, Prices, Route, Secret, SignUp};
 
 /// A whole configuration: every reference leads somewhere, every default is filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +24,8 @@ pub struct Config {
     pub trial: Trial,
     /// Which credit may buy what, and what payments lead to.
     pub credit: CreditRules,
+    /// Who may open an account of their own.
+    pub sign_up: SignUp,
     /// How much may be kept of answers.
     pub cache: Cache,
     /// The providers that are on.

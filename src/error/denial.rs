@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use infergate_actors::account::{Denial, RateStatus, Remaining};
+use infergate_actors::money::NanoUsd;
 
 use super::ApiError;
 use crate::budget;
@@ -39,23 +40,12 @@ impl From<Denial> for ApiError {
                 Self::forbidden("model_not_available", "This API key may not use this model.")
                     .param("model")
             }
-            Denial::InsufficientCredit { available, needed } => Self::unpaid(
-                "insufficient_credit",
-                format!(
-                    "The credit left (${available}) does not cover this request, which may cost \
-                     ${needed}. Add credit or lower the output ceiling."
-                ),
-            ),
+            Denial::InsufficientCredit { available, needed } => insufficient(available, needed),
             Denial::BudgetExceeded { scope, period, limit, resets_at_ms } => {
                 let message = budget::exceeded(scope, period, limit, resets_at_ms);
                 Self::unpaid("budget_exceeded", message)
             }
-            Denial::RequestRate { limit, retry_after, .. } => {
-                let message = format!("Rate limit reached: {limit} requests per minute.");
-                let requests = Some(Remaining { limit, remaining: 0, reset: retry_after });
-                Self::rate_limited(message, Some(retry_after))
-                    .rate(RateStatus { requests, tokens: None })
-            }
+            Denial::RequestRate { limit, retry_after, .. } => request_rate(limit, retry_after),
             Denial::TokenRate { limit, retry_after, .. } => Self::token_rate(limit, retry_after),
             Denial::InFlight { limit, .. } => Self::rate_limited(
                 format!("Rate limit reached: {limit} requests at one time."),
@@ -76,9 +66,33 @@ impl From<Denial> for ApiError {
             | Denial::ReusedId
             | Denial::UnknownCode
             | Denial::ExpiredCode
-            | Denial::UsedUpCode => Self::internal(),
+            | Denial::UsedUpCode
+            | Denial::RevokedCode
+            | Denial::UnknownMember
+            | Denial::DuplicateMember
+            | Denial::LastOwner
+            | Denial::TooManyMembers
+            | Denial::RoleTooHigh
+            | Denial::EmailTaken
+            | Denial::AboveCeiling { .. } => Self::internal(),
         }
     }
+}
+
+fn insufficient(available: NanoUsd, needed: NanoUsd) -> ApiError {
+    ApiError::unpaid(
+        "insufficient_credit",
+        format!(
+            "The credit left (${available}) does not cover this request, which may cost ${needed}. \
+             Add credit or lower the output ceiling."
+        ),
+    )
+}
+
+fn request_rate(limit: u64, retry_after: Duration) -> ApiError {
+    let message = format!("Rate limit reached: {limit} requests per minute.");
+    let requests = Some(Remaining { limit, remaining: 0, reset: retry_after });
+    ApiError::rate_limited(message, Some(retry_after)).rate(RateStatus { requests, tokens: None })
 }
 
 #[cfg(test)]

@@ -58,6 +58,7 @@ pub(crate) struct Gateway {
     pub(crate) world: Arc<World>,
     pub(crate) operator: Arc<Operator>,
     pub(crate) system: System,
+    front: Front,
     pub(crate) admin: SocketAddr,
     pub(crate) data: SocketAddr,
     /// Both ports close when it is dropped.
@@ -135,13 +136,15 @@ impl Setup {
             clock,
         };
         let front = Front::new(Arc::clone(&world), self.body);
+        front.set_sign_up(config.sign_up.clone());
         let before_cut = {
             let world = Arc::clone(&world);
             move || world.cut()
         };
-        let serving = accept::serve(listener, options, front, stopped, self.grace, before_cut);
+        let serving =
+            accept::serve(listener, options, front.clone(), stopped, self.grace, before_cut);
         let serving = tokio::spawn(serving);
-        Gateway { directory, world, operator, system, admin, data, stop, serving }
+        Gateway { directory, world, operator, system, front, admin, data, stop, serving }
     }
 }
 
@@ -167,6 +170,7 @@ impl Gateway {
         let catalog = Catalog::build(&config, &self.system.providers, &self.world.clock).await;
         self.world.cache.resize(config.cache);
         self.world.accounts.set_credit_rules(config.credit.clone());
+        self.front.set_sign_up(config.sign_up.clone());
         self.world.catalog.store(Arc::new(catalog.unwrap()));
     }
 

@@ -68,6 +68,7 @@ impl Reloader {
         self.world.cache.resize(config.cache);
         self.world.accounts.set_credit_rules(config.credit.clone());
         self.front.set_limits(body_limits(&config));
+        self.front.set_sign_up(config.sign_up.clone());
         self.config = config;
         Ok(changes.len())
     }

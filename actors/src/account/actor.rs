@@ -32,11 +32,8 @@ pub(super) enum Message {
     Transfer(Transfer, RpcReplyPort<Result<Movement, Refusal>>),
     /// Answered when it is on disk.
     UseCode(CodeUse, RpcReplyPort<Result<CodeTerms, Refusal>>),
-    /// Answered when it is on disk.
-    Claim(KeyHash, RpcReplyPort<Result<AccountId, Refusal>>),
-    /// Whether a code may be used.
-    LookAtCode(CodeUse, RpcReplyPort<Result<(), Denial>>),
-    InspectInvites(RpcReplyPort<Result<InviteBatch, Denial>>),
+    /// About what is nobody's account.
+    Hall(HallMessage),
     Inspect(RpcReplyPort<Result<AccountView, Denial>>),
     /// Take a snapshot; answered when it is written.
     Snapshot(RpcReplyPort<()>),
@@ -46,6 +43,15 @@ pub(super) enum Message {
     Stop(RpcReplyPort<()>),
     /// Break down, as a fault in the code would.
     BreakDown(Breakdown, RpcReplyPort<()>),
+}
+
+/// What a register or a batch of invites may be sent.
+pub(super) enum HallMessage {
+    /// Answered when it is on disk.
+    Claim(KeyHash, RpcReplyPort<Result<AccountId, Refusal>>),
+    /// Whether a code may be used.
+    LookAtCode(CodeUse, RpcReplyPort<Result<(), Denial>>),
+    Inspect(RpcReplyPort<Result<InviteBatch, Denial>>),
 }
 
 /// When an actor is to break down, in tests.
@@ -176,16 +182,7 @@ impl Actor for AccountActor {
                 let answer = denied(machine.use_code(&wish, now, &mut batch))?;
                 self.append_order(batch, answer.map(|terms| (terms, None)), reply);
             }
-            Message::Claim(person, reply) => {
-                let answer = denied(machine.claim(person, now, &mut batch))?;
-                self.append_order(batch, answer.map(|account| (account, None)), reply);
-            }
-            Message::LookAtCode(wish, reply) => {
-                let _ = reply.send(machine.account().use_code(&wish, now.wall_ms).map(drop));
-            }
-            Message::InspectInvites(reply) => {
-                let _ = reply.send(machine.account().invite_batch().ok_or(Denial::NoSuchAccount));
-            }
+            Message::Hall(message) => self.answer_hall(message, machine, now)?,
             Message::Inspect(reply) => {
                 machine.lapse(now, &mut batch)?;
                 self.append_unasked(batch);
@@ -222,6 +219,28 @@ impl AccountActor {
         if !batch.is_empty() {
             self.accounts.ledger().append(batch.lazy(), None);
         }
+    }
+
+    fn answer_hall(
+        &self,
+        message: HallMessage,
+        machine: &mut Machine,
+        now: Now,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            HallMessage::Claim(person, reply) => {
+                let mut batch = Batch::new();
+                let answer = denied(machine.claim(person, now, &mut batch))?;
+                self.append_order(batch, answer.map(|account| (account, None)), reply);
+            }
+            HallMessage::LookAtCode(wish, reply) => {
+                let _ = reply.send(machine.account().use_code(&wish, now.wall_ms).map(drop));
+            }
+            HallMessage::Inspect(reply) => {
+                let _ = reply.send(machine.account().invite_batch().ok_or(Denial::NoSuchAccount));
+            }
+        }
+        Ok(())
     }
 
     fn permit(&self, admit: &Admit, terms: Terms, machine: &Machine) -> Permit {
@@ -286,7 +305,7 @@ impl AccountActor {
         let board = Arc::clone(&self.board);
         let then = Box::new(move |written: Result<(), _>| {
             if let (Ok(()), Some(notice)) = (&written, notice) {
-                board.put_up(notice);
+                board.put_up(&notice);
             }
             let _ = reply.send(written.map(|()| done).map_err(|_| Unavailable.into()));
         });

@@ -1,6 +1,6 @@
 //! How people come in: who signs up gets one account, and an invite opens as many as it may.
 
-use super::actor::{Message, Refusal};
+use super::actor::{HallMessage, Message, Refusal};
 use super::handle::{Accounts, TRIES_MAX};
 use super::member::InviteTerms;
 use super::{
@@ -31,7 +31,7 @@ impl Accounts {
         }
         let person = wish.email.person();
         let register = AccountId::register(self.ledger().node(), &person);
-        let ask = |_, reply| Message::Claim(person, reply);
+        let ask = |_, reply| Message::Hall(HallMessage::Claim(person, reply));
         let account = self.ask(register, TRIES_MAX, ask).await??;
         // An account that is there needs no invite, and is there for one who knows its request.
         let invite = match self.inspect(account).await {
@@ -48,7 +48,10 @@ impl Accounts {
     /// Whether there is such an invite. One that is used up or late may have been used by whoever asks.
     async fn look_at_invite(&self, batch: AccountId, hash: KeyHash) -> Result<(), Refusal> {
         let wish = CodeUse { what: CodeKind::Invite, hash, account: NOBODY };
-        match self.ask(batch, TRIES_MAX, |_, reply| Message::LookAtCode(wish, reply)).await? {
+        match self
+            .ask(batch, TRIES_MAX, |_, reply| Message::Hall(HallMessage::LookAtCode(wish, reply)))
+            .await?
+        {
             Ok(()) | Err(Denial::UsedUpCode | Denial::ExpiredCode | Denial::RevokedCode) => Ok(()),
             Err(denial) => Err(denial.into()),
         }
@@ -85,7 +88,9 @@ impl Accounts {
 
     /// A batch of invites as it is now.
     pub async fn inspect_invites(&self, batch: AccountId) -> Result<InviteBatch, Refusal> {
-        Ok(self.ask(batch, TRIES_MAX, |_, reply| Message::InspectInvites(reply)).await??)
+        Ok(self
+            .ask(batch, TRIES_MAX, |_, reply| Message::Hall(HallMessage::Inspect(reply)))
+            .await??)
     }
 
     /// Up to `limit` batches of invites behind place `after` of their list, each with its place.

@@ -10,32 +10,10 @@ use crate::money::NanoUsd;
 impl Account {
     /// Decides an operator's order.
     pub fn order(&self, order: &Order, now_ms: u64) -> Result<SmallVec<[Event; 2]>, Denial> {
-        let opened = self.number > 0;
-        if let Order::Open { name, limits } = order {
-            if opened {
-                return Err(Denial::AlreadyOpen);
-            }
-            let mut events: SmallVec<[Event; 2]> = smallvec![Event::Opened { name: name.clone() }];
-            if *limits != super::Limits::default() {
-                events.push(Event::LimitsChanged { limits: *limits });
-            }
-            return Ok(events);
-        }
-        if let Order::MakeCodes(batch) = order {
-            let made = || smallvec![Event::CodesMade(Box::new(batch.clone()))];
-            return if opened { Err(Denial::AlreadyOpen) } else { Ok(made()) };
-        }
-        if let Order::SignUp(wish) = order {
-            return if self.is_nobodys() {
-                Err(Denial::NoSuchAccount)
-            } else {
-                self.sign_up(wish, now_ms)
-            };
-        }
-        if let Some(answer) = self.invite_order(order, now_ms) {
+        if let Some(answer) = self.begin(order, now_ms) {
             return answer;
         }
-        if !opened || self.is_nobodys() {
+        if self.number == 0 || self.is_nobodys() {
             return Err(Denial::NoSuchAccount);
         }
         let event = match order {
@@ -88,6 +66,29 @@ impl Account {
             }
         };
         Ok(smallvec![event])
+    }
+
+    /// Decides an order that something begins with, or that is for what is nobody's; `None` where it is
+    /// another.
+    fn begin(&self, order: &Order, now_ms: u64) -> Option<Result<SmallVec<[Event; 2]>, Denial>> {
+        let opened = self.number > 0;
+        match order {
+            Order::Open { .. } | Order::MakeCodes(_) if opened => Some(Err(Denial::AlreadyOpen)),
+            Order::Open { name, limits } => {
+                let mut events: SmallVec<[Event; 2]> =
+                    smallvec![Event::Opened { name: name.clone() }];
+                if *limits != super::Limits::default() {
+                    events.push(Event::LimitsChanged { limits: *limits });
+                }
+                Some(Ok(events))
+            }
+            Order::MakeCodes(batch) => {
+                Some(Ok(smallvec![Event::CodesMade(Box::new(batch.clone()))]))
+            }
+            Order::SignUp(_) if self.is_nobodys() => Some(Err(Denial::NoSuchAccount)),
+            Order::SignUp(wish) => Some(self.sign_up(wish, now_ms)),
+            _ => self.invite_order(order, now_ms),
+        }
     }
 
     pub(super) fn may_grant(&self, amount: NanoUsd, reference: &str) -> Result<(), Denial> {

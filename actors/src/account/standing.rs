@@ -119,10 +119,10 @@ impl Board {
     }
 
     /// Puts up an order that is in force. Does not block.
-    pub(super) fn put_up(&self, notice: Notice) {
+    pub(super) fn put_up(&self, notice: &Notice) {
         self.notices.rcu(|known| {
             let mut notices = known.as_deref().cloned().unwrap_or_default();
-            match &notice {
+            match notice {
                 Notice::Ended(number, denial) => notices.ended = Some((*number, *denial)),
                 Notice::Revoked(keys) => {
                     let new = keys.iter().filter(|key| !notices.revoked.contains(key));
@@ -199,15 +199,15 @@ mod tests {
         let board = Arc::new(Board::default());
         let [before, other_key] = [KEY, KeyId(2)].map(|key| board.standing(key, 4, None));
         assert_eq!(before.is_over(), None);
-        board.put_up(Notice::Ended(5, Denial::Suspended(ReasonClass::Other)));
+        board.put_up(&Notice::Ended(5, Denial::Suspended(ReasonClass::Other)));
         // Reinstated by event 6, which is nobody's business here.
         let after = board.standing(KEY, 7, None);
         assert_eq!(before.is_over(), Some(Denial::Suspended(ReasonClass::Other)));
         assert_eq!((before.clone().is_over(), after.is_over()), (before.is_over(), None));
         // Written later, and decided before the newest began.
-        board.put_up(Notice::Ended(6, Denial::Closed));
+        board.put_up(&Notice::Ended(6, Denial::Closed));
         assert_eq!((other_key.is_over(), after.is_over()), (Some(Denial::Closed), None));
-        board.put_up(Notice::Revoked(vec![KEY]));
+        board.put_up(&Notice::Revoked(vec![KEY]));
         assert_eq!(after.is_over(), Some(Denial::RevokedKey));
         assert_eq!(board.standing(KeyId(2), 8, None).is_over(), None);
     }
@@ -224,7 +224,7 @@ mod tests {
         };
         let revoking = async {
             told.await.unwrap();
-            board.put_up(Notice::Revoked(vec![KEY]));
+            board.put_up(&Notice::Revoked(vec![KEY]));
         };
         assert_eq!(tokio::join!(waiting, revoking).0, Denial::RevokedKey);
         tokio::select! {
@@ -233,7 +233,7 @@ mod tests {
             () = std::future::ready(()) => {}
         }
         assert_eq!((others.is_over(), mine.is_over()), (None, Some(Denial::RevokedKey)));
-        board.put_up(Notice::Ended(2, Denial::Suspended(ReasonClass::Other)));
+        board.put_up(&Notice::Ended(2, Denial::Suspended(ReasonClass::Other)));
         assert_eq!(others.ended().await, Denial::Suspended(ReasonClass::Other));
     }
 
@@ -249,7 +249,7 @@ mod tests {
         let (boards, account) = (Boards::default(), AccountId::new(0, 1));
         let standing = boards.of(account).standing(KEY, 1, None);
         boards.forget_unused();
-        boards.of(account).put_up(Notice::Revoked(vec![KEY]));
+        boards.of(account).put_up(&Notice::Revoked(vec![KEY]));
         assert_eq!(standing.is_over(), Some(Denial::RevokedKey));
         drop(standing);
         boards.forget_unused();

@@ -15,6 +15,7 @@ mod credit_random;
 mod fallbacks;
 #[cfg(test)]
 mod keys;
+#[cfg(test)]
 mod members;
 #[cfg(test)]
 mod random;

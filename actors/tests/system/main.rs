@@ -30,6 +30,7 @@ mod providers;
 mod random;
 #[cfg(test)]
 mod restart;
+#[cfg(test)]
 mod sign_up;
 #[cfg(test)]
 mod standing;

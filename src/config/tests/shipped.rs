@@ -52,6 +52,7 @@ admin.zzzzzz = 1
 store.zzzzzz = 1
 trial.zzzzzz = 1
 credit = { zzzzzz = 1, rules = { zzzzzz = 1, trial = { zzzzzz = 1 } } }
+signup.zzzzzz = 1
 cache.zzzzzz = 1
 routing.zzzzzz = 1
 timeouts.zzzzzz = 1

@@ -109,10 +109,12 @@ impl Account {
         if changes.is_empty() {
             return Ok(Events::new());
         }
-        let mut changed = member.clone();
-        changes.iter().for_each(|change| change.make(&mut changed));
-        by.may_manage(changed.role)?;
-        self.keeps_an_owner(id, Some(&changed))?;
+        let mut after = member.clone();
+        for change in &changes {
+            change.make(&mut after);
+        }
+        by.may_manage(after.role)?;
+        self.keeps_an_owner(id, Some(&after))?;
         let by = by.name.clone();
         Ok(smallvec![of(MemberEvent::Changed { member: id, changes, by })])
     }

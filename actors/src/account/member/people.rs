@@ -133,7 +133,9 @@ impl Members {
             MemberEvent::Added(member) => self.add(member)?,
             MemberEvent::Changed { member, changes, .. } => {
                 let member = self.get_mut(*member).ok_or("it changes somebody who is not there")?;
-                changes.iter().for_each(|change| change.make(member));
+                for change in changes {
+                    change.make(member);
+                }
             }
             MemberEvent::Removed { member, removal } => {
                 let member = self.get_mut(*member).ok_or("it removes somebody who is not there")?;

@@ -10,6 +10,8 @@ use infergate_actors::ledger::JournalEntry;
 use infergate_actors::money::{Markup, NanoUsd, Rates, Usage};
 use serde::Serialize;
 
+use super::member::MemberFact;
+
 /// A page of an account's journal.
 #[derive(Debug, Serialize)]
 pub(in crate::operate::admin) struct Journal<'e> {
@@ -120,6 +122,7 @@ pub(crate) enum JournalEvent<'e> {
         grant: String,
         amount: NanoUsd,
     },
+    Member(MemberFact<'e>),
 }
 
 /// Credit that was taken back.
@@ -232,7 +235,7 @@ impl<'e> JournalEvent<'e> {
                 Self::CodeUsed { code: *code, account: account.to_string() }
             }
             Event::Project(event) => match **event {},
-            Event::Member(event) => match **event {},
+            Event::Member(event) => Self::Member(MemberFact::of(event)),
             Event::Plan(event) => match **event {},
             Event::Subscription(event) => match **event {},
             Event::Watch(event) => match **event {},
@@ -293,6 +296,7 @@ impl<'e> JournalEvent<'e> {
             Self::CodesMade { .. } => "codes_made",
             Self::CodeUsed { .. } => "code_used",
             Self::Reclaimed { .. } => "reclaimed",
+            Self::Member(_) => "member",
         }
     }
 }

@@ -1,14 +1,13 @@
 //! Accounts, keys, events and actors as JSON. What is not named here is not shown: no hash in any of
 //! these, and no secret but in [`CreatedKey`]. Pure.
 
-mod account;
-mod budget;
 mod event;
+mod member;
 
 use infergate_actors::account::ActorLine;
 use serde::Serialize;
 
-pub(super) use account::{Account, AccountLine, CreatedKey, Granted, Key, Moved};
+pub(super) use crate::api::{Account, AccountLine, Granted, Key, Moved};
 pub(crate) use event::JournalEvent;
 pub(super) use event::{Journal, JournalLine};
 

@@ -1,0 +1,1 @@
+//! The API of account owners, over real sockets and a real store.
