@@ -199,6 +199,25 @@ impl Gateway {
         reply.json()
     }
 
+    /// Asks the data port, with a key where there is one.
+    pub(crate) async fn ask_data(
+        &self,
+        method: Method,
+        path: &str,
+        key: &str,
+        body: Option<&Value>,
+    ) -> Reply {
+        let mut request = Request::builder().method(method).uri(path);
+        if !key.is_empty() {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
+        }
+        let request = match body {
+            Some(body) => request.header(header::CONTENT_TYPE, "application/json").body(json(body)),
+            None => request.body(Full::default()),
+        };
+        send(self.data, request.unwrap()).await
+    }
+
     /// What an account, by its path, has been charged, in nano-USD. Also when the ports are closed.
     pub(crate) async fn settled(&self, account: &str) -> i64 {
         let id = account.rsplit('/').next().unwrap().parse().unwrap();

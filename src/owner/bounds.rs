@@ -148,12 +148,10 @@ mod tests {
             revoked_at_ms: None,
             created_at_ms: 0,
         };
-        let settings = KeySettings {
-            scopes: vec![KeyScope::Inference, KeyScope::KeyManagement],
-            allowed_ips: networks("10.0.0.0/8 2001:db8::/32"),
-            budgets: budgets(5),
-            ..KeySettings::default()
-        };
+        let mut settings = KeySettings::default();
+        settings.scopes.push(KeyScope::KeyManagement);
+        settings.allowed_ips = networks("10.0.0.0/8 2001:db8::/32");
+        settings.budgets = budgets(5);
         (key, settings)
     }
 
