@@ -66,6 +66,11 @@ impl Reach {
         self
     }
 
+    /// What it is good for.
+    pub(super) fn scopes(&self) -> &[KeyScope] {
+        &self.scopes
+    }
+
     /// Refuses what goes further than the key that asks for it.
     pub(super) fn within(&self, own: &KeyView) -> Result<(), Problem> {
         match self.wider_than(&own.key, &own.settings) {

@@ -64,7 +64,7 @@ pub(super) async fn create(
     principal.may(Permission::ManageKeys)?;
     wanted.has_no_secret()?;
     let (secret, new) = wanted.read(owners.world.clock.now().wall_ms)?;
-    Reach::of_new(&new).within(&principal.key)?;
+    principal.bounds(&principal.account, principal.member, &Reach::of_new(&new))?;
     let hash = new.hash;
     let order = match principal.member {
         // It is theirs who made the key that makes it.
@@ -85,7 +85,7 @@ pub(super) async fn change(
     Json(update): Json<KeyUpdate>,
 ) -> Result<impl IntoResponse, Problem> {
     principal.may(Permission::ManageKeys)?;
-    let (account, by, own) = (principal.id(), principal.by().name, principal.key);
+    let (account, by) = (principal.id(), principal.by().name);
     let now_ms = owners.world.clock.now().wall_ms;
     let accounts = owners.world.accounts.clone();
     let changing = async move {
@@ -95,7 +95,7 @@ pub(super) async fn change(
         let (reach, after) = (Reach::of(before), Reach::of(before).after(&changes));
         // A name and tags are no power.
         if after != reach {
-            after.within(&own)?;
+            principal.bounds(&view, before.member, &after)?;
         }
         Ok(accounts.order(account, Order::ChangeKey { key, changes }).await?)
     };
@@ -114,12 +114,13 @@ pub(super) async fn rotate(
     let overlap = rotation.overlap()?;
     let secret = new_secret()?;
     let (hash, hint) = (auth::hash(&secret), auth::hint(&secret));
-    let (account, by, own) = (principal.id(), principal.by().name, principal.key);
+    let (account, by) = (principal.id(), principal.by().name);
     let accounts = owners.world.accounts.clone();
     let rotating = async move {
         let view = accounts.inspect(account).await?;
         // Whoever rotates a key has it then.
-        Reach::of(find(&view, key)?).within(&own)?;
+        let before = find(&view, key)?;
+        principal.bounds(&view, before.member, &Reach::of(before))?;
         Ok(accounts.order(account, Order::RotateKey { key, hash, hint, overlap }).await?)
     };
     let view = Problem::unless_broken(owners.world.turns.take(account, rotating).await)?;

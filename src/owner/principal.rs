@@ -5,10 +5,11 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use infergate_actors::account::{
-    AccountView, By, Denial, KeyScope, KeyView, Member, Permission, Permissions, Role,
+    AccountView, By, Denial, KeyScope, KeyView, Permission, Permissions, Role,
 };
 use infergate_actors::id::{AccountId, KeyId, MemberId};
 
+use super::bounds::Reach;
 use super::{Client, Owners};
 use crate::api::{Problem, named, params};
 use crate::front::{caller, working_key};
@@ -50,20 +51,47 @@ async fn who(owners: &Owners, parts: &Parts) -> Result<Principal, Problem> {
     Ok(Principal::of_key(account, key))
 }
 
+/// What whoever has a key with these scopes may, and in which role: what the scopes say and, where a
+/// member made it, what the member may. A key that no member made is the operator's gift, and bound by
+/// nobody's role.
+fn power(
+    account: &AccountView,
+    member: Option<MemberId>,
+    scopes: &[KeyScope],
+) -> (Permissions, Role) {
+    let of_scopes = Permissions::of_scopes(scopes);
+    let Some(id) = member else { return (of_scopes, Role::Owner) };
+    match account.members.iter().find(|member| member.id == id) {
+        Some(member) => (of_scopes & member.permissions(), member.role),
+        // So long gone that nobody remembers.
+        None => (Permissions::NONE, Role::ReadOnly),
+    }
+}
+
 impl Principal {
-    /// Whoever has `key`: may what its scopes say and, where a member made it, what the member may. A
-    /// key that no member made is the operator's gift, and bound by nobody's role.
+    /// Whoever has `key`.
     fn of_key(account: AccountView, key: KeyView) -> Self {
-        let of_scopes = Permissions::of_scopes(&key.settings.scopes);
-        let (permissions, role) = match key.member {
-            None => (of_scopes, Role::Owner),
-            Some(id) => match account.members.iter().find(|member| member.id == id) {
-                Some(member) => (of_scopes & Member::permissions(member), member.role),
-                // So long gone that nobody remembers.
-                None => (Permissions::NONE, Role::ReadOnly),
-            },
-        };
+        let (permissions, role) = power(&account, key.member, &key.settings.scopes);
         Self { member: key.member, account, permissions, key, role }
+    }
+
+    /// Refuses to make a key that reaches so far, to change one so that it does, or to have one that
+    /// does, where that is further than whoever asks. `member` made it, or is to.
+    pub(super) fn bounds(
+        &self,
+        account: &AccountView,
+        member: Option<MemberId>,
+        reach: &Reach,
+    ) -> Result<(), Problem> {
+        reach.within(&self.key)?;
+        // The same scopes are more in the hands of somebody who may more.
+        let (permissions, role) = power(account, member, reach.scopes());
+        let is_managed = self.role.may_manage(role);
+        let manages = permissions.contains(Permission::ManageMembers);
+        if permissions.are_within(self.permissions) && (!manages || is_managed) {
+            return Ok(());
+        }
+        Err(Problem::forbidden("whoever made that key may more with it than this one may"))
     }
 
     /// The account's id.

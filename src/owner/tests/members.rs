@@ -102,6 +102,32 @@ async fn a_members_keys_may_what_the_member_may_and_go_with_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_not_taken_from_whoever_may_more_with_it() {
+    let (house, owner) = signed_up().await;
+    let path = format!("/admin/v1/accounts/{}/members", house.id);
+    house.gateway.post(&path, &person("bob@example.com", "owner"), 201).await;
+    let come = json!({ "status": "active" });
+    house.gateway.ask(Method::PATCH, &format!("{path}/mem_2"), Some(&come)).await;
+    // Ada made this one, and is a developer from then on; what the operator made is nobody's.
+    let wanted = json!({ "name": "all", "scopes": SCOPES });
+    let adas = text(&house.post("/api/v1/keys", &owner, wanted).await.json()["secret"]);
+    let (all, _) = house.key(&SCOPES, json!({})).await;
+    let (app, _) = house.key(&["inference"], json!({})).await;
+    for role in ["developer", "admin"] {
+        let role = json!({ "role": role });
+        house.gateway.ask(Method::PATCH, &format!("{path}/mem_1"), Some(&role)).await;
+        let rotation = json!({ "overlap": "0s" });
+        let rotate = format!("/api/v1/keys/{all}/rotate");
+        let told = problem(&house.post(&rotate, &adas, rotation.clone()).await, 403);
+        assert!(told.contains("may more"), "{told}");
+        let more = json!({ "scopes": SCOPES });
+        problem(&house.patch(&format!("/api/v1/keys/{app}"), &adas, more).await, 403);
+        let rotate = format!("/api/v1/keys/{app}/rotate");
+        assert_eq!(house.post(&rotate, &adas, rotation).await.status, 200, "no more than hers");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_is_removed_loses_their_keys_where_that_is_asked_for() {
     let (house, owner) = signed_up().await;
     let path = format!("/admin/v1/accounts/{}/members", house.id);

@@ -94,6 +94,11 @@ impl Permissions {
         self.0 & bit(permission) != 0
     }
 
+    /// Whether all of them are among `others`.
+    pub fn are_within(self, others: Self) -> bool {
+        self.0 & !others.0 == 0
+    }
+
     /// What a key with these scopes may.
     pub fn of_scopes(scopes: &[KeyScope]) -> Self {
         Permission::ALL.into_iter().filter(|each| scopes.contains(&each.scope())).collect()
