@@ -6,7 +6,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use super::catalog::Markup;
+use super::invites::Invites;
 use super::keys::Keys;
+use super::members::Members;
 use crate::config;
 
 /// A self-hosted AI API gateway: exact money, invisible failover, nearly no cost.
@@ -50,6 +52,12 @@ pub enum Tool {
     /// Create, list, change, rotate and revoke keys at a running gateway
     #[command(subcommand)]
     Keys(Keys),
+    /// List, add, change and remove the people of an account at a running gateway
+    #[command(subcommand)]
+    Members(Members),
+    /// Make, list and take back invites for those who sign up at a running gateway
+    #[command(subcommand)]
+    Invites(Invites),
 }
 
 /// Where the configuration is.

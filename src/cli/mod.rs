@@ -3,9 +3,12 @@
 mod args;
 mod catalog;
 mod check;
+mod invites;
 mod keys;
 mod ledger;
+mod members;
 mod program;
+mod remote;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +21,9 @@ pub use catalog::Markup;
 pub use program::main;
 
 pub use args::{Catalog, Cli, Command, ConfigArgs, Gateway, Ledger, LedgerPlace, Tool};
+pub use invites::Invites;
 pub use keys::Keys;
+pub use members::Members;
 
 /// How a command ended: its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +65,8 @@ async fn carry_out(tool: Tool, console: &mut Console<'_>) -> Exit {
         Tool::Catalog(command) => catalog::run(command, console),
         Tool::Ledger(command) => ledger::run(command, console),
         Tool::Keys(command) => keys::run(command, console).await,
+        Tool::Members(command) => members::run(command, console).await,
+        Tool::Invites(command) => invites::run(command, console).await,
     };
     // A reader that went away is no reason to complain.
     written.unwrap_or(Exit::NotDone)
