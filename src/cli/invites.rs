@@ -57,7 +57,8 @@ pub enum Invites {
 /// A batch as the gateway shows it.
 #[derive(Deserialize, Serialize)]
 struct Batch {
-    batch: String,
+    #[serde(rename = "batch")]
+    id: String,
     name: String,
     made_at_ms: u64,
     count: usize,
@@ -135,15 +136,15 @@ async fn list(gateway: &Gateway, console: &mut Console<'_>) -> Result<(), Error>
     let out = &mut console.out;
     writeln!(out, "{:<22} {:<20} {:<14} {:<22} STATE", "BATCH", "NAME", "USED", "MADE")?;
     for batch in batches {
-        let uses = usize::try_from(batch.uses).unwrap_or(usize::MAX);
-        let used = format!("{} of {}", batch.used, batch.count.saturating_mul(uses));
+        let each = usize::try_from(batch.uses).unwrap_or(usize::MAX);
+        let used = format!("{} of {}", batch.used, batch.count.saturating_mul(each));
         let state = match (&batch.revoked, batch.expires_at_ms) {
             (Some(_), _) => "taken back".to_owned(),
             (None, Some(at_ms)) => format!("until {}", date(at_ms)),
             (None, None) => "works".to_owned(),
         };
-        let (made, Batch { batch, name, .. }) = (date(batch.made_at_ms), &batch);
-        writeln!(out, "{batch:<22} {name:<20} {used:<14} {made:<22} {state}")?;
+        let (made, Batch { id, name, .. }) = (date(batch.made_at_ms), &batch);
+        writeln!(out, "{id:<22} {name:<20} {used:<14} {made:<22} {state}")?;
     }
     Ok(())
 }
@@ -154,7 +155,7 @@ async fn revoke(gateway: &Gateway, path: &str, console: &mut Console<'_>) -> Res
     if gateway.json {
         writeln!(console.out, "{}", serde_json::to_string(&batch)?)?;
     } else {
-        writeln!(console.out, "{} opens no account any more", batch.batch)?;
+        writeln!(console.out, "{} opens no account any more", batch.id)?;
     }
     Ok(())
 }

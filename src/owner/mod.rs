@@ -24,12 +24,16 @@ mod tries;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
+use axum::response::IntoResponse;
 use axum::routing::{get, patch, post};
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
+use tokio::sync::Semaphore;
 use tower_service::Service as _;
 
 use crate::api::{Problem, onto_socket};
@@ -42,6 +46,13 @@ use sign_up::Desk;
 #[derive(Clone, Copy)]
 struct Client(IpAddr);
 
+/// The address of whoever asks.
+fn client(parts: &Parts) -> Result<IpAddr, Problem> {
+    let client = parts.extensions.get::<Client>();
+    let unknown = || Problem::unavailable("the client's address is not known");
+    client.map(|Client(address)| *address).ok_or_else(unknown)
+}
+
 /// What the API works on.
 struct Owners {
     world: Arc<World>,
@@ -49,11 +60,16 @@ struct Owners {
     desk: Arc<ArcSwap<Desk>>,
 }
 
+/// Requests in the works at one time. Nobody waits for a provider here, so more would only wait for the
+/// disk, each with its body in memory.
+const IN_FLIGHT_MAX: usize = 256;
+
 /// The API as the clients' port has it.
 pub(crate) struct Office {
     router: Router,
     world: Arc<World>,
     desk: Arc<ArcSwap<Desk>>,
+    in_flight: Semaphore,
 }
 
 impl Office {
@@ -61,7 +77,8 @@ impl Office {
     pub(crate) fn new(world: Arc<World>, sentry: Arc<Sentry>) -> Self {
         let desk = Arc::new(ArcSwap::from_pointee(Desk::new(SignUp::default())));
         let owners = Owners { world: Arc::clone(&world), sentry, desk: Arc::clone(&desk) };
-        Self { router: router(Arc::new(owners)), world, desk }
+        let in_flight = Semaphore::new(IN_FLIGHT_MAX);
+        Self { router: router(Arc::new(owners)), world, desk, in_flight }
     }
 
     /// From here on, this holds of those who sign up. What was tried counts on, unless how often it may
@@ -83,8 +100,15 @@ impl Office {
         client: SocketAddr,
     ) -> Response<AnswerBody> {
         request.extensions_mut().insert(Client(client.ip()));
-        // A router never fails and is always ready.
-        let Ok(response) = self.router.clone().call(request).await;
+        let response = if let Ok(_turn) = self.in_flight.try_acquire() {
+            // A router never fails and is always ready.
+            let Ok(response) = self.router.clone().call(request).await;
+            response
+        } else {
+            let problem = Problem::unavailable("too many requests are in the works");
+            let retry_after = Some(Duration::from_secs(1));
+            Problem { retry_after, ..problem }.into_response()
+        };
         if response.status().is_client_error() || response.status().is_server_error() {
             self.world.metrics.refused(response.status().as_u16());
         }

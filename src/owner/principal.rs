@@ -10,7 +10,7 @@ use infergate_actors::account::{
 use infergate_actors::id::{AccountId, KeyId, MemberId};
 
 use super::bounds::Reach;
-use super::{Client, Owners};
+use super::{Owners, client};
 use crate::api::{Problem, named, params};
 use crate::front::{caller, working_key};
 
@@ -35,9 +35,7 @@ pub(super) struct MemberOf(pub(super) MemberId);
 
 /// The one place that says who asks.
 async fn who(owners: &Owners, parts: &Parts) -> Result<Principal, Problem> {
-    let client = parts.extensions.get::<Client>();
-    let client = client.ok_or_else(|| Problem::unavailable("the client's address is not known"))?;
-    let caller = caller(&owners.world, &owners.sentry, &parts.headers, client.0).await?;
+    let caller = caller(&owners.world, &owners.sentry, &parts.headers, client(parts)?).await?;
     let account = owners.world.accounts.inspect(caller.account).await;
     let account = account.map_err(crate::front::unreachable)?;
     let now_ms = owners.world.clock.now().wall_ms;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::Json as Answer;
-use axum::extract::{Extension, State};
+use axum::extract::{FromRequestParts, State};
 use axum::response::IntoResponse;
+use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use infergate_actors::account::{
     Denial, KeyChange, KeyScope, Limits, NewKey, Refusal, SignUp as Wish, TrialGrant,
@@ -13,7 +14,7 @@ use infergate_actors::id::{AccountId, KeyHash};
 use serde::{Deserialize, Serialize};
 
 use super::tries::Tries;
-use super::{Client, Owners};
+use super::{Owners, client};
 use crate::api::{
     Code, CreatedKey, Json, MemberLine, OwnAccount, Problem, email, new_secret, shown_once, text,
 };
@@ -32,6 +33,9 @@ pub(super) struct Desk {
     policy: SignUp,
     tries: Arc<Tries>,
 }
+
+/// Whoever may try, and by which policy.
+pub(super) struct Admitted(Arc<Desk>);
 
 /// What is asked.
 #[derive(Deserialize)]
@@ -70,24 +74,34 @@ impl Desk {
     }
 }
 
+/// Whoever may try, before what they ask is read.
+impl FromRequestParts<Arc<Owners>> for Admitted {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, owners: &Arc<Owners>) -> Result<Self, Problem> {
+        let desk = owners.desk.load_full();
+        let metrics = &owners.world.metrics;
+        if desk.policy.policy == SignUpPolicy::Closed {
+            metrics.signed_up(SignedUp::Closed);
+            return Err(Problem::forbidden("nobody signs up here: the operator opens accounts"));
+        }
+        if let Err(wait) = desk.tries.count(client(parts)?) {
+            metrics.signed_up(SignedUp::TooOften);
+            let detail = "signing up was tried too often; try again later";
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
+            return Err(Problem { retry_after: Some(wait), ..problem });
+        }
+        Ok(Self(desk))
+    }
+}
+
 pub(super) async fn sign_up(
     State(owners): State<Arc<Owners>>,
-    Extension(Client(client)): Extension<Client>,
+    Admitted(desk): Admitted,
     headers: HeaderMap,
     Json(asked): Json<Asked>,
 ) -> Result<impl IntoResponse, Problem> {
-    let desk = owners.desk.load_full();
     let metrics = &owners.world.metrics;
-    if desk.policy.policy == SignUpPolicy::Closed {
-        metrics.signed_up(SignedUp::Closed);
-        return Err(Problem::forbidden("nobody signs up here: the operator opens accounts"));
-    }
-    if let Err(wait) = desk.tries.count(client) {
-        metrics.signed_up(SignedUp::TooOften);
-        let detail = "signing up was tried too often; try again later";
-        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
-        return Err(Problem { retry_after: Some(wait), ..problem });
-    }
     let read = asked.read(&desk.policy, &headers, owners.world.clock.now().wall_ms);
     let (secret, wish, invite) = read.inspect_err(|_| metrics.signed_up(SignedUp::Refused))?;
     let hash = wish.key.hash;
