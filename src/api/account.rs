@@ -20,7 +20,10 @@ pub(crate) struct Account {
     status_set: Option<StatusLine>,
     opened_at_ms: u64,
     #[serde(flatten)]
-    sums: Amounts<9>,
+    sums: Amounts<8>,
+    /// Costs that it could not pay: the operator's loss.
+    #[serde(flatten)]
+    absorbed: Amounts<1>,
     grants: Vec<Grant>,
     holds: Vec<Hold>,
     keys: Vec<Key>,
@@ -184,7 +187,6 @@ impl Account {
             sums: Amounts([
                 ("granted", wide(totals.granted)),
                 ("settled", wide(totals.settled)),
-                ("absorbed", wide(totals.absorbed)),
                 ("expired", wide(totals.expired)),
                 ("refunded", wide(view.refunded)),
                 ("charged_back", wide(view.charged_back)),
@@ -192,6 +194,7 @@ impl Account {
                 ("held", wide(totals.held)),
                 ("available", wide(view.available)),
             ]),
+            absorbed: Amounts([("absorbed", wide(totals.absorbed))]),
             grants: view.grants.iter().map(Grant::of).collect(),
             holds: view.holds.iter().map(|(id, hold)| Hold::of(*id, hold)).collect(),
             keys: view.keys.iter().map(Key::of).collect(),
@@ -207,9 +210,9 @@ impl Account {
 impl OwnAccount {
     /// Of the view its actor gave.
     pub(crate) fn of(view: &AccountView) -> Self {
-        let Account { id, name, status, opened_at_ms, grants, limits, buckets, budgets, .. } =
-            Account::of(view);
-        let totals = &view.totals;
+        let Account {
+            id, name, status, opened_at_ms, sums, grants, limits, buckets, budgets, ..
+        } = Account::of(view);
         let set = view.status_set.as_ref().filter(|_| view.status != Status::Active);
         Self {
             id,
@@ -217,16 +220,7 @@ impl OwnAccount {
             status,
             status_class: set.map(|(set, _)| set.class),
             opened_at_ms,
-            sums: Amounts([
-                ("granted", wide(totals.granted)),
-                ("settled", wide(totals.settled)),
-                ("expired", wide(totals.expired)),
-                ("refunded", wide(view.refunded)),
-                ("charged_back", wide(view.charged_back)),
-                ("balance", wide(totals.remaining)),
-                ("held", wide(totals.held)),
-                ("available", wide(view.available)),
-            ]),
+            sums,
             grants,
             limits,
             buckets,

@@ -26,5 +26,7 @@ pub(crate) use member::{
     MemberLine, MemberUpdate, MemberWanted, MembersPage, RemoveMember, email, members_page,
 };
 pub use problem::Problem;
-pub(crate) use request::{Asked, Json, id, named, page_limit, params, text};
+pub(crate) use request::{
+    Asked, Json, id, named, page_limit, params, text, unknown_path, wrong_method,
+};
 pub(crate) use usage::{OfMonth, onto_socket, statement, used};

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -120,4 +120,15 @@ pub(crate) fn page_limit(
         Some(limit) if (1..=most).contains(&limit) => Ok(limit),
         Some(_) => Err(Problem::bad_request(format!("`limit` must be 1 to {most}"))),
     }
+}
+
+/// What is told at a path that is none.
+pub(crate) async fn unknown_path(uri: Uri) -> Problem {
+    Problem::not_found(format!("there is nothing at `{}`", uri.path()))
+}
+
+/// What is told of a method that a path does not take.
+pub(crate) async fn wrong_method(method: Method, uri: Uri) -> Problem {
+    let detail = format!("`{}` does not take {method}; see the header `allow`", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }

@@ -31,12 +31,12 @@ use axum::Router;
 use axum::response::IntoResponse;
 use axum::routing::{get, patch, post};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tower_service::Service as _;
 
-use crate::api::{Problem, onto_socket};
+use crate::api::{Problem, onto_socket, unknown_path, wrong_method};
 use crate::config::SignUp;
 use crate::exchange::World;
 use crate::front::{AnswerBody, Sentry};
@@ -138,13 +138,4 @@ fn router(owners: Arc<Owners>) -> Router {
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .with_state(owners)
-}
-
-async fn unknown_path(uri: Uri) -> Problem {
-    Problem::not_found(format!("there is nothing at `{}`", uri.path()))
-}
-
-async fn wrong_method(method: Method, uri: Uri) -> Problem {
-    let detail = format!("`{}` does not take {method}; see the header `allow`", uri.path());
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }

@@ -40,7 +40,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, patch, post};
-use http::{Method, StatusCode, Uri};
 use infergate_actors::id::{AccountId, KeyHash};
 use infergate_actors::supervisor::System;
 use tokio::sync::Semaphore;
@@ -49,6 +48,7 @@ use crate::exchange::World;
 use crate::front::Sentry;
 
 pub use crate::api::Problem;
+use crate::api::{unknown_path, wrong_method};
 pub use door::serve;
 
 /// What the admin API works on.
@@ -128,13 +128,4 @@ pub fn router(operator: Arc<Operator>) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&operator), door::check_token))
         .with_state(operator)
-}
-
-async fn unknown_path(uri: Uri) -> Problem {
-    Problem::not_found(format!("there is nothing at `{}`", uri.path()))
-}
-
-async fn wrong_method(method: Method, uri: Uri) -> Problem {
-    let detail = format!("`{}` does not take {method}; see the header `allow`", uri.path());
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }
