@@ -9,8 +9,10 @@ const FORBIDDEN: &[(&str, &[&str], &[&str])] = &[
     ("actors/src/money", &["f32", "f64"], &[]),
     ("loadtests/src", &["infergate::", "infergate_actors::"], &["gateway_entry.rs"]),
     ("src/accept", &["crate::dialect", "crate::exchange", "crate::front", "crate::operate"], &[]),
+    ("src/api", &["crate::operate::admin", "crate::owner"], &[]),
     ("src/dialect", &["crate::upstream", "crate::exchange", "crate::catalog"], &[]),
     ("src/exchange", &["hyper::server", "crate::accept", "crate::operate::admin"], &[]),
+    ("src/owner", &["crate::operate::admin"], &[]),
     ("src/upstream", &["crate::dialect", "crate::exchange", "account::"], &[]),
     ("src/simulated", &["crate::"], &[]),
 ];

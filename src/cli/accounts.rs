@@ -9,7 +9,7 @@ use infergate_actors::money::Markup;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::keys::{Error, ask, ended};
+use super::call::{Error, ask, told};
 use super::{Console, Exit, Gateway};
 
 /// What to do with accounts.
@@ -59,7 +59,7 @@ struct Plan {
 pub(super) async fn run(command: Accounts, console: &mut Console<'_>) -> io::Result<Exit> {
     let Accounts::SetPlan(wanted) = command;
     let done = set_plan(&wanted, console).await;
-    ended(done, console)
+    told(done, console)
 }
 
 async fn set_plan(wanted: &SetPlan, console: &mut Console<'_>) -> Result<(), Error> {

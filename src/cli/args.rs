@@ -7,7 +7,9 @@ use clap::{Args, Parser, Subcommand};
 
 use super::accounts::Accounts;
 use super::catalog::Markup;
+use super::invites::Invites;
 use super::keys::Keys;
+use super::members::Members;
 use super::plans::Plans;
 use super::subscriptions::Subscriptions;
 use crate::config;
@@ -53,6 +55,12 @@ pub enum Tool {
     /// Create, list, change, rotate and revoke keys at a running gateway
     #[command(subcommand)]
     Keys(Keys),
+    /// List, add, change and remove the people of an account at a running gateway
+    #[command(subcommand)]
+    Members(Members),
+    /// Make, list and take back invites for those who sign up at a running gateway
+    #[command(subcommand)]
+    Invites(Invites),
     /// Look at the plans of a running gateway
     #[command(subcommand)]
     Plans(Plans),

@@ -2,10 +2,13 @@
 
 mod accounts;
 mod args;
+mod call;
 mod catalog;
 mod check;
+mod invites;
 mod keys;
 mod ledger;
+mod members;
 mod plans;
 mod program;
 mod subscriptions;
@@ -22,7 +25,9 @@ pub use program::main;
 
 pub use accounts::Accounts;
 pub use args::{Catalog, Cli, Command, ConfigArgs, Gateway, Ledger, LedgerPlace, Tool};
+pub use invites::Invites;
 pub use keys::Keys;
+pub use members::Members;
 pub use plans::Plans;
 pub use subscriptions::Subscriptions;
 
@@ -66,6 +71,8 @@ async fn carry_out(tool: Tool, console: &mut Console<'_>) -> Exit {
         Tool::Catalog(command) => catalog::run(command, console),
         Tool::Ledger(command) => ledger::run(command, console),
         Tool::Keys(command) => keys::run(command, console).await,
+        Tool::Members(command) => members::run(command, console).await,
+        Tool::Invites(command) => invites::run(command, console).await,
         Tool::Plans(command) => plans::run(command, console).await,
         Tool::Accounts(command) => accounts::run(command, console).await,
         Tool::Subscriptions(command) => subscriptions::run(command, console).await,

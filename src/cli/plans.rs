@@ -7,7 +7,7 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::keys::{Error, ask, ended};
+use super::call::{Error, ask, told};
 use super::{Console, Exit, Gateway};
 
 /// What to do with plans.
@@ -36,7 +36,7 @@ struct Plan {
 pub(super) async fn run(command: Plans, console: &mut Console<'_>) -> io::Result<Exit> {
     let Plans::List { gateway } = command;
     let done = list(&gateway, console).await;
-    ended(done, console)
+    told(done, console)
 }
 
 async fn list(gateway: &Gateway, console: &mut Console<'_>) -> Result<(), Error> {

@@ -2,7 +2,6 @@
 
 use std::io;
 
-use bytes::Bytes;
 use clap::{Args, Subcommand};
 use http::Method;
 use infergate_actors::id::AccountId;
@@ -10,7 +9,7 @@ use infergate_actors::money::NanoUsd;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::keys::{Error, ask, date, ended, escaped};
+use super::call::{Error, ask, date, query, raw, told};
 use super::{Console, Exit, Gateway};
 
 /// What to do with subscriptions.
@@ -135,7 +134,7 @@ pub(super) async fn run(command: Subscriptions, console: &mut Console<'_>) -> io
             tell(&of, Method::PATCH, Some(body), console).await
         }
     };
-    ended(done, console)
+    told(done, console)
 }
 
 async fn tell(
@@ -146,7 +145,7 @@ async fn tell(
 ) -> Result<(), Error> {
     let answer = ask(&of.gateway, method, &of.path(), body.as_ref(), console).await?;
     if of.gateway.json {
-        return as_json(&answer, console);
+        return raw(&answer, console);
     }
     let it: Subscription = serde_json::from_slice(&answer)?;
     let Subscription { plan, state, price_usd, allowance_usd, period, .. } = &it;
@@ -163,10 +162,10 @@ async fn tell(
 }
 
 async fn preview(of: &Of, plan: &str, console: &mut Console<'_>) -> Result<(), Error> {
-    let path = format!("{}/preview?plan={}", of.path(), escaped(plan));
+    let path = query(&format!("{}/preview", of.path()), &[("plan", Some(plan))]);
     let answer = ask(&of.gateway, Method::GET, &path, None, console).await?;
     if of.gateway.json {
-        return as_json(&answer, console);
+        return raw(&answer, console);
     }
     let it: Preview = serde_json::from_slice(&answer)?;
     let Preview { plan, due_usd, allowance_usd, .. } = &it;
@@ -182,12 +181,6 @@ async fn preview(of: &Of, plan: &str, console: &mut Console<'_>) -> Result<(), E
             date(it.from_ms)
         )?,
     }
-    Ok(())
-}
-
-fn as_json(answer: &Bytes, console: &mut Console<'_>) -> Result<(), Error> {
-    let answer: Value = serde_json::from_slice(answer)?;
-    writeln!(console.out, "{answer}")?;
     Ok(())
 }
 

@@ -200,6 +200,54 @@ async fn keys_are_created_listed_and_revoked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_are_added_listed_changed_and_removed() {
+    let (gateway, id, _) = used().await;
+    let url = format!("http://{}", gateway.admin);
+    let members = async |words: &[&str]| {
+        let at = ["--admin-url", &url, "--account", &id];
+        run(&[&["members"], words, &at].concat()).await
+    };
+    let ada = ["add", "--email", "Ada@example.com", "--name", "Ada", "--role", "owner", "--active"];
+    let (exit, out, err) = members(&ada).await;
+    assert_eq!(exit, Exit::Well, "{err}");
+    assert!(out.ends_with("(ada@example.com): owner, active\n"), "{out}");
+    let bob = ["add", "--email", "bob@example.com", "--name", "Bob", "--role", "developer"];
+    let (exit, out, _) = members(&bob).await;
+    assert!(exit == Exit::Well && out.contains("developer, invited"), "{out}");
+    assert!(members(&["set-role", "mem_2", "read_only"]).await.1.contains("read_only, invited"));
+    assert!(members(&["activate", "mem_2"]).await.1.contains("read_only, active"));
+    let (_, list, _) = members(&["list", "--json"]).await;
+    let list: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!((&list[0]["role"], &list[1]["name"]), (&json!("owner"), &json!("Bob")));
+    let (exit, _, err) = members(&["remove", "mem_1"]).await;
+    assert!(exit == Exit::Wrong && err.contains("without an active owner"), "{err}");
+    let (exit, out, _) = members(&["remove", "mem_2", "--revoke-keys", "--reason", "a & b"]).await;
+    assert!(exit == Exit::Well && out.contains("removed"), "{out}");
+    let (_, table, _) = members(&["list"]).await;
+    assert!(table.contains("mem_1    owner      active") && table.contains("removed"), "{table}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invites_are_made_listed_and_taken_back() {
+    let gateway = Gateway::start().await;
+    let url = format!("http://{}", gateway.admin);
+    let invites =
+        async |words: &[&str]| run(&[&["invites"], words, &["--admin-url", &url]].concat()).await;
+    let new = ["create", "--name", "beta", "--count", "3", "--uses", "2", "--expires-after", "1d"];
+    let (exit, out, err) = invites(&new).await;
+    assert_eq!((exit, out.lines().count()), (Exit::Well, 3), "{err}");
+    assert!(out.lines().all(|line| line.starts_with("igi-")), "{out}");
+    let batch = err.split(';').next().unwrap();
+    let (_, table, _) = invites(&["list"]).await;
+    assert!(table.contains(batch) && table.contains("0 of 6"), "{table}");
+    let (exit, out, _) = invites(&["revoke", batch, "--reason", "leaked"]).await;
+    assert!(exit == Exit::Well && out.contains("no account any more"), "{out}");
+    let (_, list, _) = invites(&["list", "--json"]).await;
+    let list: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!(list[0]["revoked"]["reason"], "leaked");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_are_changed_rotated_and_reported() {
     let (gateway, id, first) = used().await;
     let url = format!("http://{}", gateway.admin);

@@ -9,7 +9,7 @@ use http::HeaderName;
 use infergate_actors::account::{CreditRules, Plans};
 use infergate_actors::money::{NanoUsd, Price};
 
-use super::{Abilities, BaseUrl, Cache, DataCollection, Lifecycle, Prices, Route, Secret};
+use super::{Abilities, BaseUrl, Cache, DataCollection, Lifecycle, Prices, Route, Secret, SignUp};
 
 /// A whole configuration: every reference leads somewhere, every default is filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +26,8 @@ pub struct Config {
     pub credit: CreditRules,
     /// What accounts may do and pay, by plan.
     pub plans: Plans,
+    /// Who may open an account of their own.
+    pub sign_up: SignUp,
     /// How much may be kept of answers.
     pub cache: Cache,
     /// The providers that are on.

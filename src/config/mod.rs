@@ -36,6 +36,7 @@ mod review;
 mod route;
 mod secret;
 mod settings;
+mod sign_up;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -61,6 +62,7 @@ pub use route::{
     Strategy, Target, When,
 };
 pub use secret::Secret;
+pub use sign_up::{SignUp, SignUpPolicy};
 pub(crate) use unit::duration;
 
 use catalog::Written;
@@ -143,7 +145,8 @@ fn read<'t>(mut root: Section<'t>, catalog: Option<Section<'t>>, is_whole: bool)
     settings::ports_differ(log, &data_listen, &admin_listen);
     let store = settings::store(root.section("store"));
     let trial = settings::trial(root.section("trial"));
-    let credit = credit::credit(root.section("credit"));
+    let mut credit = credit::credit(root.section("credit"));
+    let sign_up = sign_up::sign_up(root.section("signup"), &mut credit);
     let plans = plan::plans(&mut root);
     let cache = cache::bounds(root.section("cache"));
     let routing = settings::routing(root.section("routing"));
@@ -177,6 +180,7 @@ fn read<'t>(mut root: Section<'t>, catalog: Option<Section<'t>>, is_whole: bool)
         trial,
         credit,
         plans,
+        sign_up,
         cache,
         providers: providers.on,
         models: models.on,

@@ -19,6 +19,8 @@ pub enum Change {
     Credit,
     /// What accounts may do and pay, by plan.
     Plans,
+    /// Who may open an account of their own.
+    SignUp,
     /// How much may be kept of answers.
     Cache,
     /// A provider of this name came, changed or went.
@@ -70,6 +72,7 @@ pub fn diff(old: &Config, new: &Config) -> Result<Vec<Change>, NotReloadable> {
         (Change::Trial, old.trial == new.trial),
         (Change::Credit, old.credit == new.credit),
         (Change::Plans, old.plans == new.plans),
+        (Change::SignUp, old.sign_up == new.sign_up),
         (Change::Cache, old.cache == new.cache),
     ];
     let mut changes: Vec<_> =
@@ -121,7 +124,7 @@ mod tests {
         ));
         assert_eq!(diff(&old, &old), Ok(Vec::new()));
         let new = config(&format!(
-            "[trial]\ncredit_usd = \"1\"\n[credit]\npaid_entitlement = true\n[plans.a]\n[cache]\nbytes_max = \"2MiB\"\n[store]\nfsync_interval = \"1ms\"\n\
+            "[trial]\ncredit_usd = \"1\"\n[credit]\npaid_entitlement = true\n[plans.a]\n[signup]\npolicy = \"open\"\n[cache]\nbytes_max = \"2MiB\"\n[store]\nfsync_interval = \"1ms\"\n\
              [[providers]]\nname = \"sim\"\nkind = \"simulated\"\nin_flight_max = 3\n\
              [[models]]\nname = \"c\"\n{MODEL}[[models]]\nname = \"b\"\nowned_by = \"me\"\n{MODEL}"
         ));
@@ -133,6 +136,7 @@ mod tests {
                 Change::Trial,
                 Change::Credit,
                 Change::Plans,
+                Change::SignUp,
                 Change::Cache,
                 Change::Provider("sim".into(), Step::Changed),
                 Change::Model("c".into(), Step::Added),

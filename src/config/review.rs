@@ -33,7 +33,7 @@ impl Config {
     pub fn warnings(&self, wall_ms: u64) -> Vec<String> {
         let off = self.models_off.iter();
         let off = off.map(|name| format!("model \"{name}\" has no target that is on"));
-        let mut warnings: Vec<String> = off.collect();
+        let mut warnings: Vec<String> = off.chain(self.sign_up_warnings()).collect();
         warnings.extend(self.plans.all().iter().flat_map(|plan| self.named_in_vain(plan)));
         for model in &self.models {
             for target in model.route.tiers.iter().flatten() {

@@ -15,10 +15,7 @@ impl From<Denial> for ApiError {
             Denial::Restricted(class) => {
                 Self::barred("account_restricted", "restricted to free models", class)
             }
-            Denial::NotPaidYet => Self::unpaid(
-                "payment_needed",
-                "This model is open to accounts that have paid. Add credit, or use a free model.",
-            ),
+            Denial::NotPaidYet => Self::not_paid_yet(),
             Denial::Closed => Self::forbidden("account_closed", "This account is closed."),
             Denial::UnknownKey | Denial::NoSuchAccount => {
                 Self::invalid_key("Incorrect API key provided.")
@@ -28,14 +25,8 @@ impl From<Denial> for ApiError {
             Denial::ReplacedSecret => {
                 Self::invalid_key("This API key was rotated: it has another secret now.")
             }
-            Denial::ScopeMissing => Self::forbidden(
-                "scope_missing",
-                "This API key does not have the scope for this request.",
-            ),
-            Denial::AddressNotAllowed => Self::forbidden(
-                "address_not_allowed",
-                "This API key may not be used from this address.",
-            ),
+            Denial::ScopeMissing => Self::scope_missing(),
+            Denial::AddressNotAllowed => Self::address_not_allowed(),
             Denial::ModelNotAllowed => Self::not_open("This API key may not use this model."),
             Denial::ModelNotInPlan => {
                 Self::not_open("This account's plan does not have this model.")
@@ -69,6 +60,14 @@ impl From<Denial> for ApiError {
             | Denial::UnknownCode
             | Denial::ExpiredCode
             | Denial::UsedUpCode
+            | Denial::RevokedCode
+            | Denial::UnknownMember
+            | Denial::DuplicateMember
+            | Denial::LastOwner
+            | Denial::TooManyMembers
+            | Denial::RoleTooHigh
+            | Denial::EmailTaken
+            | Denial::AboveCeiling { .. }
             | Denial::UnknownPlan
             | Denial::NoOffer
             | Denial::NoSubscription
@@ -82,6 +81,23 @@ impl From<Denial> for ApiError {
 }
 
 impl ApiError {
+    fn not_paid_yet() -> Self {
+        Self::unpaid(
+            "payment_needed",
+            "This model is open to accounts that have paid. Add credit, or use a free model.",
+        )
+    }
+
+    fn scope_missing() -> Self {
+        let message = "This API key does not have the scope for this request.";
+        Self::forbidden("scope_missing", message)
+    }
+
+    fn address_not_allowed() -> Self {
+        let message = "This API key may not be used from this address.";
+        Self::forbidden("address_not_allowed", message)
+    }
+
     fn not_open(message: &'static str) -> Self {
         Self::forbidden("model_not_available", message).param("model")
     }

@@ -55,6 +55,7 @@ use crate::error::ApiError;
 use crate::front::AnswerBody;
 use crate::lots;
 use crate::operate::metrics::Metrics;
+use crate::turns::Turns;
 
 use admit::{Admitted, Offers};
 use attempt::Answer;
@@ -102,6 +103,8 @@ pub struct World {
     pub cache: Cache,
     /// Turns at reading much of the ledger for those who look up what was used.
     pub(crate) reads: Semaphore,
+    /// Turns at changing an account.
+    pub(crate) turns: Turns,
     stopping: AtomicBool,
     cutting: AtomicBool,
     dice: AtomicU64,
@@ -157,6 +160,7 @@ impl World {
             handouts: Handouts::default(),
             cache: Cache::new(parts.cache),
             reads: Semaphore::new(READS_MAX),
+            turns: Turns::default(),
             stopping: AtomicBool::new(false),
             cutting: AtomicBool::new(false),
         }

@@ -26,34 +26,45 @@ impl Permitted {
 
 /// The caller's key, if it may be used for any model.
 pub(super) fn permitted_key(
-    account: AccountView,
+    account: &AccountView,
     caller: Caller,
     scopes: &[KeyScope],
     now_ms: u64,
 ) -> Result<Permitted, Denial> {
+    let KeyView { key, settings, .. } = working_key(account, caller, now_ms)?;
+    // Any of them will do; where none does, what the last one lacks is told.
+    let denial = |scope: &KeyScope| settings.denial(key, *scope, &caller.presented, now_ms);
+    let denials: Option<Vec<Denial>> = scopes.iter().map(denial).collect();
+    match denials.and_then(|denials| denials.last().copied()) {
+        Some(denial) => Err(denial),
+        None => Ok(Permitted { key: key.clone(), plan: account.plan.clone() }),
+    }
+}
+
+/// The caller's key, if it works for anything.
+pub(crate) fn working_key(
+    account: &AccountView,
+    caller: Caller,
+    now_ms: u64,
+) -> Result<&KeyView, Denial> {
     match account.status {
         Status::Active | Status::Restricted => {}
         Status::Suspended => {
-            let class = account.status_set.map(|(set, _)| set.class).unwrap_or_default();
+            let class = account.status_set.as_ref().map(|(set, _)| set.class).unwrap_or_default();
             return Err(Denial::Suspended(class));
         }
         Status::Closed => return Err(Denial::Closed),
     }
-    let view = account.keys.into_iter().find(|known| known.key.id == caller.key);
-    let KeyView { key, settings, .. } = view.ok_or(Denial::UnknownKey)?;
+    let view = account.keys.iter().find(|known| known.key.id == caller.key);
+    let view = view.ok_or(Denial::UnknownKey)?;
+    let key = &view.key;
     if key.revoked_at_ms.is_some() {
         return Err(Denial::RevokedKey);
     }
     if key.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
         return Err(Denial::ExpiredKey);
     }
-    // Any of them will do; where none does, what the last one lacks is told.
-    let denial = |scope: &KeyScope| settings.denial(&key, *scope, &caller.presented, now_ms);
-    let denials: Option<Vec<Denial>> = scopes.iter().map(denial).collect();
-    match denials.and_then(|denials| denials.last().copied()) {
-        Some(denial) => Err(denial),
-        None => Ok(Permitted { key, plan: account.plan }),
-    }
+    Ok(view)
 }
 
 /// All that a key may use at `wall_ms`, in milliseconds since 1970, at what its account pays.

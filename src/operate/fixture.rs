@@ -58,6 +58,7 @@ pub(crate) struct Gateway {
     pub(crate) world: Arc<World>,
     pub(crate) operator: Arc<Operator>,
     pub(crate) system: System,
+    front: Front,
     pub(crate) admin: SocketAddr,
     pub(crate) data: SocketAddr,
     /// Both ports close when it is dropped.
@@ -137,13 +138,15 @@ impl Setup {
             clock,
         };
         let front = Front::new(Arc::clone(&world), self.body);
+        front.set_sign_up(config.sign_up.clone());
         let before_cut = {
             let world = Arc::clone(&world);
             move || world.cut()
         };
-        let serving = accept::serve(listener, options, front, stopped, self.grace, before_cut);
+        let serving =
+            accept::serve(listener, options, front.clone(), stopped, self.grace, before_cut);
         let serving = tokio::spawn(serving);
-        Gateway { directory, world, operator, system, admin, data, stop, serving }
+        Gateway { directory, world, operator, system, front, admin, data, stop, serving }
     }
 }
 
@@ -170,6 +173,7 @@ impl Gateway {
         self.world.cache.resize(config.cache);
         self.world.accounts.set_credit_rules(config.credit.clone());
         self.world.accounts.set_plans(config.plans.clone());
+        self.front.set_sign_up(config.sign_up.clone());
         self.world.catalog.store(Arc::new(catalog.unwrap()));
     }
 
@@ -196,6 +200,25 @@ impl Gateway {
         let reply = self.ask(Method::POST, path, Some(body)).await;
         assert_eq!(reply.status, status, "{path}: {:?}", reply.body);
         reply.json()
+    }
+
+    /// Asks the data port, with a key where there is one.
+    pub(crate) async fn ask_data(
+        &self,
+        method: Method,
+        path: &str,
+        key: &str,
+        body: Option<&Value>,
+    ) -> Reply {
+        let mut request = Request::builder().method(method).uri(path);
+        if !key.is_empty() {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
+        }
+        let request = match body {
+            Some(body) => request.header(header::CONTENT_TYPE, "application/json").body(json(body)),
+            None => request.body(Full::default()),
+        };
+        send(self.data, request.unwrap()).await
     }
 
     /// What an account, by its path, has been charged, in nano-USD. Also when the ports are closed.

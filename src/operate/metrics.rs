@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use infergate_actors::account::{AttemptOutcome, End, Settle};
+use infergate_actors::account::{AttemptOutcome, Denial, End, Refusal, Settle};
 use infergate_actors::provider::{DeploymentState, HealthView};
 use metrics::{Counter, Gauge, Histogram, Unit, counter, gauge, histogram};
 use metrics_exporter_prometheus::{
@@ -38,6 +38,7 @@ const LEDGER_HOLDS: &str = "infergate_ledger_holds_open";
 const LEDGER_DISK: &str = "infergate_ledger_disk_bytes";
 const DEPLOYMENT_PASSING: &str = "infergate_deployment_passing";
 const DEPLOYMENT_IN_FLIGHT: &str = "infergate_deployment_in_flight";
+const SIGN_UPS: &str = "infergate_sign_ups_total";
 const CREDENTIALS: &str = "infergate_provider_credentials";
 
 /// From a millisecond to ten minutes.
@@ -59,6 +60,52 @@ const ENDS: [(End, &str); 12] = [
     (End::ClientStalled, "client_stalled"),
 ];
 
+/// What came of somebody's wish to sign up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SignedUp {
+    /// An account was opened, or the same request was answered again.
+    Opened,
+    /// Nobody may.
+    Closed,
+    /// It was tried too often.
+    TooOften,
+    /// There is an account for the address already.
+    Taken,
+    /// The invite is none.
+    NoInvite,
+    /// What was asked can't be.
+    Refused,
+    /// It could not be written.
+    Failed,
+}
+
+const SIGNED_UP: [(SignedUp, &str); 7] = [
+    (SignedUp::Opened, "opened"),
+    (SignedUp::Closed, "closed"),
+    (SignedUp::TooOften, "too_often"),
+    (SignedUp::Taken, "taken"),
+    (SignedUp::NoInvite, "no_invite"),
+    (SignedUp::Refused, "refused"),
+    (SignedUp::Failed, "failed"),
+];
+
+impl SignedUp {
+    /// Why it did not come to an account.
+    pub(crate) fn of(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::Unavailable(_) => Self::Failed,
+            Refusal::Denied(Denial::EmailTaken) => Self::Taken,
+            Refusal::Denied(
+                Denial::UnknownCode
+                | Denial::ExpiredCode
+                | Denial::UsedUpCode
+                | Denial::RevokedCode,
+            ) => Self::NoInvite,
+            Refusal::Denied(_) => Self::Refused,
+        }
+    }
+}
+
 /// The metrics of one gateway.
 pub struct Metrics {
     recorder: PrometheusRecorder,
@@ -79,6 +126,7 @@ struct DeploymentGauges {
 struct Handles {
     ends: Vec<(End, Counter)>,
     refused: Vec<(u16, Counter)>,
+    sign_ups: Vec<(SignedUp, Counter)>,
     tokens_in: Counter,
     tokens_out: Counter,
     estimated: Counter,
@@ -154,7 +202,8 @@ const CREDENTIAL_STATUSES: [&str; 3] = ["usable", "cooling", "disabled"];
 #[error("metrics can't be set up: {0}")]
 pub struct MetricsError(String);
 
-const REFUSAL_STATUSES: [u16; 12] = [400, 401, 402, 403, 404, 408, 413, 429, 500, 502, 503, 504];
+const REFUSAL_STATUSES: [u16; 15] =
+    [400, 401, 402, 403, 404, 408, 409, 413, 415, 422, 429, 500, 502, 503, 504];
 
 impl Metrics {
     /// Registers every metric with a recorder of its own, so that several gateways can live in one
@@ -212,6 +261,14 @@ impl Metrics {
     /// An answer under way was joined.
     pub(crate) fn cache_joined(&self) {
         self.handles.cache_joins.increment(1);
+    }
+
+    /// Somebody wished to sign up.
+    pub(crate) fn signed_up(&self, result: SignedUp) {
+        let counter = self.handles.sign_ups.iter().find(|(known, _)| *known == result);
+        if let Some((_, counter)) = counter {
+            counter.increment(1);
+        }
     }
 
     /// A request was refused with a status.
@@ -356,6 +413,9 @@ impl Handles {
         Self {
             ends: ENDS.map(|(end, name)| (end, counter!(EXCHANGES, "end" => name))).into(),
             refused: REFUSAL_STATUSES.map(refused).into(),
+            sign_ups: SIGNED_UP
+                .map(|(result, name)| (result, counter!(SIGN_UPS, "result" => name)))
+                .into(),
             tokens_in: counter!(TOKENS, "kind" => "prompt"),
             tokens_out: counter!(TOKENS, "kind" => "completion"),
             estimated: counter!(ESTIMATED),
@@ -384,6 +444,7 @@ fn describe() {
     use metrics::{describe_counter, describe_gauge, describe_histogram};
     describe_counter!(EXCHANGES, "Exchanges by how they ended");
     describe_counter!(REFUSED, "Requests answered with an error, by status");
+    describe_counter!(SIGN_UPS, "Wishes to sign up, by what came of them");
     describe_counter!(TOKENS, "Tokens settled, by kind");
     describe_counter!(ESTIMATED, "Settlements whose usage the gateway had to count itself");
     describe_counter!(ATTEMPT_FAILURES, "Failed attempts, by provider and outcome");

@@ -142,6 +142,7 @@ impl Gateway {
         }));
         let (admin_token, secrets) = first_run::prepare(&config, &world, environment).await?;
         let front = Front::new(Arc::clone(&world), body_limits(&config));
+        front.set_sign_up(config.sign_up.clone());
         Ok(Self { config, accept, system, world, front, data, operator, secrets, admin_token })
     }
 

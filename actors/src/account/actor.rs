@@ -11,11 +11,11 @@ use super::machine::{Failure, Machine};
 use super::standing::{Board, Notice};
 use super::state::Account;
 use super::{
-    AccountView, Admit, CodeTerms, CodeUse, Denial, End, Extend, Movement, Order, Permit, Settle,
-    Terms, Transfer,
+    AccountView, Admit, CodeTerms, CodeUse, Denial, End, Extend, InviteBatch, Movement, Order,
+    Permit, Settle, Terms, Transfer,
 };
 use crate::clock::Now;
-use crate::id::{AccountId, HoldId};
+use crate::id::{AccountId, HoldId, KeyHash};
 use crate::ledger::{Batch, JournalEntry, Loaded, Snapshot, Ticket};
 use crate::money::NanoUsd;
 
@@ -32,6 +32,8 @@ pub(super) enum Message {
     Transfer(Transfer, RpcReplyPort<Result<Movement, Refusal>>),
     /// Answered when it is on disk.
     UseCode(CodeUse, RpcReplyPort<Result<CodeTerms, Refusal>>),
+    /// About what is nobody's account.
+    Hall(HallMessage),
     Inspect(RpcReplyPort<Result<AccountView, Denial>>),
     /// Let time pass.
     Lapse,
@@ -43,6 +45,15 @@ pub(super) enum Message {
     Stop(RpcReplyPort<()>),
     /// Break down, as a fault in the code would.
     BreakDown(Breakdown, RpcReplyPort<()>),
+}
+
+/// What a register or a batch of invites may be sent.
+pub(super) enum HallMessage {
+    /// Answered when it is on disk.
+    Claim(KeyHash, RpcReplyPort<Result<AccountId, Refusal>>),
+    /// Whether a code may be used.
+    LookAtCode(CodeUse, RpcReplyPort<Result<(), Denial>>),
+    Inspect(RpcReplyPort<Result<InviteBatch, Denial>>),
 }
 
 /// When an actor is to break down, in tests.
@@ -165,7 +176,7 @@ impl Actor for AccountActor {
             }
             Message::Order(order, reply) => {
                 let answer = denied(machine.order(&order, now, &mut batch))?;
-                let notice = Notice::of(&order, machine.account().number());
+                let notice = Notice::of(&order, machine.account());
                 let answer = answer.map(|()| (AccountView::of(machine, now), notice));
                 self.append_order(batch, answer, reply);
             }
@@ -178,10 +189,11 @@ impl Actor for AccountActor {
                 let answer = denied(machine.use_code(&wish, now, &mut batch))?;
                 self.append_order(batch, answer.map(|terms| (terms, None)), reply);
             }
+            Message::Hall(message) => self.answer_hall(message, machine, now)?,
             Message::Inspect(reply) => {
                 self.pass_time(machine, now)?;
                 let account = machine.account();
-                let known = account.number() > 0 && !account.is_code_batch();
+                let known = account.is_open();
                 let view = known.then(|| AccountView::of(machine, now));
                 let _ = reply.send(view.ok_or(Denial::NoSuchAccount));
             }
@@ -232,6 +244,28 @@ impl AccountActor {
             self.accounts.set_due(self.account, due_at_ms);
             state.due_at_ms = due_at_ms;
         }
+    }
+
+    fn answer_hall(
+        &self,
+        message: HallMessage,
+        machine: &mut Machine,
+        now: Now,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            HallMessage::Claim(person, reply) => {
+                let mut batch = Batch::new();
+                let answer = denied(machine.claim(person, now, &mut batch))?;
+                self.append_order(batch, answer.map(|account| (account, None)), reply);
+            }
+            HallMessage::LookAtCode(wish, reply) => {
+                let _ = reply.send(machine.account().use_code(&wish, now.wall_ms).map(drop));
+            }
+            HallMessage::Inspect(reply) => {
+                let _ = reply.send(machine.account().invite_batch().ok_or(Denial::NoSuchAccount));
+            }
+        }
+        Ok(())
     }
 
     fn permit(&self, admit: &Admit, terms: Terms, machine: &Machine) -> Permit {
@@ -296,7 +330,7 @@ impl AccountActor {
         let board = Arc::clone(&self.board);
         let then = Box::new(move |written: Result<(), _>| {
             if let (Ok(()), Some(notice)) = (&written, notice) {
-                board.put_up(notice);
+                board.put_up(&notice);
             }
             let _ = reply.send(written.map(|()| done).map_err(|_| Unavailable.into()));
         });

@@ -6,10 +6,10 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::{
-    Budget, CodeBatch, End, GrantKind, KeyChange, Limits, Period, PlanOrder, Presented,
-    ReasonClass, Standing, StatusSet, SubscriptionOrder, UsageRecord,
+    Budget, CodeBatch, End, GrantKind, KeyChange, Limits, MemberOrder, Period, PlanOrder,
+    Presented, ReasonClass, SignUp, Standing, StatusSet, SubscriptionOrder, UsageRecord,
 };
-use crate::id::{HoldId, KeyHash, KeyId};
+use crate::id::{AccountId, HoldId, KeyHash, KeyId, MemberId};
 use crate::money::{Markup, NanoUsd, Rates, Usage};
 
 /// A request to begin an exchange: may this key spend this much?
@@ -222,6 +222,25 @@ pub enum Order {
     },
     /// Change the account's own budgets.
     SetBudgets(Vec<Budget>),
+    /// Open the account for somebody who signs up, with all that it begins with.
+    SignUp(Box<SignUp>),
+    /// Change who belongs to the account.
+    Member(Box<MemberOrder>),
+    /// Create a key that is this person's.
+    CreateKeyFor(MemberId, Box<NewKey>),
+    /// Change the account's own budgets, as its owners may.
+    SetOwnBudgets(Vec<Budget>),
+    /// Make invites: what begins a batch of them, under an id that is no account's.
+    MakeInvites(CodeBatch),
+    /// Note that there is, or will be, such a batch of invites.
+    ListInvites(AccountId),
+    /// Take a batch of invites back.
+    RevokeInvites {
+        /// By whom.
+        by: String,
+        /// Why.
+        reason: String,
+    },
     /// Change the plan, or where the account differs from it.
     Plan(Box<PlanOrder>),
     /// Begin, change or end the subscription.
@@ -391,6 +410,35 @@ pub enum Denial {
     /// The id was used for something else.
     #[error("this id was used before, for something else")]
     ReusedId,
+    /// Nobody in the account has this number.
+    #[error("the account has no such member")]
+    UnknownMember,
+    /// Somebody in the account has this address.
+    #[error("somebody with this address belongs to the account already")]
+    DuplicateMember,
+    /// An account with people has an owner.
+    #[error("the account would be left without an active owner")]
+    LastOwner,
+    /// More people than may be.
+    #[error("too many people belong to the account")]
+    TooManyMembers,
+    /// Who orders it may not have to do with such a role.
+    #[error("only an owner may add, change or remove an owner")]
+    RoleTooHigh,
+    /// Somebody has signed up with this address, or one that leads to the same mailbox.
+    #[error("there is an account for this address already")]
+    EmailTaken,
+    /// A budget that the operator has set.
+    #[error("the operator has set a budget of {limit} USD ({}): it may only be lowered", period.name())]
+    AboveCeiling {
+        /// Of which period.
+        period: Period,
+        /// What it is.
+        limit: NanoUsd,
+    },
+    /// The code was taken back.
+    #[error("the code was taken back")]
+    RevokedCode,
     /// The account's plan does not have this model.
     #[error("the account's plan does not have this model")]
     ModelNotInPlan,

@@ -79,7 +79,7 @@ impl Account {
         if let Some(denial) = self.status_denial() {
             return Err(denial);
         }
-        if self.number == 0 || self.is_code_batch() {
+        if !self.is_open() {
             return Err(Denial::NoSuchAccount);
         }
         let key = self.key(admit.key).ok_or(Denial::UnknownKey)?;

@@ -186,6 +186,8 @@ impl Accounts {
             Order::CreateKey(NewKey { hash, .. }) | Order::RotateKey { hash, .. } => {
                 Some(self.claim_key(*hash).await?)
             }
+            Order::CreateKeyFor(_, new) => Some(self.claim_key(new.hash).await?),
+            Order::SignUp(wish) => Some(self.claim_key(wish.key.hash).await?),
             _ => None,
         };
         self.ask(account, TRIES_MAX, |_, reply| Message::Order(order.clone(), reply)).await?

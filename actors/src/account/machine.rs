@@ -17,7 +17,7 @@ use super::{
     Plans, Scope, Settle, Terms,
 };
 use crate::clock::Now;
-use crate::id::{HoldId, KeyId};
+use crate::id::{AccountId, HoldId, KeyHash, KeyId};
 use crate::ledger::{Batch, Record};
 use crate::money::NanoUsd;
 
@@ -327,6 +327,19 @@ impl Machine {
             self.write(event, now, batch)?;
         }
         Ok(self.account.terms_of(wish).ok_or(Denial::UnknownCode)?)
+    }
+
+    /// The account that a person has, in a register; settled by this question where it was not.
+    pub fn claim(
+        &mut self,
+        person: KeyHash,
+        now: Now,
+        batch: &mut Batch,
+    ) -> Result<AccountId, Failure> {
+        if let Some(event) = self.account.claim(person)? {
+            self.write(event, now, batch)?;
+        }
+        Ok(self.account.claimed(&person).ok_or(Denial::NoSuchAccount)?)
     }
 
     fn write(&mut self, event: Event, now: Now, batch: &mut Batch) -> Result<(), Inconsistency> {

@@ -9,6 +9,7 @@ mod credit_rules;
 mod decide;
 mod due;
 mod event;
+mod hall;
 mod handle;
 mod limits;
 mod living;
@@ -37,7 +38,7 @@ mod watch;
 pub use actor::Breakdown;
 pub use actor::Refusal;
 pub use budget::{Budget, BudgetView};
-pub use code::{CodeBatch, CodeTerms, CodeUse};
+pub use code::{CodeBatch, CodeKind, CodeTerms, CodeUse};
 pub use command::{
     Admit, Denial, Extend, Fallback, NewKey, Order, Permit, RateStatus, Remaining, Scope, Settle,
     Terms,
@@ -51,7 +52,12 @@ pub use handle::{AccountOptions, Accounts, Unavailable};
 pub use living::ActorLine;
 pub(crate) use living::status_name;
 pub use machine::{Failure, Machine};
-pub use member::MemberEvent;
+#[cfg(test)]
+pub(crate) use member::any_member_event;
+pub use member::{
+    By, Email, EmailError, InviteBatch, Member, MemberChange, MemberEvent, MemberOrder,
+    MemberStatus, NewMember, Permission, Permissions, Removal, Role, SignUp, TrialGrant,
+};
 pub use network::{Network, NetworkError};
 pub use operators::OperatorEvent;
 pub use payment::{Movement, MovementKind, Payment, Return, Transfer, TransferKind};

@@ -191,7 +191,7 @@ impl Account {
         now_ms: u64,
     ) -> Result<SmallVec<[Event; 2]>, Denial> {
         let Transfer { id, what } = transfer;
-        if self.number == 0 || self.is_code_batch() {
+        if !self.is_open() {
             return Err(Denial::NoSuchAccount);
         }
         if let Some(done) = self.movement(id) {

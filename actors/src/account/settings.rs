@@ -44,6 +44,8 @@ pub enum KeyScope {
     UsageRead,
     /// Creating, changing and revoking keys.
     KeyManagement,
+    /// Adding and removing people, setting the account's budgets, redeeming codes.
+    AccountManagement,
 }
 
 /// A secret that a key had before it was rotated.
@@ -94,7 +96,8 @@ pub struct Presented {
 
 impl KeyScope {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Inference, Self::UsageRead, Self::KeyManagement];
+    pub const ALL: [Self; 4] =
+        [Self::Inference, Self::UsageRead, Self::KeyManagement, Self::AccountManagement];
 
     /// Its name, as it is written everywhere.
     pub fn name(self) -> &'static str {
@@ -102,6 +105,7 @@ impl KeyScope {
             Self::Inference => "inference",
             Self::UsageRead => "usage_read",
             Self::KeyManagement => "key_management",
+            Self::AccountManagement => "account_management",
         }
     }
 }
@@ -239,6 +243,13 @@ impl Key {
     /// Whether the key may use the public model name `model`.
     pub fn allows(&self, model: &str) -> bool {
         self.models.is_empty() || self.models.iter().any(|pattern| matches(pattern, model))
+    }
+
+    /// Whether all that it may use this one may use too. Patterns are compared as they are written: what
+    /// is said to be within a pattern is, whatever models there will be.
+    pub fn allows_all_of(&self, models: &[String]) -> bool {
+        self.models.is_empty()
+            || (!models.is_empty() && models.iter().all(|model| self.allows(model)))
     }
 }
 

@@ -21,7 +21,8 @@ use super::payment::{Movement, MovementKind};
 use super::rules::Rules;
 use super::tenancy::Tenancy;
 use super::{
-    CodeBatch, Event, GrantKind, Key, Kinds, Limits, ReasonClass, Settlement, Status, StatusSet,
+    CodeBatch, Event, GrantKind, Key, Kinds, Limits, MemberEvent, ReasonClass, Settlement, Status,
+    StatusSet,
 };
 use crate::id::{AccountId, GrantId, HoldId, KeyId};
 use crate::ledger::{Digest, Record};
@@ -287,13 +288,20 @@ impl Account {
                 codes.fold_use(*code, *account, at_ms)?;
             }
             Event::ChargedBack(back) => self.fold_return(MovementKind::ChargedBack, back, at_ms)?,
+            Event::Member(event) => self.fold_member(event, at_ms)?,
             Event::Plan(event) => self.fold_plan(event),
             Event::Subscription(event) => self.fold_subscription(event, at_ms)?,
-            Event::Project(_) | Event::Member(_) | Event::Watch(_) | Event::Operator(_) => {
-                self.tenancy.fold(event)?;
-            }
+            Event::Project(_) | Event::Watch(_) | Event::Operator(_) => self.tenancy.fold(event)?,
         }
         Ok(())
+    }
+
+    fn fold_member(&mut self, event: &MemberEvent, at_ms: u64) -> Result<(), &'static str> {
+        if let MemberEvent::InvitesMade(batch) = event {
+            self.fold_codes(batch)?;
+            self.opened_at_ms = at_ms;
+        }
+        self.tenancy.members.get_or_insert_default().fold(event)
     }
 
     fn fold_codes(&mut self, batch: &CodeBatch) -> Result<(), &'static str> {

@@ -6,7 +6,8 @@ use super::actor::{Message, Refusal};
 use super::handle::{Accounts, TRIES_MAX};
 use super::machine::Machine;
 use super::{
-    CodeBatch, CodeTerms, CodeUse, CreditRules, Denial, Movement, Order, Plans, Status, Transfer,
+    CodeBatch, CodeKind, CodeTerms, CodeUse, CreditRules, Denial, Movement, Order, Plans, Status,
+    Transfer,
 };
 use crate::clock::Now;
 use crate::id::{AccountId, KeyHash};
@@ -110,7 +111,7 @@ impl Accounts {
         if self.inspect(account).await?.status == Status::Closed {
             return Err(Denial::Closed.into());
         }
-        let wish = CodeUse { hash, account };
+        let wish = CodeUse { what: CodeKind::Credit, hash, account };
         let terms = self.ask(batch, TRIES_MAX, |_, reply| Message::UseCode(wish, reply)).await??;
         let CodeTerms { kind, amount, expires_at_ms, .. } = terms;
         let order = Order::Grant { kind, amount, expires_at_ms, reference: terms.reference() };

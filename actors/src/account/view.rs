@@ -4,10 +4,11 @@ use super::limits::Limiter;
 use super::machine::Machine;
 use super::state::{Grant, Hold, Totals};
 use super::{
-    BudgetView, Contract, Key, KeySettings, Limits, PlanView, RateStatus, Status, StatusSet,
+    Budget, BudgetView, Contract, Key, KeySettings, Limits, Member, PlanView, RateStatus, Status,
+    StatusSet,
 };
 use crate::clock::Now;
-use crate::id::{AccountId, HoldId, KeyId};
+use crate::id::{AccountId, HoldId, KeyId, MemberId};
 use crate::ledger::Digest;
 use crate::money::NanoUsd;
 
@@ -47,6 +48,10 @@ pub struct AccountView {
     pub holds: Vec<(HoldId, Hold)>,
     /// Its keys, without their secrets or hashes.
     pub keys: Vec<KeyView>,
+    /// Its people, some who were removed included, in the order they were added.
+    pub members: Vec<Member>,
+    /// What owners may not set budgets above.
+    pub ceilings: Vec<Budget>,
     /// What is left under the account's limits.
     pub usage: LimitUsage,
     /// How many events there have been.
@@ -64,6 +69,8 @@ pub struct KeyView {
     pub settings: KeySettings,
     /// Its own budgets.
     pub budgets: Vec<BudgetView>,
+    /// Whose it is, where it is somebody's.
+    pub member: Option<MemberId>,
     /// What is left under its limits.
     pub usage: LimitUsage,
 }
@@ -86,6 +93,7 @@ impl AccountView {
         };
         let key_usage = |key: KeyId| machine.key_limiter(key).map(usage).unwrap_or_default();
         let (refunded, charged_back) = account.taken_back();
+        let members = account.tenancy.members.as_deref();
         Self {
             id: account.id,
             name: account.name.clone(),
@@ -109,9 +117,12 @@ impl AccountView {
                     key: key.clone(),
                     settings: account.key_settings(key.id),
                     budgets: account.key_budget_views(key.id, now.wall_ms),
+                    member: members.and_then(|members| members.keys().get(&key.id).copied()),
                     usage: key_usage(key.id),
                 })
                 .collect(),
+            members: account.members().to_vec(),
+            ceilings: account.budget_ceilings().to_vec(),
             usage: usage(machine.limiter()),
             events: account.number,
             digest: account.digest,

@@ -410,6 +410,7 @@ mod tests {
             ),
             budgets().prop_map(|budgets| Event::BudgetsChanged { budgets }),
             of_credit(),
+            crate::account::any_member_event(),
             of_plans(),
             of_subscriptions(),
         ]

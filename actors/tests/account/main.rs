@@ -16,6 +16,7 @@ mod fallbacks;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod members;
 mod plans;
 #[cfg(test)]
 mod random;

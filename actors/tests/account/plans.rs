@@ -17,7 +17,7 @@ fn plan(name: &str, markup: &str, per_minute: Option<u32>, models: &[&str]) -> P
         name: name.into(),
         limits: Limits { requests_per_minute: per_minute, ..Limits::default() },
         models: models.iter().map(|&model| model.to_owned()).collect(),
-        markup: markup.parse().unwrap(),
+        markup: markup.parse().unwrap_or_else(|error| panic!("{markup}: {error}")),
         offer: None,
     }
 }
@@ -31,12 +31,13 @@ fn assign(bench: &mut Bench, name: Option<&str>) -> Result<(), Denial> {
 }
 
 fn overrides(bench: &mut Bench, overrides: Overrides) {
-    bench.order(&Order::Plan(Box::new(PlanOrder::Override(overrides)))).unwrap();
+    let order = Order::Plan(Box::new(PlanOrder::Override(overrides)));
+    assert_eq!(bench.order(&order), Ok(()));
 }
 
 fn bench(credit: i64) -> Bench {
     let mut bench = Bench::new(Limits::default(), Limits::default());
-    bench.grant(credit, None, "credit").unwrap();
+    assert_eq!(bench.grant(credit, None, "credit"), Ok(()));
     bench
 }
 

@@ -6,7 +6,7 @@
 //! - `crash`: a process killed at any instant loses nothing that was acknowledged
 //! - `damage`: whatever happens to the files, nothing is lost in silence
 //! - `offline`: repair, export, import
-//! - `records`, `plan_records`: the journal's format
+//! - `records`, `members`, `plan_records`: the journal's format
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail anywhere")]
 
@@ -16,6 +16,7 @@ mod damage;
 mod desk;
 mod find;
 mod fold;
+mod members;
 mod offline;
 mod opening;
 mod plan_records;

@@ -53,6 +53,7 @@ store.zzzzzz = 1
 trial.zzzzzz = 1
 credit = { zzzzzz = 1, rules = { zzzzzz = 1, trial = { zzzzzz = 1 } } }
 plans = { a = { zzzzzz = 1, limits = { zzzzzz = 1 }, subscription = { zzzzzz = 1, price_usd = '1' } } }
+signup.zzzzzz = 1
 cache.zzzzzz = 1
 routing.zzzzzz = 1
 timeouts.zzzzzz = 1

@@ -14,14 +14,15 @@ use infergate_actors::id::AccountId;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::change::{BudgetsChange, LimitsChange, Setting};
 use super::plans::{self, OverridesChange};
 use super::request::{AccountOf, Asked, Json, id, text};
 use super::view::{Account, AccountLine, Journal, JournalLine};
 use super::{Operator, Problem};
+use crate::api::change::{BudgetsChange, LimitsChange, Setting};
+use crate::api::page_limit;
 
 /// The name of whoever has the admin token.
-const OPERATOR: &str = "operator";
+pub(super) const OPERATOR: &str = "operator";
 const ACCOUNTS_MAX: usize = 100;
 const EVENTS_MAX: usize = 1_000;
 const EVENTS_DEFAULT: usize = 100;
@@ -143,7 +144,7 @@ pub(super) async fn change(
         }
         Ok(view)
     };
-    let view = operator.in_turn(changing).await?;
+    let view = operator.in_turn(account, changing).await?;
     tracing::info!(%account, "account's limits, budgets or plan changed");
     Ok(Answer(Account::of(&view)))
 }
@@ -219,17 +220,4 @@ async fn set_status(
     let set = StatusSet { status, by: OPERATOR.to_owned(), class, reason };
     let order = Order::SetStatus(set);
     Ok(operator.system.accounts.order(account, order).await?)
-}
-
-/// How many lines a page may have.
-pub(super) fn page_limit(
-    asked: Option<usize>,
-    default: usize,
-    most: usize,
-) -> Result<usize, Problem> {
-    match asked {
-        None => Ok(default),
-        Some(limit) if (1..=most).contains(&limit) => Ok(limit),
-        Some(_) => Err(Problem::bad_request(format!("`limit` must be 1 to {most}"))),
-    }
 }

@@ -1,82 +1,21 @@
 //! Keys: created and rotated, with their secret shown once, changed and revoked.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::StatusCode;
-use infergate_actors::account::{
-    AccountView, KeyChange, KeyScope, KeyView, Limits, Network, NewKey, Order,
-};
-use infergate_actors::id::{AccountId, KeyHash, KeyId};
-use serde::Deserialize;
+use infergate_actors::account::Order;
+use infergate_actors::id::{AccountId, KeyId};
 
-use super::change::{BudgetsChange, LimitsChange, Setting};
-use super::request::{AccountOf, Asked, Json, KeyOf, text};
-use super::view::{CreatedKey, Key};
+use super::request::{AccountOf, Asked, Json, KeyOf};
+use super::view::Key;
 use super::{Operator, Problem};
-use crate::{auth, config};
+use crate::api::{KeyUpdate, KeyWanted, Rotation, Why, find, new_secret, shown_once};
+use crate::auth;
 
-/// More patterns than models anybody offers.
-const MODELS_MAX: usize = 1_000;
-const TAGS_MAX: usize = 100;
-const ALLOWED_IPS_MAX: usize = 100;
-/// Longer than anybody needs to bring a new secret to where it is used.
-const OVERLAP_MAX: Duration = Duration::from_hours(90 * 24);
 const REASON_DEFAULT: &str = "revoked by the operator";
-const REASON_COMPROMISED: &str = "reported as compromised";
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct KeyWanted {
-    name: String,
-    #[serde(default)]
-    models: Vec<String>,
-    expires_at_ms: Option<u64>,
-    #[serde(default)]
-    limits: Limits,
-    #[serde(default)]
-    budgets: BudgetsChange,
-    #[serde(default)]
-    tags: Vec<String>,
-    scopes: Option<Vec<KeyScope>>,
-    #[serde(default)]
-    allowed_ips: Vec<Network>,
-    /// One that is known elsewhere already; otherwise one is made.
-    secret: Option<String>,
-}
-
-/// A change: what is not named stays.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Change {
-    name: Option<String>,
-    models: Option<Vec<String>>,
-    #[serde(default)]
-    expires_at_ms: Setting<u64>,
-    #[serde(default)]
-    limits: LimitsChange,
-    #[serde(default)]
-    budgets: BudgetsChange,
-    tags: Option<Vec<String>>,
-    scopes: Option<Vec<KeyScope>>,
-    allowed_ips: Option<Vec<Network>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Rotation {
-    /// How long the present secret works beside the new one.
-    overlap: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Why {
-    reason: Option<String>,
-}
 
 pub(super) async fn create(
     State(operator): State<Arc<Operator>>,
@@ -97,7 +36,7 @@ pub(super) async fn create(
         }
         Ok(accounts.order(account, Order::CreateKey(new)).await?)
     };
-    let view = operator.in_turn(creating).await?;
+    let view = operator.in_turn(account, creating).await?;
     let created = shown_once(&view, &secret, hash)?;
     tracing::info!(%account, key = created.key.id(), "key created");
     Ok((StatusCode::CREATED, Answer(created)).into_response())
@@ -106,7 +45,7 @@ pub(super) async fn create(
 pub(super) async fn change(
     State(operator): State<Arc<Operator>>,
     KeyOf(account, key): KeyOf,
-    Json(change): Json<Change>,
+    Json(change): Json<KeyUpdate>,
 ) -> Result<impl IntoResponse, Problem> {
     let now_ms = operator.world.clock.now().wall_ms;
     let accounts = operator.system.accounts.clone();
@@ -115,7 +54,7 @@ pub(super) async fn change(
         let changes = change.over(find(&before, key)?, now_ms)?;
         Ok(accounts.order(account, Order::ChangeKey { key, changes }).await?)
     };
-    let view = operator.in_turn(changing).await?;
+    let view = operator.in_turn(account, changing).await?;
     tracing::info!(%account, %key, "key changed");
     Ok(Answer(Key::of(find(&view, key)?)).into_response())
 }
@@ -131,7 +70,7 @@ pub(super) async fn rotate(
     let order = Order::RotateKey { key, hash, hint, overlap };
     let accounts = operator.system.accounts.clone();
     let rotating = async move { Ok(accounts.order(account, order).await?) };
-    let view = operator.in_turn(rotating).await?;
+    let view = operator.in_turn(account, rotating).await?;
     tracing::info!(%account, %key, "key rotated");
     Ok(Answer(shown_once(&view, &secret, hash)?).into_response())
 }
@@ -141,7 +80,7 @@ pub(super) async fn revoke(
     KeyOf(account, key): KeyOf,
     Asked(why): Asked<Why>,
 ) -> Result<impl IntoResponse, Problem> {
-    revoke_for(&operator, account, key, why.reason.as_deref().unwrap_or(REASON_DEFAULT)).await
+    revoke_for(&operator, account, key, why.or(REASON_DEFAULT)?).await
 }
 
 /// Somebody else may have the secret: it works for nobody any more.
@@ -150,154 +89,17 @@ pub(super) async fn compromised(
     KeyOf(account, key): KeyOf,
     Asked(why): Asked<Why>,
 ) -> Result<impl IntoResponse, Problem> {
-    let reason = why.reason.map(|reason| format!("{REASON_COMPROMISED}: {reason}"));
-    revoke_for(&operator, account, key, reason.as_deref().unwrap_or(REASON_COMPROMISED)).await
+    revoke_for(&operator, account, key, why.of_compromised()?).await
 }
 
 async fn revoke_for(
     operator: &Operator,
     account: AccountId,
     key: KeyId,
-    reason: &str,
+    reason: String,
 ) -> Result<impl IntoResponse + use<>, Problem> {
-    text("reason", reason)?;
-    let order = Order::RevokeKey { key, reason: reason.to_owned() };
+    let order = Order::RevokeKey { key, reason: reason.clone() };
     let view = operator.system.accounts.order(account, order).await?;
     tracing::info!(%account, %key, reason, "key revoked");
     Ok(Answer(Key::of(find(&view, key)?)).into_response())
-}
-
-fn find(view: &AccountView, key: KeyId) -> Result<&KeyView, Problem> {
-    let found = view.keys.iter().find(|known| known.key.id == key);
-    found.ok_or_else(|| Problem::not_found("the key is unknown"))
-}
-
-/// The key that has this secret since the order that `view` is of.
-fn shown_once<'s>(
-    view: &AccountView,
-    secret: &'s str,
-    hash: KeyHash,
-) -> Result<CreatedKey<'s>, Problem> {
-    let key = view.keys.iter().find(|key| key.key.hash == hash);
-    let key = key.ok_or_else(|| Problem::unavailable("the new secret is not in its account"))?;
-    Ok(CreatedKey { account: view.id.to_string(), secret, key: Key::of(key) })
-}
-
-fn new_secret() -> Result<String, Problem> {
-    let broken =
-        |error: auth::NoEntropy| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
-    auth::new_key().map_err(broken)
-}
-
-impl KeyWanted {
-    /// The secret, and the key without it.
-    fn read(self, now_ms: u64) -> Result<(String, NewKey), Problem> {
-        let Self { name, models, expires_at_ms, limits, secret, .. } = self;
-        text("name", &name)?;
-        check_models(&models)?;
-        check_expiry(expires_at_ms, now_ms)?;
-        let mut rest = Vec::new();
-        let budgets = self.budgets.over(&[])?;
-        if !budgets.is_empty() {
-            rest.push(KeyChange::Budgets(budgets));
-        }
-        if !self.tags.is_empty() {
-            rest.push(KeyChange::Tags(checked_tags(self.tags)?));
-        }
-        if let Some(scopes) = self.scopes {
-            rest.push(KeyChange::Scopes(checked_scopes(scopes)?));
-        }
-        if !self.allowed_ips.is_empty() {
-            rest.push(KeyChange::AllowedIps(checked_ips(self.allowed_ips)?));
-        }
-        let secret = match secret {
-            Some(secret) => {
-                let bad = |error| Problem::invalid(format!("`secret`: {error}"));
-                auth::check_secret(&secret).map_err(bad)?;
-                secret
-            }
-            None => new_secret()?,
-        };
-        let (hash, hint) = (auth::hash(&secret), auth::hint(&secret));
-        Ok((secret, NewKey { hash, hint, name, models, expires_at_ms, limits, rest }))
-    }
-}
-
-impl Change {
-    /// What there is to change of a key that is so.
-    fn over(self, before: &KeyView, now_ms: u64) -> Result<Vec<KeyChange>, Problem> {
-        let mut changes = vec![
-            KeyChange::Limits(self.limits.over(before.key.limits)),
-            KeyChange::Budgets(self.budgets.over(&before.settings.budgets)?),
-        ];
-        if let Some(name) = self.name {
-            text("name", &name)?;
-            changes.push(KeyChange::Name(name));
-        }
-        if let Some(models) = self.models {
-            check_models(&models)?;
-            changes.push(KeyChange::Models(models));
-        }
-        if let Setting::Set(at_ms) = self.expires_at_ms {
-            check_expiry(at_ms, now_ms)?;
-            changes.push(KeyChange::ExpiresAtMs(at_ms));
-        }
-        if let Some(tags) = self.tags {
-            changes.push(KeyChange::Tags(checked_tags(tags)?));
-        }
-        if let Some(scopes) = self.scopes {
-            changes.push(KeyChange::Scopes(checked_scopes(scopes)?));
-        }
-        if let Some(networks) = self.allowed_ips {
-            changes.push(KeyChange::AllowedIps(checked_ips(networks)?));
-        }
-        Ok(changes)
-    }
-}
-
-impl Rotation {
-    fn overlap(&self) -> Result<Duration, Problem> {
-        let overlap = config::duration(&self.overlap).filter(|overlap| *overlap <= OVERLAP_MAX);
-        overlap.ok_or_else(|| {
-            Problem::invalid("`overlap` must be a time such as `0s`, `12h` or `7d`, at most `90d`")
-        })
-    }
-}
-
-fn check_models(models: &[String]) -> Result<(), Problem> {
-    if models.len() > MODELS_MAX {
-        return Err(Problem::invalid(format!("`models` has more than {MODELS_MAX}")));
-    }
-    models.iter().try_for_each(|model| text("models", model))
-}
-
-fn check_expiry(expires_at_ms: Option<u64>, now_ms: u64) -> Result<(), Problem> {
-    if expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
-        return Err(Problem::invalid("`expires_at_ms` is in the past"));
-    }
-    Ok(())
-}
-
-fn checked_tags(tags: Vec<String>) -> Result<Vec<String>, Problem> {
-    if tags.len() > TAGS_MAX {
-        return Err(Problem::invalid(format!("`tags` has more than {TAGS_MAX}")));
-    }
-    tags.iter().try_for_each(|tag| text("tags", tag))?;
-    Ok(tags)
-}
-
-fn checked_scopes(mut scopes: Vec<KeyScope>) -> Result<Vec<KeyScope>, Problem> {
-    if scopes.is_empty() {
-        return Err(Problem::invalid("`scopes` is empty: revoke a key that is good for nothing"));
-    }
-    scopes.sort_unstable();
-    scopes.dedup();
-    Ok(scopes)
-}
-
-fn checked_ips(networks: Vec<Network>) -> Result<Vec<Network>, Problem> {
-    if networks.len() > ALLOWED_IPS_MAX {
-        return Err(Problem::invalid(format!("`allowed_ips` has more than {ALLOWED_IPS_MAX}")));
-    }
-    Ok(networks)
 }

@@ -3,11 +3,11 @@
 //! | file | |
 //! | --- | --- |
 //! | `door` | the socket, and the token that every path but three asks for |
-//! | `request`, `problem` | reading what is asked, and saying what is wrong with it |
+//! | `request` | reading what the path names; the rest of reading and writing is in [`crate::api`] |
 //! | `accounts`, `credit`, `keys` | one account: its state, journal, grants, keys |
-//! | `change` | changes of limits and budgets |
 //! | `payments` | what a payment processor tells; refunds |
-//! | `codes` | redemption codes |
+//! | `codes`, `invites` | redemption codes, and invites for those who sign up |
+//! | `members` | the people of an account |
 //! | `plans`, `subscriptions` | plans, and what is paid and given for each period |
 //! | `cache` | answers that are kept |
 //! | `usage` | what was used, and an account's statement of a month |
@@ -21,15 +21,15 @@
 
 mod accounts;
 mod cache;
-mod change;
 mod codes;
 mod credit;
 mod door;
 mod explain;
+mod invites;
 mod keys;
+mod members;
 mod payments;
 mod plans;
-mod problem;
 mod providers;
 mod request;
 mod subscriptions;
@@ -43,16 +43,16 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, patch, post};
-use http::{Method, StatusCode, Uri};
-use infergate_actors::id::KeyHash;
+use infergate_actors::id::{AccountId, KeyHash};
 use infergate_actors::supervisor::System;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::exchange::World;
 use crate::front::Sentry;
 
+pub use crate::api::Problem;
+use crate::api::{unknown_path, wrong_method};
 pub use door::serve;
-pub use problem::Problem;
 
 /// What the admin API works on.
 pub struct Operator {
@@ -60,8 +60,6 @@ pub struct Operator {
     system: System,
     token: KeyHash,
     sentry: Sentry,
-    /// Held while something is looked at and then changed in accordance, so that nothing comes between.
-    turn: Arc<Mutex<()>>,
     /// One verification at a time: each reads the whole ledger.
     verifying: Arc<Semaphore>,
 }
@@ -69,14 +67,7 @@ pub struct Operator {
 impl Operator {
     /// Works on `world` and `system` for whoever has the token of this hash.
     pub fn new(world: Arc<World>, system: System, token: KeyHash) -> Self {
-        Self {
-            world,
-            system,
-            token,
-            sentry: Sentry::new(),
-            turn: Arc::new(Mutex::new(())),
-            verifying: Arc::new(Semaphore::new(1)),
-        }
+        Self { world, system, token, sentry: Sentry::new(), verifying: Arc::new(Semaphore::new(1)) }
     }
 
     /// To be called every minute or so.
@@ -84,18 +75,14 @@ impl Operator {
         self.sentry.tidy();
     }
 
-    /// Does `work` while nobody else has the turn, to its end even if nobody waits for it any more.
+    /// Does `work` while nobody else has the account's turn, to its end even if nobody waits for it any
+    /// more.
     async fn in_turn<T: Send + 'static>(
         &self,
+        account: AccountId,
         work: impl Future<Output = Result<T, Problem>> + Send + 'static,
     ) -> Result<T, Problem> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
-        let working = tokio::spawn(async move {
-            let _turn = turn;
-            work.await
-        });
-        let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the gateway broke down");
-        working.await.map_err(broken)?
+        Problem::unless_broken(self.world.turns.take(account, work).await)
     }
 }
 
@@ -137,6 +124,10 @@ pub fn router(operator: Arc<Operator>) -> Router {
         )
         .route(&account("/subscription/preview"), get(subscriptions::preview))
         .route("/admin/v1/codes", post(codes::make))
+        .route("/admin/v1/invites", get(invites::list).post(invites::make))
+        .route("/admin/v1/invites/{batch}", get(invites::show).delete(invites::revoke))
+        .route(&account("/members"), get(members::list).post(members::add))
+        .route(&account("/members/{member}"), patch(members::change).delete(members::remove))
         .route("/admin/v1/payments/events", post(payments::event))
         .route(&account("/keys"), post(keys::create))
         .route(&account("/keys/{key}"), patch(keys::change).delete(keys::revoke))
@@ -146,13 +137,4 @@ pub fn router(operator: Arc<Operator>) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&operator), door::check_token))
         .with_state(operator)
-}
-
-async fn unknown_path(uri: Uri) -> Problem {
-    Problem::not_found(format!("there is nothing at `{}`", uri.path()))
-}
-
-async fn wrong_method(method: Method, uri: Uri) -> Problem {
-    let detail = format!("`{}` does not take {method}; see the header `allow`", uri.path());
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }

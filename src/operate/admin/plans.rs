@@ -10,10 +10,10 @@ use infergate_actors::money::Markup;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::change::Setting;
 use super::request::text;
 use super::view::Plan;
 use super::{Operator, Problem};
+use crate::api::change::Setting;
 
 /// How many models an account's own list may name.
 const MODELS_MAX: usize = 1_000;

@@ -180,7 +180,7 @@ impl Account {
         order: &PlanOrder,
         plans: &Plans,
     ) -> Result<SmallVec<[Event; 2]>, Denial> {
-        if self.number == 0 || self.is_code_batch() {
+        if !self.is_open() {
             return Err(Denial::NoSuchAccount);
         }
         let event = match order {

@@ -47,7 +47,7 @@ impl Account {
         plans: &Plans,
         now_ms: u64,
     ) -> Result<Decided, Denial> {
-        if self.number == 0 || self.is_code_batch() {
+        if !self.is_open() {
             return Err(Denial::NoSuchAccount);
         }
         match order {

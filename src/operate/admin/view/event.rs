@@ -10,6 +10,7 @@ use infergate_actors::ledger::JournalEntry;
 use infergate_actors::money::{Markup, NanoUsd, Rates, Usage};
 use serde::Serialize;
 
+use super::member::MemberFact;
 use super::subscription::Happened;
 
 /// A page of an account's journal.
@@ -122,6 +123,7 @@ pub(crate) enum JournalEvent<'e> {
         grant: String,
         amount: NanoUsd,
     },
+    Member(MemberFact<'e>),
     Plan(&'e PlanEvent),
     Subscription(Box<Happened<'e>>),
 }
@@ -236,7 +238,7 @@ impl<'e> JournalEvent<'e> {
                 Self::CodeUsed { code: *code, account: account.to_string() }
             }
             Event::Project(event) => match **event {},
-            Event::Member(event) => match **event {},
+            Event::Member(event) => Self::Member(MemberFact::of(event)),
             Event::Plan(event) => Self::Plan(event),
             Event::Subscription(event) => Self::Subscription(Box::new(Happened::of(event))),
             Event::Watch(event) => match **event {},
@@ -297,6 +299,7 @@ impl<'e> JournalEvent<'e> {
             Self::CodesMade { .. } => "codes_made",
             Self::CodeUsed { .. } => "code_used",
             Self::Reclaimed { .. } => "reclaimed",
+            Self::Member(_) => "member",
             Self::Plan(_) => "plan",
             Self::Subscription(_) => "subscription",
         }

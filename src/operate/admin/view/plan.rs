@@ -1,11 +1,9 @@
-//! Plans, and what holds of an account, as JSON. Pure.
+//! Plans as JSON. Pure.
 
-use infergate_actors::account::{
-    BillingPeriod, Limits, Offer, Overrides, PlanTerms, PlanView, Plans,
-};
+use infergate_actors::account::{BillingPeriod, Limits, Offer, PlanTerms, Plans};
 use serde::Serialize;
 
-use crate::operate::amount::{Amounts, wide};
+use crate::api::OfferShown;
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -20,37 +18,6 @@ pub(in crate::operate::admin) struct Plan<'p> {
     subscription: Option<OfferShown>,
     /// All of it in words.
     reads: String,
-}
-
-/// What a subscription costs and gives.
-#[derive(Debug, Serialize)]
-pub(super) struct OfferShown {
-    #[serde(flatten)]
-    amounts: Amounts<2>,
-    period: String,
-    grace_ms: u64,
-}
-
-/// What holds of an account.
-#[derive(Debug, Serialize)]
-pub(super) struct PlanOf {
-    /// The plan it was put on; none: on whichever is the default.
-    assigned: Option<String>,
-    /// The plan that holds.
-    in_force: Option<String>,
-    is_missing: bool,
-    overrides: Differences,
-    limits: Limits,
-    models: Vec<String>,
-    markup: String,
-}
-
-/// Where an account differs from its plan.
-#[derive(Debug, Serialize)]
-struct Differences {
-    limits: Option<Limits>,
-    models: Option<Vec<String>>,
-    markup: Option<String>,
 }
 
 impl<'p> Plan<'p> {
@@ -71,47 +38,6 @@ impl<'p> Plan<'p> {
             subscription: plan.offer.as_ref().map(OfferShown::of),
             reads: reads(plan),
         }
-    }
-}
-
-impl OfferShown {
-    pub(super) fn of(offer: &Offer) -> Self {
-        let (price, allowance) = (wide(offer.price), wide(offer.allowance));
-        Self {
-            amounts: Amounts([("price", price), ("allowance", allowance)]),
-            period: period(offer.period),
-            grace_ms: offer.grace_ms,
-        }
-    }
-}
-
-impl PlanOf {
-    pub(super) fn of(view: &PlanView) -> Self {
-        let Overrides { limits, models, markup } = &view.overrides;
-        let overrides = Differences {
-            limits: *limits,
-            models: models.clone(),
-            markup: markup.map(|markup| markup.to_string()),
-        };
-        let models =
-            if view.models.is_empty() { vec!["*".to_owned()] } else { view.models.clone() };
-        Self {
-            assigned: view.assigned.clone(),
-            in_force: view.in_force.clone(),
-            is_missing: view.is_missing,
-            overrides,
-            limits: view.limits,
-            models,
-            markup: view.markup.to_string(),
-        }
-    }
-}
-
-/// As the configuration writes it.
-pub(super) fn period(period: BillingPeriod) -> String {
-    match period {
-        BillingPeriod::Month => "month".to_owned(),
-        BillingPeriod::Days(days) => format!("{days}d"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What an operator is told when a request is not carried out: problem details (RFC 9457).
+//! What is told when a request outside the dialects is not carried out: problem details (RFC 9457).
 
 use std::time::Duration;
 
@@ -9,6 +9,10 @@ use infergate_actors::account::{Denial, Refusal, Unavailable};
 use infergate_actors::ledger::LedgerError;
 use infergate_actors::provider::ControlError;
 use serde_json::json;
+use tokio::task::JoinError;
+
+use crate::error::ApiError;
+use crate::usage::UsageError;
 
 /// A refusal or failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,27 +32,38 @@ impl Problem {
     }
 
     /// The request can't be read.
-    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
     /// The request can be read and asks for something that can't be.
-    pub(super) fn invalid(detail: impl Into<String>) -> Self {
+    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
     }
 
     /// There is no such thing.
-    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
+    /// Whoever asks may not have it.
+    pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, detail)
+    }
+
     /// It contradicts what there is.
-    pub(super) fn conflict(detail: impl Into<String>) -> Self {
+    pub(crate) fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, detail)
     }
 
+    /// What some work came to, unless it broke down.
+    pub(crate) fn unless_broken<T>(worked: Result<Result<T, Self>, JoinError>) -> Result<T, Self> {
+        let broken = |_| Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the gateway broke down");
+        worked.map_err(broken)?
+    }
+
     /// It can't be done now.
-    pub(super) fn unavailable(detail: impl Into<String>) -> Self {
+    pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
 }
@@ -87,12 +102,14 @@ impl From<Denial> for Problem {
             | Denial::UnknownPayment
             | Denial::UnknownGrant
             | Denial::UnknownCode
+            | Denial::UnknownMember
             | Denial::UnknownPlan
             | Denial::NoSubscription => StatusCode::NOT_FOUND,
             Denial::BadAmount
             | Denial::BadBudget
             | Denial::Underpaid { .. }
             | Denial::NothingDue => StatusCode::UNPROCESSABLE_ENTITY,
+            Denial::RoleTooHigh | Denial::AboveCeiling { .. } => StatusCode::FORBIDDEN,
             Denial::DuplicateReference
             | Denial::DuplicateKey
             | Denial::TooManySecrets
@@ -112,6 +129,11 @@ impl From<Denial> for Problem {
             | Denial::SubscriptionEnds
             | Denial::ExpiredCode
             | Denial::UsedUpCode
+            | Denial::RevokedCode
+            | Denial::DuplicateMember
+            | Denial::LastOwner
+            | Denial::TooManyMembers
+            | Denial::EmailTaken
             | Denial::Closed
             | Denial::RevokedKey
             | Denial::ExpiredKey
@@ -149,8 +171,8 @@ impl From<Refusal> for Problem {
 
 impl From<LedgerError> for Problem {
     fn from(error: LedgerError) -> Self {
-        tracing::error!(%error, "the ledger can't be read for the admin API");
-        Self::unavailable(error.to_string())
+        tracing::error!(%error, "the ledger can't be read");
+        Self::unavailable("the ledger can't be read now")
     }
 }
 
@@ -161,6 +183,24 @@ impl From<ControlError> for Problem {
                 Self::unavailable(error.to_string())
             }
             ControlError::UnknownCredential => Self::not_found(error.to_string()),
+        }
+    }
+}
+
+/// A refusal of the clients' port, in the other form.
+impl From<ApiError> for Problem {
+    fn from(error: ApiError) -> Self {
+        let retry_after = error.hints().and_then(|hints| hints.retry_after);
+        Self { retry_after, ..Self::new(error.status, error.message) }
+    }
+}
+
+impl From<UsageError> for Problem {
+    fn from(error: UsageError) -> Self {
+        match error {
+            UsageError::Wrong(detail) => Self::bad_request(detail),
+            UsageError::TooMany => Self::invalid(error.to_string()),
+            UsageError::Ledger(error) => error.into(),
         }
     }
 }

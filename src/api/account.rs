@@ -8,21 +8,24 @@ use infergate_actors::id::{AccountId, GrantId, HoldId};
 use infergate_actors::money::NanoUsd;
 use serde::Serialize;
 
-use super::budget::Budgets;
-use super::plan::PlanOf;
+use super::budget::{Budgets, Ceilings};
+use super::plan::{OwnPlan, PlanOf};
 use super::subscription::Subscription;
 use crate::operate::amount::{Amounts, wide};
 
 /// An account's live state.
 #[derive(Debug, Serialize)]
-pub(in crate::operate::admin) struct Account {
+pub(crate) struct Account {
     id: String,
     name: String,
     status: Status,
     status_set: Option<StatusLine>,
     opened_at_ms: u64,
     #[serde(flatten)]
-    sums: Amounts<9>,
+    sums: Amounts<8>,
+    /// Costs that it could not pay: the operator's loss.
+    #[serde(flatten)]
+    absorbed: Amounts<1>,
     grants: Vec<Grant>,
     holds: Vec<Hold>,
     keys: Vec<Key>,
@@ -36,6 +39,27 @@ pub(in crate::operate::admin) struct Account {
     digest: String,
 }
 
+/// An account as its owners see it: what is for operators is left out.
+#[derive(Debug, Serialize)]
+pub(crate) struct OwnAccount {
+    id: String,
+    name: String,
+    status: Status,
+    status_class: Option<ReasonClass>,
+    opened_at_ms: u64,
+    #[serde(flatten)]
+    sums: Amounts<8>,
+    grants: Vec<Grant>,
+    /// Those that hold, be they the account's own or its plan's.
+    limits: Limits,
+    plan: OwnPlan,
+    subscription: Option<Subscription>,
+    buckets: Buckets,
+    budgets: Budgets,
+    /// The budgets that the operator has set, which owners may not go above.
+    budget_ceilings: Ceilings,
+}
+
 /// Who set an account's status, when and why.
 #[derive(Debug, Serialize)]
 struct StatusLine {
@@ -47,7 +71,7 @@ struct StatusLine {
 
 /// What was done for a payment, refund or dispute.
 #[derive(Debug, Serialize)]
-pub(in crate::operate::admin) struct Moved {
+pub(crate) struct Moved {
     id: String,
     account: String,
     kind: MovementKind,
@@ -62,7 +86,7 @@ pub(in crate::operate::admin) struct Moved {
 
 /// An account in a list.
 #[derive(Debug, Serialize)]
-pub(in crate::operate::admin) struct AccountLine {
+pub(crate) struct AccountLine {
     id: String,
     #[serde(flatten)]
     known: Option<Known>,
@@ -79,7 +103,7 @@ struct Known {
 
 /// A key without its secret.
 #[derive(Debug, Serialize)]
-pub(in crate::operate::admin) struct Key {
+pub(crate) struct Key {
     id: String,
     name: String,
     hint: String,
@@ -94,6 +118,8 @@ pub(in crate::operate::admin) struct Key {
     scopes: Vec<KeyScope>,
     allowed_ips: Vec<Network>,
     former_secrets: Vec<FormerSecret>,
+    /// Who made it, where that is a member.
+    member: Option<String>,
 }
 
 /// A secret that a key had before, without the secret.
@@ -105,16 +131,16 @@ struct FormerSecret {
 
 /// A key that was just created or rotated: the only place where its secret is ever shown.
 #[derive(Serialize)]
-pub(in crate::operate::admin) struct CreatedKey<'s> {
-    pub(in crate::operate::admin) secret: &'s str,
-    pub(in crate::operate::admin) account: String,
+pub(crate) struct CreatedKey<'s> {
+    pub(crate) secret: &'s str,
+    pub(crate) account: String,
     #[serde(flatten)]
-    pub(in crate::operate::admin) key: Key,
+    pub(crate) key: Key,
 }
 
 /// A grant that was just made.
 #[derive(Debug, Serialize)]
-pub(in crate::operate::admin) struct Granted {
+pub(crate) struct Granted {
     id: Option<String>,
     kind: GrantKind,
     #[serde(flatten)]
@@ -159,7 +185,7 @@ struct Bucket {
 
 impl Account {
     /// Of the view its actor gave.
-    pub(in crate::operate::admin) fn of(view: &AccountView) -> Self {
+    pub(crate) fn of(view: &AccountView) -> Self {
         let totals = &view.totals;
         Self {
             id: view.id.to_string(),
@@ -170,7 +196,6 @@ impl Account {
             sums: Amounts([
                 ("granted", wide(totals.granted)),
                 ("settled", wide(totals.settled)),
-                ("absorbed", wide(totals.absorbed)),
                 ("expired", wide(totals.expired)),
                 ("refunded", wide(view.refunded)),
                 ("charged_back", wide(view.charged_back)),
@@ -178,6 +203,7 @@ impl Account {
                 ("held", wide(totals.held)),
                 ("available", wide(view.available)),
             ]),
+            absorbed: Amounts([("absorbed", wide(totals.absorbed))]),
             grants: view.grants.iter().map(Grant::of).collect(),
             holds: view.holds.iter().map(|(id, hold)| Hold::of(*id, hold)).collect(),
             keys: view.keys.iter().map(Key::of).collect(),
@@ -192,9 +218,44 @@ impl Account {
     }
 }
 
+impl OwnAccount {
+    /// Of the view its actor gave.
+    pub(crate) fn of(view: &AccountView) -> Self {
+        let Account {
+            id,
+            name,
+            status,
+            opened_at_ms,
+            sums,
+            grants,
+            plan,
+            subscription,
+            buckets,
+            budgets,
+            ..
+        } = Account::of(view);
+        let set = view.status_set.as_ref().filter(|_| view.status != Status::Active);
+        Self {
+            id,
+            name,
+            status,
+            status_class: set.map(|(set, _)| set.class),
+            opened_at_ms,
+            sums,
+            grants,
+            limits: view.plan.limits,
+            plan: OwnPlan::of(plan),
+            subscription,
+            buckets,
+            budgets,
+            budget_ceilings: Ceilings(view.ceilings.clone()),
+        }
+    }
+}
+
 impl AccountLine {
     /// Of the view its actor gave.
-    pub(in crate::operate::admin) fn of(view: &AccountView) -> Self {
+    pub(crate) fn of(view: &AccountView) -> Self {
         let status = match view.status {
             Status::Active => "active",
             Status::Suspended => "suspended",
@@ -214,14 +275,14 @@ impl AccountLine {
     }
 
     /// Of an account whose actor does not answer.
-    pub(in crate::operate::admin) fn unavailable(account: AccountId) -> Self {
+    pub(crate) fn unavailable(account: AccountId) -> Self {
         Self { id: account.to_string(), known: None, status: "unavailable" }
     }
 }
 
 impl Key {
     /// Of the view its account's actor gave.
-    pub(in crate::operate::admin) fn of(view: &KeyView) -> Self {
+    pub(crate) fn of(view: &KeyView) -> Self {
         let KeyView { key, settings, .. } = view;
         let former = |former: &account::FormerSecret| FormerSecret {
             hint: former.hint.clone(),
@@ -242,18 +303,19 @@ impl Key {
             scopes: settings.scopes.clone(),
             allowed_ips: settings.allowed_ips.clone(),
             former_secrets: settings.former.iter().map(former).collect(),
+            member: view.member.map(|member| member.to_string()),
         }
     }
 
     /// Its id.
-    pub(in crate::operate::admin) fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         &self.id
     }
 }
 
 impl Granted {
     /// A grant, and the account it was made to.
-    pub(in crate::operate::admin) fn of(
+    pub(crate) fn of(
         id: Option<GrantId>,
         (kind, amount, expires_at_ms): (GrantKind, NanoUsd, Option<u64>),
         reference: String,
@@ -279,11 +341,7 @@ impl StatusLine {
 
 impl Moved {
     /// What was done under an id.
-    pub(in crate::operate::admin) fn of(
-        id: String,
-        account: AccountId,
-        movement: &Movement,
-    ) -> Self {
+    pub(crate) fn of(id: String, account: AccountId, movement: &Movement) -> Self {
         let (asked, moved) = (wide(movement.asked), wide(movement.moved));
         // What is paid for a subscription buys a period: its allowance may be more or less.
         let short = match movement.kind {

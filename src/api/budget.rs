@@ -1,6 +1,6 @@
 //! Spend budgets as JSON, by their period. Pure.
 
-use infergate_actors::account::BudgetView;
+use infergate_actors::account::{Budget, BudgetView};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
@@ -8,7 +8,7 @@ use crate::operate::amount::{Amounts, wide};
 
 /// Budgets as they are now.
 #[derive(Debug)]
-pub(super) struct Budgets(Vec<BudgetView>);
+pub(crate) struct Budgets(Vec<BudgetView>);
 
 /// One of them.
 #[derive(Serialize)]
@@ -19,7 +19,7 @@ struct Shown {
 }
 
 impl Budgets {
-    pub(super) fn of(budgets: &[BudgetView]) -> Self {
+    pub(crate) fn of(budgets: &[BudgetView]) -> Self {
         Self(budgets.to_vec())
     }
 }
@@ -35,6 +35,20 @@ impl Serialize for Budgets {
             ]);
             let shown = Shown { amounts, resets_at_ms: view.resets_at_ms };
             map.serialize_entry(view.budget.period.name(), &shown)?;
+        }
+        map.end()
+    }
+}
+
+/// Budgets that may not be gone above.
+#[derive(Debug)]
+pub(crate) struct Ceilings(pub(crate) Vec<Budget>);
+
+impl Serialize for Ceilings {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for Budget { period, limit } in &self.0 {
+            map.serialize_entry(period.name(), &Amounts([("limit", wide(*limit))]))?;
         }
         map.end()
     }

@@ -8,7 +8,7 @@ use super::Problem;
 
 /// A new value: an absent one stays, `null` removes it.
 #[derive(Clone, Copy, Default)]
-pub(super) enum Setting<T> {
+pub(crate) enum Setting<T> {
     #[default]
     Kept,
     Set(Option<T>),
@@ -17,7 +17,7 @@ pub(super) enum Setting<T> {
 /// New limits.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct LimitsChange {
+pub(crate) struct LimitsChange {
     requests_per_minute: Setting<u32>,
     tokens_per_minute: Setting<u64>,
     in_flight: Setting<u32>,
@@ -26,7 +26,7 @@ pub(super) struct LimitsChange {
 /// New spend budgets, in dollars.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct BudgetsChange {
+pub(crate) struct BudgetsChange {
     #[serde(rename = "day_usd")]
     day: Setting<String>,
     #[serde(rename = "week_usd")]
@@ -39,7 +39,7 @@ pub(super) struct BudgetsChange {
 
 impl LimitsChange {
     /// The limits from here on, where these were.
-    pub(super) fn over(self, before: Limits) -> Limits {
+    pub(crate) fn over(self, before: Limits) -> Limits {
         Limits {
             requests_per_minute: self.requests_per_minute.over(before.requests_per_minute),
             tokens_per_minute: self.tokens_per_minute.over(before.tokens_per_minute),
@@ -50,7 +50,7 @@ impl LimitsChange {
 
 impl BudgetsChange {
     /// The budgets from here on, where these were; the shortest period first.
-    pub(super) fn over(self, before: &[Budget]) -> Result<Vec<Budget>, Problem> {
+    pub(crate) fn over(self, before: &[Budget]) -> Result<Vec<Budget>, Problem> {
         let Self { day, week, month, total } = self;
         let mut budgets = Vec::new();
         for (period, setting) in Period::ALL.into_iter().zip([day, week, month, total]) {
@@ -79,7 +79,7 @@ fn limit(period: Period, usd: &str) -> Result<NanoUsd, Problem> {
 
 impl<T> Setting<T> {
     /// The value from here on, where this was.
-    pub(super) fn over(self, before: Option<T>) -> Option<T> {
+    pub(crate) fn over(self, before: Option<T>) -> Option<T> {
         match self {
             Self::Kept => before,
             Self::Set(value) => value,
