@@ -9,6 +9,7 @@ const FORBIDDEN: &[(&str, &[&str], &[&str])] = &[
     ("actors/src/money", &["f32", "f64"], &[]),
     ("loadtests/src", &["infergate::", "infergate_actors::"], &["gateway_entry.rs"]),
     ("src/accept", &["crate::dialect", "crate::exchange", "crate::front", "crate::operate"], &[]),
+    ("src/api", &["crate::operate::admin", "crate::owner"], &[]),
     ("src/dialect", &["crate::upstream", "crate::exchange", "crate::catalog"], &[]),
     (
         "src/notify",
@@ -16,6 +17,7 @@ const FORBIDDEN: &[(&str, &[&str], &[&str])] = &[
         &[],
     ),
     ("src/exchange", &["hyper::server", "crate::accept", "crate::operate::admin"], &[]),
+    ("src/owner", &["crate::operate::admin"], &[]),
     ("src/upstream", &["crate::dialect", "crate::exchange", "account::"], &[]),
     ("src/simulated", &["crate::"], &[]),
 ];
@@ -25,7 +27,9 @@ const FORBIDDEN_IN_PURE: &[&str] =
 /// Files that are pure whatever they call themselves.
 const PURE: &[&str] = &[
     "actors/src/account/decide.rs",
-    "actors/src/account/machine.rs",
+    "actors/src/account/machine/mod.rs",
+    "actors/src/account/machine/ordering.rs",
+    "actors/src/account/machine/telling.rs",
     "actors/src/account/state.rs",
     "actors/src/account/watch/due.rs",
     "actors/src/account/watch/mod.rs",

@@ -47,6 +47,11 @@ pub struct TopUpId(pub u32);
 #[serde(transparent)]
 pub struct WebhookId(pub u32);
 
+/// A person within an account, counting from 1. Written `mem_` and the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MemberId(pub u32);
+
 /// One client request from head to settled bill; also the id of its hold and what the client sees
 /// as `x-request-id`.
 ///
@@ -99,9 +104,37 @@ impl ExchangeId {
     }
 }
 
+/// Counts from here on are not given out one after the other: they belong to those who sign up.
+const SIGNED_UP: u64 = 1 << 47;
+/// How many accounts one register can give an id to.
+const REGISTER_SHIFT: u32 = 39;
+/// The place of the list of invites among the registers.
+const INVITES: u8 = 0xff;
+
 impl AccountId {
     /// What the operators and their log are kept under: it is never given to an account.
     pub const OPERATORS: Self = Self(0);
+
+    /// The last count that is given out one after the other.
+    pub const COUNT_MAX: u64 = SIGNED_UP - 1;
+
+    /// The register of `node` that a person's hash belongs to. It is nobody's account, and the ids
+    /// behind it are those of the accounts that it gave one to, one after the other.
+    pub fn register(node: u16, person: &KeyHash) -> Self {
+        let [first, ..] = person.0;
+        Self::new(node, SIGNED_UP | u64::from(first & 0x7f) << REGISTER_SHIFT)
+    }
+
+    /// The list of a node's invites. It is nobody's account.
+    pub fn invites(node: u16) -> Self {
+        Self::new(node, SIGNED_UP | u64::from(INVITES) << REGISTER_SHIFT)
+    }
+
+    /// Whether it is one of [`AccountId::register`].
+    pub fn is_register(self) -> bool {
+        let is_first = self.count() & ((1 << REGISTER_SHIFT) - 1) == 0;
+        self.count() & SIGNED_UP != 0 && is_first && self != Self::invites(self.node())
+    }
 
     /// The `count`-th account opened by `node`.
     pub fn new(node: u16, count: u64) -> Self {
@@ -198,6 +231,23 @@ impl FromStr for WebhookId {
             .and_then(|number| number.parse().ok())
             .map(Self)
             .ok_or_else(|| IdError { text: text.to_owned(), form: "hook_<number>" })
+    }
+}
+
+impl fmt::Display for MemberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mem_{}", self.0)
+    }
+}
+
+impl FromStr for MemberId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        text.strip_prefix("mem_")
+            .and_then(|number| number.parse().ok())
+            .map(Self)
+            .ok_or_else(|| IdError { text: text.to_owned(), form: "mem_<number>" })
     }
 }
 
@@ -302,9 +352,22 @@ mod tests {
         assert_eq!(TokenId(6).to_string().parse(), Ok(TokenId(6)));
         assert_eq!(TopUpId(6).to_string().parse(), Ok(TopUpId(6)));
         assert_eq!(WebhookId(7).to_string().parse(), Ok(WebhookId(7)));
+        assert_eq!(MemberId(6).to_string().parse(), Ok(MemberId(6)));
         assert!("acct_7".parse::<AccountId>().is_err());
         assert!(
             "req_+0010000000200000000000000000001".parse::<ExchangeId>().is_ok_and(|id| id.0 > 0)
         );
+    }
+
+    #[test]
+    fn registers_lie_behind_all_that_is_counted_and_apart_from_each_other() {
+        let of = |first| AccountId::register(3, &KeyHash([first; 32]));
+        for first in 0..=255 {
+            assert!(of(first).is_register() && of(first).count() > AccountId::COUNT_MAX);
+            assert!(of(first) < AccountId::invites(3) && of(first).node() == 3);
+            assert!(!AccountId(of(first).0 + 1).is_register(), "an account's");
+        }
+        assert_ne!(of(0), of(1));
+        assert!(!AccountId::invites(3).is_register() && !AccountId::new(3, 0).is_register());
     }
 }

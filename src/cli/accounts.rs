@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::args::time;
 use super::call::{Error, ask, ask_once, date, from_now_ms, query, raw, told};
+use super::set_plan::{SetPlan, set_plan};
 use super::tokens::more;
 use super::{Console, Exit, Gateway};
 
@@ -52,6 +53,8 @@ pub enum Accounts {
     Close(Change),
     /// Give it credit, once per reference
     Grant(NewGrant),
+    /// Put it on a plan, and let it differ from it; what is not said stays
+    SetPlan(Box<SetPlan>),
 }
 
 /// An account to be opened.
@@ -169,6 +172,7 @@ pub(super) async fn run(command: Accounts, console: &mut Console<'_>) -> io::Res
         Accounts::Reinstate(change) => set_status(&change, "reinstate", console).await,
         Accounts::Close(change) => set_status(&change, "close", console).await,
         Accounts::Grant(new) => grant(&new, console).await,
+        Accounts::SetPlan(wanted) => set_plan(&wanted, console).await,
     };
     told(done, console)
 }

@@ -8,8 +8,12 @@ use clap::{Args, Parser, Subcommand};
 use super::accounts::Accounts;
 use super::audit::Audit;
 use super::catalog::Markup;
+use super::invites::Invites;
 use super::keys::Keys;
+use super::members::Members;
+use super::plans::Plans;
 use super::projects::Projects;
+use super::subscriptions::Subscriptions;
 use super::tokens::Tokens;
 use super::usage::Usage;
 use super::webhooks::{Events, Webhooks};
@@ -76,6 +80,18 @@ pub enum Tool {
     /// List what has happened that webhooks may be told of
     #[command(subcommand)]
     Events(Events),
+    /// List, add, change and remove the people of an account at a running gateway
+    #[command(subcommand)]
+    Members(Members),
+    /// Make, list and take back invites for those who sign up at a running gateway
+    #[command(subcommand)]
+    Invites(Invites),
+    /// Look at the plans of a running gateway
+    #[command(subcommand)]
+    Plans(Plans),
+    /// Begin, change, cancel and look at subscriptions at a running gateway
+    #[command(subcommand)]
+    Subscriptions(Subscriptions),
 }
 
 /// Where the configuration is.

@@ -6,10 +6,15 @@ mod audit;
 mod call;
 mod catalog;
 mod check;
+mod invites;
 mod keys;
 mod ledger;
+mod members;
+mod plans;
 mod program;
 mod projects;
+mod set_plan;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -27,8 +32,12 @@ pub use program::main;
 pub use accounts::Accounts;
 pub use args::{Catalog, Cli, Command, ConfigArgs, Gateway, Ledger, LedgerPlace, Tool};
 pub use audit::Audit;
+pub use invites::Invites;
 pub use keys::Keys;
+pub use members::Members;
+pub use plans::Plans;
 pub use projects::Projects;
+pub use subscriptions::Subscriptions;
 pub use tokens::Tokens;
 pub use usage::Usage;
 pub use webhooks::{Events, Webhooks};
@@ -80,6 +89,10 @@ async fn carry_out(tool: Tool, console: &mut Console<'_>) -> Exit {
         Tool::Audit(command) => audit::run(command, console).await,
         Tool::Webhooks(command) => webhooks::run(command, console).await,
         Tool::Events(command) => webhooks::run_events(command, console).await,
+        Tool::Members(command) => members::run(command, console).await,
+        Tool::Invites(command) => invites::run(command, console).await,
+        Tool::Plans(command) => plans::run(command, console).await,
+        Tool::Subscriptions(command) => subscriptions::run(command, console).await,
     };
     // A reader that went away is no reason to complain.
     written.unwrap_or(Exit::NotDone)

@@ -200,6 +200,54 @@ async fn keys_are_created_listed_and_revoked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_are_added_listed_changed_and_removed() {
+    let (gateway, id, _) = used().await;
+    let url = format!("http://{}", gateway.admin);
+    let members = async |words: &[&str]| {
+        let at = ["--admin-url", &url, "--account", &id];
+        run(&[&["members"], words, &at].concat()).await
+    };
+    let ada = ["add", "--email", "Ada@example.com", "--name", "Ada", "--role", "owner", "--active"];
+    let (exit, out, err) = members(&ada).await;
+    assert_eq!(exit, Exit::Well, "{err}");
+    assert!(out.ends_with("(ada@example.com): owner, active\n"), "{out}");
+    let bob = ["add", "--email", "bob@example.com", "--name", "Bob", "--role", "developer"];
+    let (exit, out, _) = members(&bob).await;
+    assert!(exit == Exit::Well && out.contains("developer, invited"), "{out}");
+    assert!(members(&["set-role", "mem_2", "read_only"]).await.1.contains("read_only, invited"));
+    assert!(members(&["activate", "mem_2"]).await.1.contains("read_only, active"));
+    let (_, list, _) = members(&["list", "--json"]).await;
+    let list: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!((&list[0]["role"], &list[1]["name"]), (&json!("owner"), &json!("Bob")));
+    let (exit, _, err) = members(&["remove", "mem_1"]).await;
+    assert!(exit == Exit::Wrong && err.contains("without an active owner"), "{err}");
+    let (exit, out, _) = members(&["remove", "mem_2", "--revoke-keys", "--reason", "a & b"]).await;
+    assert!(exit == Exit::Well && out.contains("removed"), "{out}");
+    let (_, table, _) = members(&["list"]).await;
+    assert!(table.contains("mem_1    owner      active") && table.contains("removed"), "{table}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invites_are_made_listed_and_taken_back() {
+    let gateway = Gateway::start().await;
+    let url = format!("http://{}", gateway.admin);
+    let invites =
+        async |words: &[&str]| run(&[&["invites"], words, &["--admin-url", &url]].concat()).await;
+    let new = ["create", "--name", "beta", "--count", "3", "--uses", "2", "--expires-after", "1d"];
+    let (exit, out, err) = invites(&new).await;
+    assert_eq!((exit, out.lines().count()), (Exit::Well, 3), "{err}");
+    assert!(out.lines().all(|line| line.starts_with("igi-")), "{out}");
+    let batch = err.split(';').next().unwrap();
+    let (_, table, _) = invites(&["list"]).await;
+    assert!(table.contains(batch) && table.contains("0 of 6"), "{table}");
+    let (exit, out, _) = invites(&["revoke", batch, "--reason", "leaked"]).await;
+    assert!(exit == Exit::Well && out.contains("no account any more"), "{out}");
+    let (_, list, _) = invites(&["list", "--json"]).await;
+    let list: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!(list[0]["revoked"]["reason"], "leaked");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_are_changed_rotated_and_reported() {
     let (gateway, id, first) = used().await;
     let url = format!("http://{}", gateway.admin);
@@ -311,6 +359,63 @@ async fn usage_is_summed_up() {
     assert!(exit == Exit::Wrong && err.contains("`group_by` must be"), "{err}");
     let wrong = ["infergate", "usage", "--where", "model"];
     assert_eq!(Cli::try_parse_from(wrong).unwrap_err().exit_code(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn plans_are_listed_and_set_and_subscribed_to() {
+    let (gateway, id, _) = used().await;
+    let url = format!("http://{}", gateway.admin);
+    let command = async |words: &str| {
+        let words: Vec<&str> = words.split(' ').collect();
+        run(&[words.as_slice(), &["--admin-url", &url]].concat()).await
+    };
+    let plans = infergate_actors::account::Plans::new(
+        ["small", "large"].map(plan_of).to_vec(),
+        Some("small"),
+    );
+    gateway.system.accounts.set_plans(plans);
+    let (exit, table, err) = command("plans list").await;
+    assert_eq!(exit, Exit::Well, "{err}");
+    assert!(table.contains("small (default)  no limits; all models; 0% on the list"), "{table}");
+    let (exit, out, err) =
+        command(&format!("accounts set-plan {id} --plan large --markup -5%")).await;
+    assert!(exit == Exit::Well && out.contains("is on the plan `large`"), "{out}{err}");
+    assert!(out.contains("markup -5%, models *"), "{out}");
+    let set = format!("accounts set-plan {id} --plan none --markup none --model a --json");
+    let (_, out, _) = command(&set).await;
+    let plan: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&plan["in_force"], &plan["models"]), (&json!("small"), &json!(["a"])));
+
+    let (exit, _, err) = command(&format!("subscriptions start {id} --plan small")).await;
+    assert!(exit == Exit::Wrong && err.contains("5 USD are due"), "{err}");
+    let start = format!("subscriptions start {id} --plan small --payment p1 --amount 5");
+    let (exit, out, err) = command(&start).await;
+    assert!(exit == Exit::Well && out.contains("active, to the plan `small`"), "{out}{err}");
+    let (_, out, _) = command(&format!("subscriptions preview {id} --plan large")).await;
+    assert!(out.contains("takes effect at once: 0 USD are due, for 0 USD"), "{out}");
+    let (_, out, _) = command(&format!("subscriptions change {id} --plan large")).await;
+    assert!(out.contains("active, to the plan `large`"), "{out}");
+    let (_, out, _) = command(&format!("subscriptions cancel {id}")).await;
+    assert!(out.contains("cancelled"), "{out}");
+    let (_, out, _) = command(&format!("subscriptions cancel {id} --undo --json")).await;
+    let shown: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(shown["state"], "active");
+    let (exit, out, _) = command(&format!("subscriptions show {id}")).await;
+    assert!(exit == Exit::Well && out.contains("5 USD for 6 USD of credit, each 30d"), "{out}");
+}
+
+fn plan_of(name: &str) -> infergate_actors::account::PlanTerms {
+    let offer = infergate_actors::account::Offer {
+        price: infergate_actors::money::NanoUsd::from_usd(5),
+        allowance: infergate_actors::money::NanoUsd::from_usd(6),
+        period: infergate_actors::account::BillingPeriod::Days(30),
+        grace_ms: 0,
+    };
+    infergate_actors::account::PlanTerms {
+        name: name.to_owned(),
+        offer: Some(offer),
+        ..infergate_actors::account::PlanTerms::default()
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use http::Method;
-use infergate_actors::account::Role;
+use infergate_actors::account::OperatorRole;
 use infergate_actors::id::TokenId;
 use serde::Deserialize;
 use serde_json::json;
@@ -62,7 +62,7 @@ pub struct NewToken {
     name: String,
     /// `owner`, `admin`, `billing`, `support` or `read_only`
     #[arg(long, value_parser = role)]
-    role: Role,
+    role: OperatorRole,
     /// How long it works, such as `12h` or `90d` [default: for ever]
     #[arg(long, value_name = "TIME", value_parser = time)]
     expires_after: Option<Duration>,
@@ -178,7 +178,9 @@ pub(super) fn more(next: Option<&str>, console: &mut Console<'_>) -> Result<(), 
     Ok(())
 }
 
-fn role(text: &str) -> Result<Role, String> {
-    let found = Role::ALL.into_iter().find(|role| role.name() == text);
-    found.ok_or_else(|| format!("`{text}` is none of {}", Role::ALL.map(Role::name).join(", ")))
+fn role(text: &str) -> Result<OperatorRole, String> {
+    let found = OperatorRole::ALL.into_iter().find(|role| role.name() == text);
+    found.ok_or_else(|| {
+        format!("`{text}` is none of {}", OperatorRole::ALL.map(OperatorRole::name).join(", "))
+    })
 }

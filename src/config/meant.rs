@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use infergate_actors::account::{CreditRules, GuardRules};
+use infergate_actors::account::{CreditRules, GuardRules, Plans};
 use infergate_actors::ledger::Keep;
 use infergate_actors::money::{NanoUsd, Price};
 
 use crate::notify::{NotifySettings, Webhook};
 
-use super::{Abilities, BaseUrl, Cache, DataCollection, Lifecycle, Prices, Route, Secret};
+use super::{Abilities, BaseUrl, Cache, DataCollection, Lifecycle, Prices, Route, Secret, SignUp};
 
 /// A whole configuration: every reference leads somewhere, every default is filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +31,10 @@ pub struct Config {
     pub guard: Option<GuardRules>,
     /// How long records and sums of usage are kept.
     pub usage: Keep,
+    /// What accounts may do and pay, by plan.
+    pub plans: Plans,
+    /// Who may open an account of their own.
+    pub sign_up: SignUp,
     /// How much may be kept of answers.
     pub cache: Cache,
     /// How those outside are told of what happens.

@@ -28,6 +28,7 @@ mod lifecycle;
 mod meant;
 mod model;
 mod nearest;
+mod plan;
 mod price;
 mod prices;
 mod provider;
@@ -36,6 +37,7 @@ mod review;
 mod route;
 mod secret;
 mod settings;
+mod sign_up;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -63,6 +65,7 @@ pub use route::{
     Strategy, Target, When,
 };
 pub use secret::Secret;
+pub use sign_up::{SignUp, SignUpPolicy};
 pub(crate) use unit::duration;
 
 use catalog::Written;
@@ -145,7 +148,9 @@ fn read<'t>(mut root: Section<'t>, catalog: Option<Section<'t>>, is_whole: bool)
     settings::ports_differ(log, &data_listen, &admin_listen);
     let store = settings::store(root.section("store"));
     let trial = settings::trial(root.section("trial"));
-    let credit = credit::credit(root.section("credit"));
+    let mut credit = credit::credit(root.section("credit"));
+    let sign_up = sign_up::sign_up(root.section("signup"), &mut credit);
+    let plans = plan::plans(&mut root);
     let guard = keys::guard(root.section("keys"));
     let usage = usage::usage(root.section("usage"));
     let cache = cache::bounds(root.section("cache"));
@@ -183,6 +188,8 @@ fn read<'t>(mut root: Section<'t>, catalog: Option<Section<'t>>, is_whole: bool)
         credit,
         guard,
         usage,
+        plans,
+        sign_up,
         cache,
         notices,
         webhooks,

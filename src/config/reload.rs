@@ -21,6 +21,10 @@ pub enum Change {
     Guard,
     /// How long records and sums of usage are kept, from the next start on.
     Usage,
+    /// What accounts may do and pay, by plan.
+    Plans,
+    /// Who may open an account of their own.
+    SignUp,
     /// How much may be kept of answers.
     Cache,
     /// How those outside are told of what happens.
@@ -77,6 +81,8 @@ pub fn diff(old: &Config, new: &Config) -> Result<Vec<Change>, NotReloadable> {
         (Change::Credit, old.credit == new.credit),
         (Change::Guard, old.guard == new.guard),
         (Change::Usage, old.usage == new.usage),
+        (Change::Plans, old.plans == new.plans),
+        (Change::SignUp, old.sign_up == new.sign_up),
         (Change::Cache, old.cache == new.cache),
         (Change::Notices, old.notices == new.notices),
     ];
@@ -131,7 +137,7 @@ mod tests {
         ));
         assert_eq!(diff(&old, &old), Ok(Vec::new()));
         let new = config(&format!(
-            "[trial]\ncredit_usd = \"1\"\n[credit]\npaid_entitlement = true\n[keys.guard]\nenabled = true\n[usage]\nkeep_records = \"9d\"\n[cache]\nbytes_max = \"2MiB\"\n[notices]\ntimeout = \"9s\"\n[store]\nfsync_interval = \"1ms\"\n\
+            "[trial]\ncredit_usd = \"1\"\n[credit]\npaid_entitlement = true\n[keys.guard]\nenabled = true\n[usage]\nkeep_records = \"9d\"\n[plans.a]\n[signup]\npolicy = \"open\"\n[cache]\nbytes_max = \"2MiB\"\n[notices]\ntimeout = \"9s\"\n[store]\nfsync_interval = \"1ms\"\n\
              [[webhooks]]\nname = \"hook\"\nurl = \"https://a.example/\"\nsecrets = [\"MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"]\n\
              [[providers]]\nname = \"sim\"\nkind = \"simulated\"\nin_flight_max = 3\n\
              [[models]]\nname = \"c\"\n{MODEL}[[models]]\nname = \"b\"\nowned_by = \"me\"\n{MODEL}"
@@ -145,6 +151,8 @@ mod tests {
                 Change::Credit,
                 Change::Guard,
                 Change::Usage,
+                Change::Plans,
+                Change::SignUp,
                 Change::Cache,
                 Change::Notices,
                 Change::Webhook("hook".into(), Step::Added),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use infergate_actors::account::{Denial, RateStatus, Remaining, Scope};
+use infergate_actors::money::NanoUsd;
 
 use super::ApiError;
 use crate::budget;
@@ -14,10 +15,7 @@ impl From<Denial> for ApiError {
             Denial::Restricted(class) => {
                 Self::barred("account_restricted", "restricted to free models", class)
             }
-            Denial::NotPaidYet => Self::unpaid(
-                "payment_needed",
-                "This model is open to accounts that have paid. Add credit, or use a free model.",
-            ),
+            Denial::NotPaidYet => Self::not_paid_yet(),
             Denial::Closed => Self::forbidden("account_closed", "This account is closed."),
             Denial::UnknownKey
             | Denial::NoSuchAccount
@@ -27,16 +25,14 @@ impl From<Denial> for ApiError {
             Denial::ScopeMissing
             | Denial::AddressNotAllowed
             | Denial::ModelNotAllowed
+            | Denial::ModelNotInPlan
             | Denial::KeyRestricted
             | Denial::ReferrerNotAllowed
             | Denial::ProjectArchived => Self::of_key(denial),
-            Denial::InsufficientCredit { available, needed } => Self::unpaid(
-                "insufficient_credit",
-                format!(
-                    "The credit left (${available}) does not cover this request, which may cost \
-                     ${needed}. Add credit or lower the output ceiling."
-                ),
-            ),
+            Denial::PlanMissing => Self::plan_missing(),
+            Denial::InsufficientCredit { available, needed } => {
+                Self::short_of_credit(available, needed)
+            }
             Denial::BudgetExceeded { scope, period, limit, resets_at_ms } => {
                 let message = budget::exceeded(scope, period, limit, resets_at_ms);
                 Self::unpaid("budget_exceeded", message)
@@ -47,10 +43,8 @@ impl From<Denial> for ApiError {
             Denial::TokenRate { scope, limit, retry_after } => {
                 Self::token_rate(of(scope), limit, retry_after)
             }
-            Denial::InFlight { scope, limit } => Self::rate_limited(
-                format!("Rate limit reached: {limit} requests at one time{}.", of(scope)),
-                Some(Duration::from_secs(1)),
-            ),
+            Denial::InFlight { scope, limit } => Self::in_flight(of(scope), limit),
+            // Answers to orders, which no client gives here.
             Denial::UnknownProject
             | Denial::TooManyProjects
             | Denial::BadReferrer
@@ -74,11 +68,49 @@ impl From<Denial> for ApiError {
             | Denial::UnknownTopUp
             | Denial::UnknownWebhook
             | Denial::TooManyWebhooks => Self::internal(),
+            Denial::RevokedCode
+            | Denial::UnknownMember
+            | Denial::DuplicateMember
+            | Denial::LastOwner
+            | Denial::TooManyMembers
+            | Denial::RoleTooHigh
+            | Denial::EmailTaken
+            | Denial::AboveCeiling { .. }
+            | Denial::UnknownPlan
+            | Denial::NoOffer
+            | Denial::NoSubscription
+            | Denial::AlreadySubscribed
+            | Denial::PaidAhead
+            | Denial::SubscriptionEnds
+            | Denial::Underpaid { .. }
+            | Denial::NothingDue => Self::internal(),
         }
     }
 }
 
 impl ApiError {
+    fn not_paid_yet() -> Self {
+        Self::unpaid(
+            "payment_needed",
+            "This model is open to accounts that have paid. Add credit, or use a free model.",
+        )
+    }
+
+    fn short_of_credit(available: NanoUsd, needed: NanoUsd) -> Self {
+        Self::unpaid(
+            "insufficient_credit",
+            format!(
+                "The credit left (${available}) does not cover this request, which may cost \
+                 ${needed}. Add credit or lower the output ceiling."
+            ),
+        )
+    }
+
+    fn in_flight(whose: &str, limit: u64) -> Self {
+        let message = format!("Rate limit reached: {limit} requests at one time{whose}.");
+        Self::rate_limited(message, Some(Duration::from_secs(1)))
+    }
+
     fn request_rate(whose: &str, limit: u64, retry_after: Duration) -> Self {
         let message = format!("Rate limit reached: {limit} requests per minute{whose}.");
         let requests = Some(Remaining { limit, remaining: 0, reset: retry_after });
@@ -87,31 +119,34 @@ impl ApiError {
 
     /// 403: a key that works is not for this.
     fn of_key(denial: Denial) -> Self {
-        match denial {
-            Denial::ScopeMissing => Self::forbidden(
-                "scope_missing",
-                "This API key does not have the scope for this request.",
-            ),
-            Denial::AddressNotAllowed => Self::forbidden(
-                "address_not_allowed",
-                "This API key may not be used from this address.",
-            ),
-            Denial::KeyRestricted => Self::forbidden(
+        let (code, message) = match denial {
+            Denial::ScopeMissing => {
+                ("scope_missing", "This API key does not have the scope for this request.")
+            }
+            Denial::AddressNotAllowed => {
+                ("address_not_allowed", "This API key may not be used from this address.")
+            }
+            Denial::KeyRestricted => (
                 "key_restricted",
                 "This API key was used in an unusual way and does not work until it is released or \
                  rotated.",
             ),
-            Denial::ReferrerNotAllowed => Self::forbidden(
+            Denial::ReferrerNotAllowed => (
                 "referrer_not_allowed",
                 "This API key may not be used from this page: the request's `Origin` or `Referer` is \
                  none that is allowed.",
             ),
-            Denial::ProjectArchived => {
-                Self::forbidden("project_archived", "This API key's project is archived.")
+            Denial::ProjectArchived => ("project_archived", "This API key's project is archived."),
+            Denial::ModelNotInPlan => {
+                return Self::not_open("This account's plan does not have this model.");
             }
-            _ => Self::forbidden("model_not_available", "This API key may not use this model.")
-                .param("model"),
-        }
+            _ => return Self::not_open("This API key may not use this model."),
+        };
+        Self::forbidden(code, message)
+    }
+
+    fn not_open(message: &'static str) -> Self {
+        Self::forbidden("model_not_available", message).param("model")
     }
 }
 

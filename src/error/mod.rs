@@ -305,6 +305,14 @@ impl ApiError {
             .retry_after(Duration::from_secs(1))
     }
 
+    /// 503: the configuration lacks the account's plan, and so its prices.
+    pub fn plan_missing() -> Self {
+        let message = "The plan of this account is not set up at the gateway: only free models are \
+                       open to it. Ask the gateway's operator.";
+        Self::server(StatusCode::SERVICE_UNAVAILABLE, "plan_unavailable", message)
+            .retry_after(Duration::from_secs(30))
+    }
+
     /// 503: no provider can take the request now.
     pub fn no_provider(retry_after: Option<Duration>) -> Self {
         let message = "No provider of this model can take the request at the moment.";

@@ -55,6 +55,7 @@ use crate::error::ApiError;
 use crate::front::AnswerBody;
 use crate::lots;
 use crate::operate::metrics::Metrics;
+use crate::turns::Turns;
 
 use admit::{Admitted, Offers};
 use attempt::Answer;
@@ -72,7 +73,7 @@ use tries::Search;
 pub(crate) use admit::Caller;
 pub(crate) use cache::Control;
 pub use cache::{Cache, CacheStats};
-pub(crate) use explain::{Question, explain};
+pub(crate) use explain::{Explained, Question, explain};
 pub use gate::{Admission, Gate};
 pub use handout::{Handout, Handouts};
 use relay::Relay;
@@ -102,6 +103,8 @@ pub struct World {
     pub cache: Cache,
     /// Turns at reading much of the ledger for those who look up what was used.
     pub(crate) reads: Semaphore,
+    /// Turns at changing an account.
+    pub(crate) turns: Turns,
     stopping: AtomicBool,
     cutting: AtomicBool,
     dice: AtomicU64,
@@ -157,6 +160,7 @@ impl World {
             handouts: Handouts::default(),
             cache: Cache::new(parts.cache),
             reads: Semaphore::new(READS_MAX),
+            turns: Turns::default(),
             stopping: AtomicBool::new(false),
             cutting: AtomicBool::new(false),
         }

@@ -135,7 +135,7 @@ impl Shared {
         let now_ms = self.world.clock.now().wall_ms;
         let spent = spent(&self.world, account.id, key.id, now_ms).await;
         let Spent { ever, day, week, month } = spent.map_err(|error| unreadable(&error))?;
-        let limits = [key.limits.requests_per_minute, account.limits.requests_per_minute];
+        let limits = [key.limits.requests_per_minute, account.plan.limits.requests_per_minute];
         let requests = limits.into_iter().flatten().min();
         Ok(answer(ShownKey {
             label: &key.name,

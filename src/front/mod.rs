@@ -7,9 +7,8 @@ mod models;
 mod sentry;
 #[cfg(test)]
 mod tests;
-mod usage;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -21,10 +20,13 @@ use infergate_actors::id::ExchangeId;
 
 use crate::accept::{ActiveRequest, Service};
 use crate::auth;
+use crate::config::SignUp;
 use crate::dialect::wish::Wish;
 use crate::error::{ApiError, Hints};
 use crate::exchange::{self, Caller, Control, Head, World};
-use models::Usable;
+use crate::owner::Office;
+use models::Permitted;
+pub(crate) use models::working_key;
 pub(crate) use sentry::Sentry;
 
 pub use body::{AnswerBody, BodyLimits};
@@ -40,14 +42,23 @@ pub struct Front(Arc<Shared>);
 struct Shared {
     world: Arc<World>,
     limits: ArcSwap<BodyLimits>,
-    sentry: Sentry,
+    sentry: Arc<Sentry>,
+    /// The API of account owners.
+    office: Office,
 }
 
 impl Front {
     /// A front door to `world`.
     pub fn new(world: Arc<World>, limits: BodyLimits) -> Self {
         let limits = ArcSwap::from_pointee(limits);
-        Self(Arc::new(Shared { world, limits, sentry: Sentry::new() }))
+        let sentry = Arc::new(Sentry::new());
+        let office = Office::new(Arc::clone(&world), Arc::clone(&sentry));
+        Self(Arc::new(Shared { world, limits, sentry, office }))
+    }
+
+    /// Changes who may sign up, for requests from now on.
+    pub fn set_sign_up(&self, policy: SignUp) {
+        self.0.office.set_sign_up(policy);
     }
 
     /// Changes the limits on bodies, for requests from now on.
@@ -58,6 +69,7 @@ impl Front {
     /// To be called every few seconds.
     pub fn tidy(&self) {
         self.0.sentry.tidy();
+        self.0.office.tidy();
         let (world, stall) = (&self.0.world, self.0.limits.load().stall);
         let dropped = world.handouts.drop_stalled(world.clock.mono(), stall);
         if dropped > 0 {
@@ -128,11 +140,8 @@ impl Shared {
             }
             "/v1/credits" if method == Method::GET => return self.credits(&request, client).await,
             "/v1/key" if method == Method::GET => return self.about_key(&request, client).await,
-            "/api/v1/usage" if method == Method::GET => {
-                return Ok(self.usage(&request, client).await);
-            }
-            "/v1/models" | "/v1/generation" | "/v1/credits" | "/v1/key" | "/api/v1/usage"
-            | "/healthz" | "/readyz" => "GET",
+            "/v1/models" | "/v1/generation" | "/v1/credits" | "/v1/key" | "/healthz"
+            | "/readyz" => "GET",
             _ => match path.strip_prefix("/v1/models/") {
                 Some(name) if method == Method::GET && !name.is_empty() => {
                     let key = self.key(&request, client).await?;
@@ -140,6 +149,9 @@ impl Shared {
                     return models::one(&self.world.catalog.load(), &key, name, wall_ms);
                 }
                 Some(_) => "GET",
+                None if path.starts_with("/api/v1/") => {
+                    return Ok(self.office.answer(request, client).await);
+                }
                 None => return Err(ApiError::unknown_path(method.as_str(), path)),
             },
         };
@@ -177,26 +189,7 @@ impl Shared {
         request: &Request<Incoming>,
         client: SocketAddr,
     ) -> Result<Caller, ApiError> {
-        let token = auth::bearer(request.headers()).ok_or_else(ApiError::missing_key)?;
-        let wrong = |message| match self.sentry.wrong_key(client.ip()) {
-            Ok(()) => ApiError::invalid_key(message),
-            Err(wait) => ApiError::too_many_wrong_keys(wait),
-        };
-        if auth::is_mistyped(token) {
-            return Err(wrong(
-                "This API key is mistyped or cut: its last letters do not fit the rest of it.",
-            ));
-        }
-        let hash = auth::hash(token);
-        let found = self.world.accounts.find_key(hash).await;
-        let found = found.map_err(|error| {
-            tracing::error!(%error, "key can't be looked up");
-            ApiError::unavailable()
-        })?;
-        let (account, key) = found.ok_or_else(|| wrong("Incorrect API key provided."))?;
-        let origin = origin(request.headers());
-        let presented = Presented { secret: Some(hash), address: Some(client.ip()), origin };
-        Ok(Caller { account, key, presented })
+        caller(&self.world, &self.sentry, request.headers(), client.ip()).await
     }
 
     fn health(&self, path: &str) -> Result<Response<AnswerBody>, ApiError> {
@@ -210,19 +203,52 @@ impl Shared {
         &self,
         request: &Request<Incoming>,
         client: SocketAddr,
-    ) -> Result<Usable, ApiError> {
+    ) -> Result<Permitted, ApiError> {
         self.permitted(&self.caller(request, client).await?, &[KeyScope::Inference]).await
     }
 
     /// The key, if it may be used and has one of `scopes`.
-    async fn permitted(&self, caller: &Caller, scopes: &[KeyScope]) -> Result<Usable, ApiError> {
+    async fn permitted(&self, caller: &Caller, scopes: &[KeyScope]) -> Result<Permitted, ApiError> {
         let account = self.world.accounts.inspect(caller.account).await;
-        let account = account.map_err(|refusal| match refusal {
-            Refusal::Denied(denial) => denial.into(),
-            Refusal::Unavailable(_) => ApiError::unavailable(),
-        })?;
+        let account = account.map_err(unreachable)?;
         let now_ms = self.world.clock.now().wall_ms;
-        Ok(models::permitted_key(account, caller, scopes, now_ms)?)
+        Ok(models::permitted_key(&account, caller, scopes, now_ms)?)
+    }
+}
+
+/// Whose key came with a request from `client`. Whether it may be used is the account's to say.
+pub(crate) async fn caller(
+    world: &World,
+    sentry: &Sentry,
+    headers: &HeaderMap,
+    client: IpAddr,
+) -> Result<Caller, ApiError> {
+    let token = auth::bearer(headers).ok_or_else(ApiError::missing_key)?;
+    let wrong = |message| match sentry.wrong_key(client) {
+        Ok(()) => ApiError::invalid_key(message),
+        Err(wait) => ApiError::too_many_wrong_keys(wait),
+    };
+    if auth::is_mistyped(token) {
+        return Err(wrong(
+            "This API key is mistyped or cut: its last letters do not fit the rest of it.",
+        ));
+    }
+    let hash = auth::hash(token);
+    let found = world.accounts.find_key(hash).await.map_err(|error| {
+        tracing::error!(%error, "key can't be looked up");
+        ApiError::unavailable()
+    })?;
+    let (account, key) = found.ok_or_else(|| wrong("Incorrect API key provided."))?;
+    let presented =
+        Presented { secret: Some(hash), address: Some(client), origin: origin(headers) };
+    Ok(Caller { account, key, presented })
+}
+
+/// Why an account can't be looked at.
+pub(crate) fn unreachable(refusal: Refusal) -> ApiError {
+    match refusal {
+        Refusal::Denied(denial) => denial.into(),
+        Refusal::Unavailable(_) => ApiError::unavailable(),
     }
 }
 

@@ -62,6 +62,7 @@ pub(crate) struct Gateway {
     pub(crate) operator: Arc<Operator>,
     pub(crate) system: System,
     pub(crate) notifier: Notifier,
+    front: Front,
     pub(crate) admin: SocketAddr,
     pub(crate) data: SocketAddr,
     /// Both ports close when it is dropped.
@@ -128,6 +129,8 @@ impl Setup {
             .unwrap();
         let catalog = Catalog::build(&config, &system.providers, &clock).await.unwrap();
         system.accounts.set_credit_rules(config.credit.clone());
+        system.accounts.set_plans(config.plans.clone());
+        system.accounts.load_due_times().await.unwrap();
         let world = Arc::new(World::new(WorldParts {
             accounts: system.accounts.clone(),
             ledger,
@@ -159,11 +162,13 @@ impl Setup {
             clock,
         };
         let front = Front::new(Arc::clone(&world), self.body);
+        front.set_sign_up(config.sign_up.clone());
         let before_cut = {
             let world = Arc::clone(&world);
             move || world.cut()
         };
-        let serving = accept::serve(listener, options, front, stopped, self.grace, before_cut);
+        let serving =
+            accept::serve(listener, options, front.clone(), stopped, self.grace, before_cut);
         let serving = tokio::spawn(serving);
         Gateway {
             directory,
@@ -172,6 +177,7 @@ impl Setup {
             operator,
             system,
             notifier,
+            front,
             admin,
             data,
             stop,
@@ -203,6 +209,8 @@ impl Gateway {
         self.world.cache.resize(config.cache);
         self.world.accounts.set_credit_rules(config.credit.clone());
         self.notifier.reconfigure(config.notices.clone(), &config.webhooks).await.unwrap();
+        self.world.accounts.set_plans(config.plans.clone());
+        self.front.set_sign_up(config.sign_up.clone());
         self.world.catalog.store(Arc::new(catalog.unwrap()));
     }
 
@@ -229,6 +237,25 @@ impl Gateway {
         let reply = self.ask(Method::POST, path, Some(body)).await;
         assert_eq!(reply.status, status, "{path}: {:?}", reply.body);
         reply.json()
+    }
+
+    /// Asks the data port, with a key where there is one.
+    pub(crate) async fn ask_data(
+        &self,
+        method: Method,
+        path: &str,
+        key: &str,
+        body: Option<&Value>,
+    ) -> Reply {
+        let mut request = Request::builder().method(method).uri(path);
+        if !key.is_empty() {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
+        }
+        let request = match body {
+            Some(body) => request.header(header::CONTENT_TYPE, "application/json").body(json(body)),
+            None => request.body(Full::default()),
+        };
+        send(self.data, request.unwrap()).await
     }
 
     /// What an account, by its path, has been charged, in nano-USD. Also when the ports are closed.

@@ -132,6 +132,8 @@ impl Gateway {
         let system = System::start(ledger.clone(), clock.clone(), options).await?;
         system.accounts.set_credit_rules(config.credit.clone());
         system.accounts.set_guard(config.guard.clone());
+        system.accounts.set_plans(config.plans.clone());
+        system.accounts.load_due_times().await?;
         let notices = config.notices.clone();
         let notifier =
             Notifier::start(ledger.clone(), clock.clone(), notices, &config.webhooks).await?;
@@ -149,6 +151,7 @@ impl Gateway {
         }));
         let (admin_token, secrets) = first_run::prepare(&config, &world, environment).await?;
         let front = Front::new(Arc::clone(&world), body_limits(&config));
+        front.set_sign_up(config.sign_up.clone());
         Ok(Self {
             config,
             accept,
@@ -288,6 +291,7 @@ async fn upkeep(world: Arc<World>, front: Front, operator: Arc<Operator>) {
     loop {
         ticks.tick().await;
         world.metrics.upkeep();
+        world.accounts.wake_due();
         front.tidy();
         operator.tidy();
     }

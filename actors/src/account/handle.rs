@@ -12,11 +12,12 @@ use ractor::{ActorCell, ActorId, ActorRuntime, RpcReplyPort};
 use tokio::sync::{Mutex, MutexGuard, oneshot};
 
 use super::actor::{AccountActor, Breakdown, Ended, Message, Refusal};
+use super::due::DueTimes;
 use super::living::{ActorLine, Life, Living};
 use super::standing::Boards;
 use super::{
     AccountView, Admit, CreditRules, Denial, End, Extend, GuardRules, Limits, NewKey, Order,
-    Permit, Settle, operators,
+    Permit, Plans, Settle, operators,
 };
 use crate::clock::Clock;
 use crate::directory::Directory;
@@ -73,6 +74,10 @@ pub(super) struct Shared {
     pub(super) credit_rules: ArcSwap<CreditRules>,
     /// When the use of any key is unusual.
     pub(super) guard: ArcSwapOption<GuardRules>,
+    /// All plans.
+    pub(super) plans: ArcSwap<Plans>,
+    /// When time alone will change accounts.
+    pub(super) due: DueTimes,
     /// No actor is started any more.
     closed: AtomicBool,
 }
@@ -97,6 +102,8 @@ impl Accounts {
             key_creation: Mutex::new(()),
             credit_rules: ArcSwap::default(),
             guard: ArcSwapOption::empty(),
+            plans: ArcSwap::default(),
+            due: DueTimes::default(),
             closed: AtomicBool::new(false),
         }))
     }
@@ -182,6 +189,8 @@ impl Accounts {
             Order::CreateKey(NewKey { hash, .. }) | Order::RotateKey { hash, .. } => {
                 Some(self.claim_key(*hash).await?)
             }
+            Order::CreateKeyFor(_, new) => Some(self.claim_key(new.hash).await?),
+            Order::SignUp(wish) => Some(self.claim_key(wish.key.hash).await?),
             _ => None,
         };
         let action = operators::action();
@@ -338,7 +347,7 @@ impl Accounts {
     }
 
     /// The account's incarnation, a new one where there is none.
-    fn start(&self, account: AccountId) -> Result<Living, Unavailable> {
+    pub(super) fn start(&self, account: AccountId) -> Result<Living, Unavailable> {
         let living = self.living_or_new(account)?;
         let now = self.0.clock.mono();
         if living.life.is_past(now) {

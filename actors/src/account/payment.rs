@@ -56,6 +56,18 @@ pub enum TransferKind {
         /// How much; `None`: all of it.
         amount: Option<NanoUsd>,
     },
+    /// A period of the subscription was paid for.
+    SubscriptionPaid {
+        /// What the payment is known by.
+        payment: String,
+        /// How much; `None`: what the period costs.
+        amount: Option<NanoUsd>,
+    },
+    /// A payment for a period of the subscription failed.
+    SubscriptionFailed {
+        /// What the payment is known by.
+        payment: String,
+    },
 }
 
 /// Credit that was paid for.
@@ -115,11 +127,20 @@ pub enum MovementKind {
     Refunded,
     /// Credit was taken back because its payment is disputed.
     ChargedBack,
+    /// A subscription was paid for; the lot is its allowance, and none until that is given.
+    SubscriptionPaid,
+    /// A payment for a subscription failed.
+    SubscriptionUnpaid,
 }
 
 impl Movement {
+    /// Whether money came in with it.
+    fn is_payment(&self) -> bool {
+        matches!(self.kind, MovementKind::Paid | MovementKind::SubscriptionPaid)
+    }
+
     /// What a transfer that asks for this would do again.
-    fn is_of(&self, transfer: &TransferKind) -> bool {
+    pub(super) fn is_of(&self, transfer: &TransferKind) -> bool {
         let same = |kind, payment: &String, amount: Option<NanoUsd>| {
             self.kind == kind
                 && self.payment.as_ref() == Some(payment)
@@ -140,6 +161,12 @@ impl Movement {
                     && (self.payment.is_none() && self.grant == *grant)
                     && amount.is_none_or(|amount| amount == self.asked)
             }
+            TransferKind::SubscriptionPaid { payment, amount } => {
+                same(MovementKind::SubscriptionPaid, payment, *amount)
+            }
+            TransferKind::SubscriptionFailed { payment } => {
+                same(MovementKind::SubscriptionUnpaid, payment, None)
+            }
         }
     }
 }
@@ -152,7 +179,8 @@ impl Account {
 
     /// Whether a payment was ever received, or paid credit is left.
     pub fn has_paid(&self) -> bool {
-        let is_payment = |movement: &Movement| movement.kind == MovementKind::Paid;
+        let is_payment =
+            |movement: &Movement| movement.is_payment() && movement.asked.is_positive();
         self.credit.movements.values().any(is_payment)
             || self.grants.iter().any(|lot| lot.kind == GrantKind::Paid)
     }
@@ -162,9 +190,10 @@ impl Account {
         &self,
         transfer: &Transfer,
         rules: &CreditRules,
+        now_ms: u64,
     ) -> Result<SmallVec<[Event; 2]>, Denial> {
         let Transfer { id, what } = transfer;
-        if self.number == 0 || self.is_nobodys() {
+        if !self.is_open() {
             return Err(Denial::NoSuchAccount);
         }
         if let Some(done) = self.movement(id) {
@@ -186,7 +215,9 @@ impl Account {
             }
             TransferKind::Refund { payment, amount } => {
                 let back = self.back(id, payment, *amount)?;
-                smallvec![Event::Refunded(Box::new(back))]
+                let is_all = amount.is_none_or(|amount| self.is_all_of(payment, amount));
+                let unpaid = is_all.then(|| self.unpaid_ahead(payment)).flatten();
+                std::iter::once(Event::Refunded(Box::new(back))).chain(unpaid).collect()
             }
             TransferKind::Dispute { payment, amount } => {
                 let back = self.back(id, payment, *amount)?;
@@ -195,11 +226,16 @@ impl Account {
                     let (by, class) = ("system".to_owned(), ReasonClass::Payment);
                     Event::StatusSet(StatusSet { status, by, class, reason })
                 });
-                std::iter::once(Event::ChargedBack(Box::new(back))).chain(status).collect()
+                let unpaid = self.unpaid_ahead(payment);
+                let back = Event::ChargedBack(Box::new(back));
+                std::iter::once(back).chain(status).chain(unpaid).collect()
             }
             TransferKind::GrantRefund { grant, amount } => {
                 let back = self.grant_back(id, *grant, *amount, rules)?;
                 smallvec![Event::Refunded(Box::new(back))]
+            }
+            TransferKind::SubscriptionPaid { .. } | TransferKind::SubscriptionFailed { .. } => {
+                return self.subscription_told(transfer, now_ms);
             }
         })
     }
@@ -209,7 +245,8 @@ impl Account {
         let status = rules.on_dispute.status();
         let stricter = match self.status {
             Status::Active => true,
-            Status::Restricted => status == Status::Suspended,
+            // Otherwise a payment for its subscription would lift what the dispute asks for.
+            Status::Restricted => status == Status::Suspended || self.is_restricted_as_overdue(),
             Status::Suspended | Status::Closed => false,
         };
         stricter.then_some(status)
@@ -217,16 +254,42 @@ impl Account {
 
     /// What can be taken back of a payment.
     fn back(&self, id: &str, payment: &str, amount: Option<NanoUsd>) -> Result<Return, Denial> {
-        let is_it = |movement: &&Movement| {
-            movement.kind == MovementKind::Paid && movement.payment.as_deref() == Some(payment)
-        };
-        let paid = self.credit.movements.values().find(is_it).ok_or(Denial::UnknownPayment)?;
-        let asked = amount.unwrap_or(paid.moved);
+        let paid = self.payment_of(payment).ok_or(Denial::UnknownPayment)?;
+        // Of a subscription, all of it is its allowance, where it has one.
+        let all = if paid.moved.is_positive() { paid.moved } else { paid.asked };
+        let asked = amount.unwrap_or(all);
         if !asked.is_positive() {
             return Err(Denial::BadAmount);
         }
         let (payment, grant) = (Some(payment.to_owned()), paid.grant);
         Ok(Return { id: id.to_owned(), payment, grant, asked, taken: self.unused(grant, asked) })
+    }
+
+    /// What was done when a payment came in.
+    fn payment_of(&self, payment: &str) -> Option<&Movement> {
+        let is_it = |movement: &&Movement| {
+            movement.is_payment() && movement.payment.as_deref() == Some(payment)
+        };
+        self.credit.movements.values().find(is_it)
+    }
+
+    fn is_all_of(&self, payment: &str, amount: NanoUsd) -> bool {
+        self.payment_of(payment).is_some_and(|paid| amount >= paid.asked)
+    }
+
+    /// Folds in what was given for a payment of the subscription.
+    pub(super) fn gave_for(
+        &mut self,
+        payment: &str,
+        (grant, amount): (GrantId, NanoUsd),
+    ) -> Result<(), &'static str> {
+        let is_it = |movement: &&mut Movement| {
+            movement.is_payment() && movement.payment.as_deref() == Some(payment)
+        };
+        let paid = self.credit.movements.values_mut().find(is_it);
+        let paid = paid.ok_or("it gives credit for a payment that did not come in")?;
+        (paid.grant, paid.moved) = (grant, amount);
+        Ok(())
     }
 
     /// What can be taken back of a lot that an operator names.
@@ -298,7 +361,10 @@ impl Account {
         }
         let sum = match kind {
             MovementKind::ChargedBack => &mut self.credit.charged_back,
-            MovementKind::Refunded | MovementKind::Paid => &mut self.credit.refunded,
+            MovementKind::Refunded
+            | MovementKind::Paid
+            | MovementKind::SubscriptionPaid
+            | MovementKind::SubscriptionUnpaid => &mut self.credit.refunded,
         };
         *sum = sum.checked_add(moved).ok_or("a sum does not fit")?;
         self.moved(id, Movement { kind, payment: payment.clone(), grant, asked, moved, at_ms })
@@ -321,7 +387,7 @@ impl Account {
         Ok(())
     }
 
-    fn moved(&mut self, id: &str, movement: Movement) -> Result<(), &'static str> {
+    pub(super) fn moved(&mut self, id: &str, movement: Movement) -> Result<(), &'static str> {
         match self.credit.movements.insert(id.to_owned(), movement) {
             None => Ok(()),
             Some(_) => Err("its id was used before"),

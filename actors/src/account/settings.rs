@@ -48,6 +48,8 @@ pub enum KeyScope {
     UsageRead,
     /// Creating, changing and revoking keys.
     KeyManagement,
+    /// Adding and removing people, setting the account's budgets, redeeming codes.
+    AccountManagement,
 }
 
 /// A secret that a key had before it was rotated.
@@ -100,7 +102,8 @@ pub struct Presented {
 
 impl KeyScope {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Inference, Self::UsageRead, Self::KeyManagement];
+    pub const ALL: [Self; 4] =
+        [Self::Inference, Self::UsageRead, Self::KeyManagement, Self::AccountManagement];
 
     /// Its name, as it is written everywhere.
     pub fn name(self) -> &'static str {
@@ -108,6 +111,7 @@ impl KeyScope {
             Self::Inference => "inference",
             Self::UsageRead => "usage_read",
             Self::KeyManagement => "key_management",
+            Self::AccountManagement => "account_management",
         }
     }
 }
@@ -260,6 +264,13 @@ impl Key {
     pub fn allows(&self, model: &str) -> bool {
         allows(&self.models, model)
     }
+
+    /// Whether all that it may use this one may use too. Patterns are compared as they are written: what
+    /// is said to be within a pattern is, whatever models there will be.
+    pub fn allows_all_of(&self, models: &[String]) -> bool {
+        self.models.is_empty()
+            || (!models.is_empty() && models.iter().all(|model| self.allows(model)))
+    }
 }
 
 /// Whether `patterns` are of the public model name `model`; none are of all.
@@ -268,7 +279,7 @@ pub(super) fn allows(patterns: &[String], model: &str) -> bool {
 }
 
 /// Whether `text` is what `pattern` says, where `*` stands for anything, also nothing.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(first) else { return false };
     let mut parts = rest.split('*').peekable();

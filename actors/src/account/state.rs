@@ -21,8 +21,8 @@ use super::payment::{Movement, MovementKind};
 use super::rules::Rules;
 use super::tenancy::Tenancy;
 use super::{
-    CodeBatch, Event, GrantKind, Key, Kinds, Limits, OperatorEvent, ReasonClass, Settlement,
-    Status, StatusSet,
+    CodeBatch, Event, GrantKind, Key, Kinds, Limits, MemberEvent, OperatorEvent, ReasonClass,
+    Settlement, Status, StatusSet,
 };
 use crate::id::{AccountId, GrantId, HoldId, KeyId};
 use crate::ledger::{Digest, Record};
@@ -283,11 +283,10 @@ impl Account {
                 codes.fold_use(*code, *account, at_ms)?;
             }
             Event::ChargedBack(back) => self.fold_return(MovementKind::ChargedBack, back, at_ms)?,
-            Event::Project(_)
-            | Event::Member(_)
-            | Event::Plan(_)
-            | Event::Subscription(_)
-            | Event::Watch(_) => self.tenancy.fold(event)?,
+            Event::Member(event) => self.fold_member(event, at_ms)?,
+            Event::Plan(event) => self.fold_plan(event),
+            Event::Subscription(event) => self.fold_subscription(event, at_ms)?,
+            Event::Project(_) | Event::Watch(_) => self.tenancy.fold(event)?,
             Event::Operator(event) => self.fold_operators(event, at_ms)?,
             Event::KeyGuarded { .. } | Event::KeyRestricted { .. } | Event::KeyReleased { .. } => {
                 self.fold_guard(event, at_ms)?;
@@ -297,6 +296,14 @@ impl Account {
             watch.rearm(self.totals.remaining);
         }
         Ok(())
+    }
+
+    fn fold_member(&mut self, event: &MemberEvent, at_ms: u64) -> Result<(), &'static str> {
+        if let MemberEvent::InvitesMade(batch) = event {
+            self.fold_codes(batch)?;
+            self.opened_at_ms = at_ms;
+        }
+        self.tenancy.members.get_or_insert_default().fold(event)
     }
 
     fn fold_codes(&mut self, batch: &CodeBatch) -> Result<(), &'static str> {
@@ -386,6 +393,7 @@ impl Account {
     fn end_hold(&mut self, hold: HoldId) -> Result<(), &'static str> {
         let entry = self.holds.remove(&hold).ok_or("it ends a hold that is not open")?;
         self.credit.hold_kinds.remove(&hold);
+        self.forget_price_of(hold);
         self.totals.held = self.totals.held.saturating_sub(entry.amount);
         self.rules.ended(entry.key, entry.amount);
         if let Some(projects) = &mut self.tenancy.projects {

@@ -31,9 +31,6 @@ impl Tenancy {
     pub(super) fn fold(&mut self, event: &Event) -> Result<(), &'static str> {
         match event {
             Event::Project(event) => self.projects.get_or_insert_default().fold(event),
-            Event::Member(event) => self.members.get_or_insert_default().fold(event),
-            Event::Plan(event) => self.plan.get_or_insert_default().fold(event),
-            Event::Subscription(event) => self.subscription.get_or_insert_default().fold(event),
             Event::Watch(event) => self.watch.get_or_insert_default().fold(event),
             _ => Ok(()),
         }

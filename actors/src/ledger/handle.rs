@@ -166,6 +166,11 @@ impl Ledger {
         self.0.epoch
     }
 
+    /// The node whose ids this ledger gives out.
+    pub fn node(&self) -> u16 {
+        self.0.options.node
+    }
+
     /// An id that no account in the ledger has and that is not given out again.
     pub fn new_account_id(&self) -> AccountId {
         let count = self.0.accounts_opened.fetch_add(1, Ordering::Relaxed) + 1;
@@ -326,10 +331,11 @@ impl fmt::Debug for Ledger {
     }
 }
 
-/// The count in the newest account id that a node has made.
+/// The count in the newest account id that a node has given out one after the other.
 fn last_account(view: &View<'_>, node: u16) -> Result<u64, LedgerError> {
     let first = account_journal_key(AccountId::new(node, 0), 0);
-    let last = account_journal_key(AccountId::new(node, u64::MAX), u64::MAX);
+    // Those who sign up have ids of their own behind these.
+    let last = account_journal_key(AccountId::new(node, AccountId::COUNT_MAX), u64::MAX);
     let Some(pair) = view.between(Area::AccountJournal, &first, &last).next_back() else {
         return Ok(0);
     };

@@ -18,6 +18,7 @@
 //! | `meta` | `epoch` ‖ epoch (4) | at, ms (8) |
 //! | `meta` | `kept` | at, ms (8) ‖ day (4) ‖ seal (16), see [`super::rollup::Kept`] |
 //! | `meta` | `notices` | the first event that is in the index of notices, if it is one (8) |
+//! | `meta` | `due` ‖ account (8) | at, ms (8), all ones where it is not; of accounts with a subscription |
 //! | `meta` | `checkpoint` | see [`Checkpoint`] ‖ seal (16) |
 //!
 //! `chain` is [`Digest::chained`] of the chain before it over sequence ‖ record. A seal is the
@@ -34,6 +35,9 @@ const SNAPSHOT_VERSION: u8 = 1;
 const CHECKPOINT_KEY: &[u8] = b"checkpoint";
 const NOTICES_KEY: &[u8] = b"notices";
 const EPOCH_PREFIX: &[u8; 5] = b"epoch";
+const DUE_PREFIX: &[u8; 3] = b"due";
+/// The due time of an account that is not due any more.
+pub(super) const NEVER_MS: u64 = u64::MAX;
 
 /// An account's state after one of its events, so that not all of them need be read again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,6 +175,27 @@ pub(super) fn split_epoch_key(key: &[u8]) -> Option<u32> {
     epoch.try_into().ok().map(u32::from_be_bytes)
 }
 
+/// The first and the last key of due times.
+pub(super) fn due_keys() -> ([u8; 11], [u8; 11]) {
+    (due_key(AccountId(0)), due_key(AccountId(u64::MAX)))
+}
+
+pub(super) fn due_key(account: AccountId) -> [u8; 11] {
+    let mut key = [0; 11];
+    let (head, tail) = key.split_at_mut(DUE_PREFIX.len());
+    head.copy_from_slice(DUE_PREFIX);
+    tail.copy_from_slice(&account.0.to_be_bytes());
+    key
+}
+
+pub(super) fn split_due_key(key: &[u8]) -> Option<AccountId> {
+    key.strip_prefix(DUE_PREFIX.as_slice()).and_then(read_u64).map(AccountId)
+}
+
+pub(super) fn due_value(at_ms: Option<u64>) -> [u8; 8] {
+    at_ms.unwrap_or(NEVER_MS).to_be_bytes()
+}
+
 /// Puts a seal behind a value.
 pub(super) fn seal(key: &[u8], mut value: Vec<u8>) -> Vec<u8> {
     let seal = seal_of(key, &value);
@@ -290,6 +315,9 @@ mod tests {
         let checkpoint = Checkpoint { head, holds: vec![open(1), open(2)] };
         assert_eq!(Checkpoint::from_value(&checkpoint.to_value()), Some(checkpoint));
         assert_eq!(split_epoch_key(&epoch_key(77)), Some(77));
+        assert_eq!(split_due_key(&due_key(AccountId(1 << 50))), Some(AccountId(1 << 50)));
+        assert_eq!(read_u64(&due_value(Some(7))), Some(7));
+        assert_eq!(read_u64(&due_value(None)), Some(NEVER_MS));
         let key = account_journal_key(AccountId(1 << 50), 12);
         assert_eq!(split_account_journal_key(&key), Some((AccountId(1 << 50), 12)));
         let key = usage_key(AccountId(9), 10, ExchangeId(1 << 100));

@@ -5,8 +5,8 @@
 use super::error::{Damage, LedgerError};
 use super::handle::Ledger;
 use super::layout::{
-    Snapshot, account_journal_key, read_u64, split_account_journal_key, split_entry,
-    split_key_value, unseal, usage_key,
+    NEVER_MS, Snapshot, account_journal_key, due_keys, read_u64, split_account_journal_key,
+    split_due_key, split_entry, split_key_value, unseal, usage_key,
 };
 use super::store::{Area, View};
 use super::{Digest, Record};
@@ -88,6 +88,21 @@ impl Ledger {
         let Some(value) = self.store().get(Area::Keys, &hash.0)? else { return Ok(None) };
         let unreadable = || self.damaged(Damage::Value { what: "a key".to_owned() });
         split_key_value(&value).map(Some).ok_or_else(unreadable)
+    }
+
+    /// When time alone will change accounts next, in milliseconds since 1970: of those that it will. Blocks.
+    pub fn due_times(&self) -> Result<Vec<(AccountId, u64)>, LedgerError> {
+        let view = self.settled_view()?;
+        let (first, last) = due_keys();
+        let mut times = Vec::new();
+        for pair in view.between(Area::Meta, &first, &last) {
+            let (key, value) = pair?;
+            let unreadable = || self.damaged(Damage::Value { what: "a due time".to_owned() });
+            let entry = split_due_key(&key).zip(read_u64(&value));
+            let (account, at_ms) = entry.ok_or_else(unreadable)?;
+            times.extend((at_ms != NEVER_MS).then_some((account, at_ms)));
+        }
+        Ok(times)
     }
 
     /// Up to `limit` account ids above `after`, rising. Blocks.

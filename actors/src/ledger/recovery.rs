@@ -284,7 +284,7 @@ impl Proof {
             Effect::Settled(hold) | Effect::Voided(hold) => {
                 self.holds.remove(&hold);
             }
-            Effect::Plain | Effect::KeyCreated(..) => {}
+            Effect::Plain | Effect::KeyCreated(..) | Effect::Due(_) => {}
         }
         if self.tail.len() == INDEX_TAIL {
             self.tail.pop_front();

@@ -14,8 +14,8 @@ use super::error::{Damage, LedgerError};
 use super::glance::Glance;
 use super::handle::{Ledger, LedgerOptions, VerifyOnStart};
 use super::layout::{
-    Snapshot, account_journal_key, notice_value, read_u64, split_account_journal_key, split_entry,
-    split_key_value, split_usage_key, usage_key,
+    Snapshot, account_journal_key, due_key, due_value, notice_value, read_u64,
+    split_account_journal_key, split_entry, split_key_value, split_usage_key, usage_key,
 };
 use super::recount::Recount;
 use super::store::{Area, StoreError, View, guarded};
@@ -95,6 +95,8 @@ struct Account<F> {
     digest: Digest,
     sequence: u64,
     snapshot: Option<Snapshot>,
+    /// When it is due, as the last event says that says so.
+    due: Option<[u8; 8]>,
 }
 
 impl VerifyReport {
@@ -253,7 +255,8 @@ impl<'view, F: Fold> Verification<'view, F> {
             }
         };
         let (fold, audit, digest) = (F::new(id), Audit::default(), Digest::default());
-        self.account = Some(Account { id, fold, audit, number: 0, digest, sequence: 0, snapshot });
+        let (number, sequence, due) = (0, 0, None);
+        self.account = Some(Account { id, fold, audit, number, digest, sequence, snapshot, due });
         Ok(())
     }
 
@@ -265,6 +268,13 @@ impl<'view, F: Fold> Verification<'view, F> {
         self.report.totals.add(&account.audit.totals);
         if let Err(what) = account.fold.check() {
             self.differs(Some(account.id), None, what);
+        }
+        if let Some(due) = account.due {
+            let entry = self.view.get(Area::Meta, &due_key(account.id))?;
+            if entry.as_deref() != Some(due.as_slice()) {
+                let what = "`meta` does not say when it is due".to_owned();
+                self.differs(Some(account.id), None, what);
+            }
         }
         if account.snapshot.is_some_and(|snapshot| snapshot.number > account.number) {
             let what = "the snapshot is newer than the last event".to_owned();
@@ -286,6 +296,9 @@ impl<'view, F: Fold> Verification<'view, F> {
         (account.number, account.digest, account.sequence) = (record.number, digest, sequence);
         faults.extend(account.fold.apply(record, digest).err());
         faults.extend(account.audit.event(&record.event));
+        if let Event::Subscription(event) = &record.event {
+            account.due = Some(due_value(event.due_at_ms()));
+        }
         if let Some(snapshot) = account.snapshot.as_ref().filter(|at| at.number == record.number) {
             let restored = F::restore(account.id, &snapshot.state);
             let same = restored.is_ok_and(|it| it.snapshot() == account.fold.snapshot());

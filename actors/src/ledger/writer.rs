@@ -8,8 +8,8 @@ use super::batch::Batch;
 use super::chain::Chain;
 use super::glance::{Effect, Glance};
 use super::layout::{
-    Checkpoint, OpenHold, account_journal_key, checkpoint_key, epoch_key, key_value, notice_value,
-    notices_key, seal, usage_key,
+    Checkpoint, OpenHold, account_journal_key, checkpoint_key, due_key, due_value, epoch_key,
+    key_value, notice_value, notices_key, seal, usage_key,
 };
 use super::store::{Area, Store, StoreBatch, StoreError};
 use crate::id::HoldId;
@@ -156,6 +156,7 @@ impl Writer {
             Effect::Voided(hold) => {
                 self.holds.remove(&hold);
             }
+            Effect::Due(at_ms) => writes.put(Area::Meta, due_key(account), due_value(at_ms)),
         }
     }
 }

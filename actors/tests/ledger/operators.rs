@@ -1,7 +1,8 @@
 //! The format of operators' events, held by bytes that an earlier build wrote. These never change.
 
 use infergate_actors::account::{
-    Asked, Deed, Ended, Event, Idempotency, KeptAnswer, OperatorEvent, Role, RotatedToken, Token,
+    Asked, Deed, Ended, Event, Idempotency, KeptAnswer, OperatorEvent, OperatorRole, RotatedToken,
+    Token,
 };
 use infergate_actors::id::{AccountId, ExchangeId, KeyHash, TokenId};
 use infergate_actors::ledger::{Digest, Record};
@@ -27,7 +28,7 @@ fn asked(idempotency: Option<Idempotency>) -> Box<Asked> {
     Box::new(Asked {
         token: TokenId(2),
         name: "ann".into(),
-        role: Role::Billing,
+        role: OperatorRole::Billing,
         address: Some([127, 0, 0, 1].into()),
         request: ExchangeId(9),
         action: "grant.create".into(),
@@ -61,7 +62,7 @@ fn events() -> [OperatorEvent; 8] {
         OperatorEvent::TokenCreated(Token {
             id: TokenId(2),
             name: "ann".into(),
-            role: Role::ReadOnly,
+            role: OperatorRole::ReadOnly,
             hash,
             hint: "wxyz".into(),
             created_at_ms: 1_800_000_000_000,

@@ -31,6 +31,8 @@ mod random;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
+mod sign_up;
+#[cfg(test)]
 mod standing;
 #[cfg(test)]
 mod ten_million;

@@ -111,7 +111,8 @@ pub struct NewKey {
     /// A word to sort it by; may be repeated
     #[arg(long = "tag", value_name = "TAG")]
     pub tags: Vec<String>,
-    /// What it is good for: `inference`, `usage_read`, `key_management`; may be repeated
+    /// What it is good for: `inference`, `usage_read`, `key_management`, `account_management`; may be
+    /// repeated
     #[arg(long = "scope", value_name = "SCOPE", value_parser = scope, default_value = "inference")]
     pub scopes: Vec<KeyScope>,
     /// An address or range it may be used from; may be repeated [default: everywhere]
@@ -228,7 +229,10 @@ impl FromStr for BudgetWanted {
 
 fn scope(text: &str) -> Result<KeyScope, String> {
     let found = KeyScope::ALL.into_iter().find(|scope| scope.name() == text);
-    found.ok_or_else(|| format!("`{text}` is none of `inference`, `usage_read`, `key_management`"))
+    found.ok_or_else(|| {
+        let names = KeyScope::ALL.map(|scope| format!("`{}`", scope.name())).join(", ");
+        format!("`{text}` is none of {names}")
+    })
 }
 
 #[cfg(test)]

@@ -14,11 +14,13 @@ use infergate_actors::id::AccountId;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::change::{BudgetsChange, LimitsChange};
+use super::plans::{self, OverridesChange};
 use super::request::{AccountOf, Asked, Json, id, text};
 use super::view::{Account, AccountLine, Journal, JournalLine};
 use super::who::Who;
 use super::{Operator, Problem};
+use crate::api::change::{BudgetsChange, LimitsChange, Setting};
+use crate::api::page_limit;
 
 const ACCOUNTS_MAX: usize = 100;
 const EVENTS_MAX: usize = 1_000;
@@ -41,6 +43,11 @@ pub(super) struct Change {
     limits: LimitsChange,
     #[serde(default)]
     budgets: BudgetsChange,
+    /// The plan; `null`: whichever is the default.
+    #[serde(default)]
+    plan: Setting<String>,
+    #[serde(default)]
+    overrides: OverridesChange,
 }
 
 #[derive(Deserialize)]
@@ -118,11 +125,16 @@ pub(super) async fn change(
     Json(change): Json<Change>,
 ) -> Result<impl IntoResponse, Problem> {
     let accounts = operator.system.accounts.clone();
-    let Change { limits, budgets } = change;
+    let Change { limits, budgets, plan, overrides } = change;
     let changing = async move {
         let mut view = accounts.inspect(account).await?;
+        let of_plan = plans::orders(&view, plan, overrides)?;
         let before: Vec<Budget> = view.budgets.iter().map(|view| view.budget).collect();
         let (limits, budgets) = (limits.over(view.limits), budgets.over(&before)?);
+        // First, because a plan may be unknown: then nothing is changed.
+        for order in of_plan {
+            view = accounts.order(account, order).await?;
+        }
         if limits != view.limits {
             view = accounts.order(account, Order::SetLimits(limits)).await?;
         }
@@ -131,8 +143,8 @@ pub(super) async fn change(
         }
         Ok(view)
     };
-    let view = operator.in_turn(changing).await?;
-    tracing::info!(%account, "account's limits or budgets changed");
+    let view = operator.in_turn(account, changing).await?;
+    tracing::info!(%account, "account's limits, budgets or plan changed");
     Ok(Answer(Account::of(&view)))
 }
 
@@ -212,17 +224,4 @@ async fn set_status(
     let set = StatusSet { status, by: who.name, class, reason };
     let order = Order::SetStatus(set);
     Ok(operator.system.accounts.order(account, order).await?)
-}
-
-/// How many lines a page may have.
-pub(super) fn page_limit(
-    asked: Option<usize>,
-    default: usize,
-    most: usize,
-) -> Result<usize, Problem> {
-    match asked {
-        None => Ok(default),
-        Some(limit) if (1..=most).contains(&limit) => Ok(limit),
-        Some(_) => Err(Problem::bad_request(format!("`limit` must be 1 to {most}"))),
-    }
 }

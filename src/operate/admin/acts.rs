@@ -29,7 +29,7 @@ use super::rules::{Repeat, Rule, Subject};
 use super::settings::{Named, Seen, check_match, put_etag};
 use super::view::{Account, JournalLine};
 use super::who::Who;
-use super::{Operator, Problem, redact, request};
+use super::{Operator, Problem, redact};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -88,7 +88,7 @@ pub(super) async fn answer(
         }
         return response;
     }
-    let bytes = match request::read(body).await {
+    let bytes = match crate::api::read(body).await {
         Ok(bytes) => bytes,
         Err(problem) => return operator.noted(asked, problem.into_response()).await,
     };

@@ -15,11 +15,10 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::accounts::page_limit;
 use super::request::{Asked, id};
-use super::usage::{Passing, accept};
 use super::view::Act;
 use super::{Operator, Problem};
+use crate::api::{Passing, accept, page_limit};
 use crate::usage::{Export, Format, calendar};
 
 const ACTS_MAX: usize = 1_000;

@@ -9,16 +9,16 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, Request, header};
+use http::{HeaderName, HeaderValue, Request};
 use hyper::body::Incoming;
 use infergate_actors::clock::Clock;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tower_service::Service as _;
 
-use super::usage::Passing;
 use super::{Operator, acts};
 use crate::accept::{self, ActiveRequest, ConnectionTimeouts};
+use crate::api::onto_socket;
 use crate::front::AnswerBody;
 
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -91,15 +91,6 @@ impl accept::Service for Door {
         request.extensions_mut().insert(Client(client));
         // A router never fails and is always ready.
         let Ok(response) = self.0.clone().call(request).await;
-        let (mut parts, body) = response.into_parts();
-        parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(body) = parts.extensions.remove().and_then(Passing::body) {
-            // The router counted the empty body that stood in its place.
-            parts.headers.remove(header::CONTENT_LENGTH);
-            return http::Response::from_parts(parts, body.keep(active));
-        }
-        // All other answers are whole: nothing is waited for here.
-        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
-        http::Response::from_parts(parts, AnswerBody::whole(bytes).keep(active))
+        onto_socket(response).await.map(|body| body.keep(active))
     }
 }

@@ -8,14 +8,14 @@
 //! | `settings`, `turns` | versions of what can be changed, and one change at a time |
 //! | `redact` | what is written down of a request and its answer |
 //! | `tokens`, `audit` | operators' tokens, and the log of what operators did |
-//! | `request`, `problem` | reading what is asked, and saying what is wrong with it |
+//! | `request` | reading what the path names; the rest of reading and writing is in [`crate::api`] |
 //! | `accounts`, `credit`, `keys` | one account: its state, journal, grants, keys |
-//! | `projects` | projects within an account |
-//! | `change` | changes of limits and budgets |
+//! | `projects`, `members` | projects within an account, and its people |
+//! | `plans`, `subscriptions` | plans, and what is paid and given for each period |
 //! | `payments` | what a payment processor tells; refunds |
 //! | `watch`, `hooks` | what an account is watched for; its own webhooks |
 //! | `webhooks` | all webhooks, and the events they are told of |
-//! | `codes` | redemption codes |
+//! | `codes`, `invites` | redemption codes, and invites for those who sign up |
 //! | `cache` | answers that are kept |
 //! | `usage` | what was used, and an account's statement of a month |
 //! | `providers`, `system` | providers; actors, snapshots, verification, health, metrics |
@@ -30,15 +30,16 @@ mod accounts;
 mod acts;
 mod audit;
 mod cache;
-mod change;
 mod codes;
 mod credit;
 mod door;
 mod explain;
 mod hooks;
+mod invites;
 mod keys;
+mod members;
 mod payments;
-mod problem;
+mod plans;
 mod projects;
 mod providers;
 mod redact;
@@ -46,6 +47,7 @@ mod request;
 mod routes;
 mod rules;
 mod settings;
+mod subscriptions;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -61,12 +63,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, patch, post};
-use http::{StatusCode, Uri};
 use infergate_actors::account::{Operators, carried};
-use infergate_actors::id::KeyHash;
+use infergate_actors::id::{AccountId, KeyHash};
 use infergate_actors::ledger::LedgerError;
 use infergate_actors::supervisor::System;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::exchange::World;
 use crate::front::Sentry;
@@ -74,8 +75,9 @@ use crate::notify::Notifier;
 use routes::Routes;
 use turns::Turns;
 
+pub use crate::api::Problem;
+use crate::api::unknown_path;
 pub use door::serve;
-pub use problem::Problem;
 
 /// What the admin API works on.
 pub struct Operator {
@@ -85,10 +87,8 @@ pub struct Operator {
     notifier: Notifier,
     token: KeyHash,
     sentry: Sentry,
-    /// Whose turn it is to be changed.
+    /// Whose turn it is to be changed by an operator.
     turns: Turns,
-    /// Held while something is looked at and then changed in accordance, so that nothing comes between.
-    turn: Arc<Mutex<()>>,
     /// One verification at a time: each reads the whole ledger.
     verifying: Arc<Semaphore>,
 }
@@ -104,7 +104,6 @@ impl Operator {
             notifier,
             token,
             sentry: Sentry::new(),
-            turn: Arc::new(Mutex::new(())),
             verifying: Arc::new(Semaphore::new(1)),
         }
     }
@@ -129,18 +128,14 @@ impl Operator {
         self.sentry.tidy();
     }
 
-    /// Does `work` while nobody else has the turn, to its end even if nobody waits for it any more.
+    /// Does `work` while nobody else has the account's turn, to its end even if nobody waits for it any
+    /// more.
     async fn in_turn<T: Send + 'static>(
         &self,
+        account: AccountId,
         work: impl Future<Output = Result<T, Problem>> + Send + 'static,
     ) -> Result<T, Problem> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
-        let working = tokio::spawn(carried(async move {
-            let _turn = turn;
-            work.await
-        }));
-        let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the gateway broke down");
-        working.await.map_err(broken)?
+        Problem::unless_broken(self.world.turns.take(account, carried(work)).await)
     }
 }
 
@@ -195,7 +190,17 @@ fn routes() -> Routes {
         .route("/admin/v1/webhooks/{webhook}/replay", post(webhooks::replay))
         .route("/admin/v1/webhooks/{webhook}/test", post(webhooks::test))
         .route("/admin/v1/events", get(webhooks::events))
+        .route("/admin/v1/plans", get(plans::list))
+        .route(
+            &account("/subscription"),
+            get(subscriptions::show).post(subscriptions::start).patch(subscriptions::change),
+        )
+        .route(&account("/subscription/preview"), get(subscriptions::preview))
         .route("/admin/v1/codes", post(codes::make))
+        .route("/admin/v1/invites", get(invites::list).post(invites::make))
+        .route("/admin/v1/invites/{batch}", get(invites::show).delete(invites::revoke))
+        .route(&account("/members"), get(members::list).post(members::add))
+        .route(&account("/members/{member}"), patch(members::change).delete(members::remove))
         .route("/admin/v1/payments/events", post(payments::event))
         .route(&account("/keys"), get(keys::list).post(keys::create))
         .route(&account("/keys/{key}"), get(keys::show).patch(keys::change).delete(keys::revoke))
@@ -211,8 +216,4 @@ fn routes() -> Routes {
         .route("/admin/v1/tokens/{token}", get(tokens::show).delete(tokens::revoke))
         .route("/admin/v1/tokens/{token}/rotate", post(tokens::rotate))
         .route("/admin/v1/audit", get(audit::list))
-}
-
-async fn unknown_path(uri: Uri) -> Problem {
-    Problem::not_found(format!("there is nothing at `{}`", uri.path()))
 }

@@ -38,6 +38,8 @@ enum EventType {
     PaymentSucceeded,
     Refunded,
     Disputed,
+    SubscriptionPaymentSucceeded,
+    SubscriptionPaymentFailed,
 }
 
 #[derive(Deserialize)]
@@ -110,6 +112,15 @@ impl PaymentEvent {
         let amount = amount_if_any(usd, nano)?;
         Ok(match self.r#type {
             EventType::Disputed => TransferKind::Dispute { payment, amount },
+            EventType::SubscriptionPaymentSucceeded => {
+                TransferKind::SubscriptionPaid { payment, amount }
+            }
+            EventType::SubscriptionPaymentFailed if amount.is_none() => {
+                TransferKind::SubscriptionFailed { payment }
+            }
+            EventType::SubscriptionPaymentFailed => {
+                return Err(Problem::invalid("nothing was paid: an amount has no place here"));
+            }
             EventType::PaymentSucceeded | EventType::Refunded => {
                 TransferKind::Refund { payment, amount }
             }

@@ -13,12 +13,10 @@ use infergate_actors::id::{AccountId, ProjectId};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::accounts::page_limit;
-use super::change::{BudgetsChange, LimitsChange};
-use super::keys::check_models;
 use super::request::{AccountOf, Asked, Json, ProjectOf, id, text};
-use super::view::Project;
 use super::{Operator, Problem};
+use crate::api::change::{BudgetsChange, LimitsChange};
+use crate::api::{Project, check_models, page_limit};
 
 const PROJECTS_DEFAULT: usize = 100;
 const PROJECTS_MAX: usize = 1_000;
@@ -108,7 +106,7 @@ pub(super) async fn change(
         let changes = change.over(find(&before, project)?)?;
         Ok(accounts.order(account, Order::ChangeProject { project, changes }).await?)
     };
-    let view = operator.in_turn(changing).await?;
+    let view = operator.in_turn(account, changing).await?;
     tracing::info!(%account, %project, "project changed");
     Ok(Answer(Project::of(find(&view, project)?)))
 }

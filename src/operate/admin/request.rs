@@ -1,34 +1,17 @@
-//! Reading what an operator asks: ids from the path, pages from the query, strict JSON bodies.
+//! Reading what an operator asks: what the path names.
 
-use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams};
-use bytes::Bytes;
+use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
-use http::{HeaderMap, Request, StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use infergate_actors::account::Denial;
-use infergate_actors::id::{AccountId, KeyId, ProjectId, TokenId, TopUpId, WebhookId};
+use infergate_actors::id::{AccountId, KeyId, MemberId, ProjectId, TokenId, TopUpId, WebhookId};
 use infergate_actors::provider::{Fingerprint, ProviderHandle};
-use serde::de::DeserializeOwned;
-use serde_json::error::Category;
 
 use super::{Operator, Problem};
+use crate::api::{named, params};
 
-/// The longest body an operator may send.
-const BODY_BYTES_MAX: usize = 1 << 20;
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// The longest name, reason or reference, in bytes.
-const TEXT_BYTES_MAX: usize = 256;
-
-/// A JSON body of exactly the fields of `T`.
-pub(super) struct Json<T>(pub(super) T);
-
-/// The query string, of exactly the fields of `T`.
-pub(super) struct Asked<T>(pub(super) T);
+pub(super) use crate::api::{Asked, Json, id, text};
 
 /// The account that the path names.
 pub(super) struct AccountOf(pub(super) AccountId);
@@ -48,42 +31,14 @@ pub(super) struct HookOf(pub(super) AccountId, pub(super) WebhookId);
 
 /// The name of a webhook in the path, whoever it is of.
 pub(super) struct WebhookOf(pub(super) String);
+/// The member that the path names, and its account.
+pub(super) struct MemberOf(pub(super) AccountId, pub(super) MemberId);
 
 /// The provider that the path names.
 pub(super) struct ProviderOf(pub(super) ProviderHandle);
 
 /// The provider that the path names, and the fingerprint of one of its credentials.
 pub(super) struct CredentialOf(pub(super) ProviderHandle, pub(super) Fingerprint);
-
-impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request<Body>, _: &S) -> Result<Self, Problem> {
-        let (parts, body) = request.into_parts();
-        if !is_json(&parts.headers) {
-            let detail = "send JSON, and say so: `content-type: application/json`";
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
-        }
-        let bytes = read(body).await?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| match error.classify() {
-            Category::Data => Problem::invalid(error.to_string()),
-            Category::Io | Category::Syntax | Category::Eof => {
-                Problem::bad_request(format!("the body is not JSON: {error}"))
-            }
-        })
-    }
-}
-
-impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let query = Query::try_from_uri(&parts.uri);
-        query
-            .map(|Query(asked)| Self(asked))
-            .map_err(|error| Problem::bad_request(error.body_text()))
-    }
-}
 
 impl FromRequestParts<Arc<Operator>> for AccountOf {
     type Rejection = Problem;
@@ -147,6 +102,15 @@ impl FromRequestParts<Arc<Operator>> for WebhookOf {
     }
 }
 
+impl FromRequestParts<Arc<Operator>> for MemberOf {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Operator>) -> Result<Self, Problem> {
+        let params = params(parts).await?;
+        Ok(Self(named(&params, "account")?, named(&params, "member")?))
+    }
+}
+
 impl FromRequestParts<Arc<Operator>> for ProviderOf {
     type Rejection = Problem;
 
@@ -175,65 +139,10 @@ impl FromRequestParts<Arc<Operator>> for CredentialOf {
     }
 }
 
-/// An id in a text, or what is wrong with it.
-pub(super) fn id<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, Problem> {
-    text.parse().map_err(|error| Problem::bad_request(format!("{error}")))
-}
-
-/// A name, reason or reference: something, and not too much, that a terminal can show.
-pub(super) fn text(field: &str, value: &str) -> Result<(), Problem> {
-    if value.trim().is_empty() {
-        return Err(Problem::invalid(format!("`{field}` is empty")));
-    }
-    if value.len() > TEXT_BYTES_MAX {
-        return Err(Problem::invalid(format!("`{field}` is longer than {TEXT_BYTES_MAX} bytes")));
-    }
-    if value.chars().any(char::is_control) {
-        return Err(Problem::invalid(format!("`{field}` holds a control character")));
-    }
-    Ok(())
-}
-
-async fn params(parts: &mut Parts) -> Result<RawPathParams, Problem> {
-    let params = RawPathParams::from_request_parts(parts, &()).await;
-    params.map_err(|error| Problem::bad_request(error.body_text()))
-}
-
 /// An account that may be there: the operators' journal is none, and has its own list.
 fn named_account(params: &RawPathParams) -> Result<AccountId, Problem> {
     match named(params, "account")? {
         AccountId::OPERATORS => Err(Denial::NoSuchAccount.into()),
         account => Ok(account),
-    }
-}
-
-fn named<T: FromStr<Err: std::fmt::Display>>(
-    params: &RawPathParams,
-    name: &str,
-) -> Result<T, Problem> {
-    let value = params.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
-    id(value.unwrap_or_default())
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
-    kind.trim().eq_ignore_ascii_case("application/json")
-}
-
-/// A whole body, within its limits.
-pub(super) async fn read(body: Body) -> Result<Bytes, Problem> {
-    let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
-    tokio::time::timeout(BODY_TIMEOUT, collected(body)).await.map_err(late)?
-}
-
-async fn collected(body: Body) -> Result<Bytes, Problem> {
-    match Limited::new(body, BODY_BYTES_MAX).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let detail = format!("the body is longer than {BODY_BYTES_MAX} bytes");
-            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
-        }
-        Err(_) => Err(Problem::bad_request("the body broke off")),
     }
 }

@@ -2,7 +2,7 @@
 //! be reached. Pure.
 
 use http::Method;
-use infergate_actors::account::Role;
+use infergate_actors::account::OperatorRole;
 
 /// One method of one path.
 #[derive(Clone, Copy, Debug)]
@@ -172,6 +172,26 @@ pub(super) const RULES: &[Rule] = &[
     )
     .of(Subject::Project)
     .again(),
+    look("/admin/v1/accounts/{account}/members", "member.list", Read),
+    rule(Post, "/admin/v1/accounts/{account}/members", "member.add", Settings).of(Subject::Account),
+    rule(Patch, "/admin/v1/accounts/{account}/members/{member}", "member.change", Settings)
+        .of(Subject::Account)
+        .again(),
+    rule(Delete, "/admin/v1/accounts/{account}/members/{member}", "member.remove", Settings)
+        .of(Subject::Account)
+        .again(),
+    look("/admin/v1/accounts/{account}/subscription", "subscription.show", Read),
+    rule(Post, "/admin/v1/accounts/{account}/subscription", "subscription.start", Money)
+        .of(Subject::Account),
+    rule(Patch, "/admin/v1/accounts/{account}/subscription", "subscription.change", Money)
+        .of(Subject::Account)
+        .again(),
+    look("/admin/v1/accounts/{account}/subscription/preview", "subscription.preview", Read),
+    look("/admin/v1/plans", "plan.list", Read),
+    look("/admin/v1/invites", "invite.list", Read),
+    rule(Post, "/admin/v1/invites", "invite.create", Settings).again(),
+    look("/admin/v1/invites/{batch}", "invite.show", Read),
+    rule(Delete, "/admin/v1/invites/{batch}", "invite.revoke", Settings).again(),
     look("/admin/v1/accounts/{account}/watch", "watch.show", Read),
     rule(Patch, "/admin/v1/accounts/{account}/watch", "watch.change", Settings)
         .of(Subject::Account)
@@ -290,19 +310,20 @@ impl Permission {
     }
 
     /// Whether a role has it.
-    pub(super) fn is_of(self, role: Role) -> bool {
+    pub(super) fn is_of(self, role: OperatorRole) -> bool {
         match (role, self) {
-            (Role::Owner, _) | (_, Nothing | Read) => true,
-            (Role::Admin, needs) => needs != Tokens,
-            (Role::Billing, needs) => needs == Money,
-            (Role::Support, needs) => matches!(needs, Status | Keys),
-            (Role::ReadOnly, needs) => needs == Audit,
+            (OperatorRole::Owner, _) | (_, Nothing | Read) => true,
+            (OperatorRole::Admin, needs) => needs != Tokens,
+            (OperatorRole::Billing, needs) => needs == Money,
+            (OperatorRole::Support, needs) => matches!(needs, Status | Keys),
+            (OperatorRole::ReadOnly, needs) => needs == Audit,
         }
     }
 
     /// The roles that have it, for people.
     pub(super) fn roles(self) -> String {
-        let roles = Role::ALL.into_iter().filter(|role| self.is_of(*role)).map(Role::name);
+        let roles =
+            OperatorRole::ALL.into_iter().filter(|role| self.is_of(*role)).map(OperatorRole::name);
         roles.collect::<Vec<_>>().join(", ")
     }
 }
@@ -314,12 +335,13 @@ mod tests {
     #[test]
     fn roles_have_what_they_are_for_and_no_more() {
         let all = [Nothing, Read, Audit, Money, Status, Keys, Settings, Tokens];
-        let of = |role: Role| all.into_iter().filter(|it| it.is_of(role)).collect::<Vec<_>>();
-        assert_eq!(of(Role::Owner), all);
-        assert_eq!(of(Role::Admin), [Nothing, Read, Audit, Money, Status, Keys, Settings]);
-        assert_eq!(of(Role::Billing), [Nothing, Read, Money]);
-        assert_eq!(of(Role::Support), [Nothing, Read, Status, Keys]);
-        assert_eq!(of(Role::ReadOnly), [Nothing, Read, Audit]);
+        let of =
+            |role: OperatorRole| all.into_iter().filter(|it| it.is_of(role)).collect::<Vec<_>>();
+        assert_eq!(of(OperatorRole::Owner), all);
+        assert_eq!(of(OperatorRole::Admin), [Nothing, Read, Audit, Money, Status, Keys, Settings]);
+        assert_eq!(of(OperatorRole::Billing), [Nothing, Read, Money]);
+        assert_eq!(of(OperatorRole::Support), [Nothing, Read, Status, Keys]);
+        assert_eq!(of(OperatorRole::ReadOnly), [Nothing, Read, Audit]);
         assert_eq!(Money.roles(), "owner, admin, billing");
     }
 

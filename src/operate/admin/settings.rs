@@ -8,8 +8,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::rules::Subject;
-use super::view::{Account, Key, Project, Token};
+use super::view::{Account, Key, Token};
 use super::{Operator, Problem};
+use crate::api::Project;
 
 /// Of an account's view, what requests change and operators do not set. What is not named is a setting,
 /// so that a new one is one from the start.

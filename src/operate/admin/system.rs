@@ -11,10 +11,10 @@ use infergate_actors::id::AccountId;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::accounts::page_limit;
 use super::request::{Asked, id};
 use super::view::Actor;
 use super::{Operator, Problem};
+use crate::api::page_limit;
 use crate::operate::metrics::{CredentialReading, DeploymentReading, Readings};
 use crate::operate::report;
 

@@ -7,16 +7,16 @@ use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::StatusCode;
-use infergate_actors::account::{self, NewToken, OperatorRefusal, Role, RotatedToken};
+use infergate_actors::account::{self, NewToken, OperatorRefusal, OperatorRole, RotatedToken};
 use infergate_actors::id::TokenId;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::accounts::page_limit;
 use super::request::{Asked, Json, TokenOf, id, text};
 use super::view::{CreatedToken, Token};
 use super::who::{ROOT, Who};
 use super::{Operator, Problem};
+use crate::api::page_limit;
 use crate::{auth, config};
 
 const TOKENS_MAX: usize = 100;
@@ -27,7 +27,7 @@ const OVERLAP_MAX: Duration = Duration::from_hours(30 * 24);
 #[serde(deny_unknown_fields)]
 pub(super) struct TokenWanted {
     name: String,
-    role: Role,
+    role: OperatorRole,
     expires_at_ms: Option<u64>,
 }
 

@@ -10,9 +10,9 @@ use infergate_actors::money::NanoUsd;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::change::Setting;
 use super::request::{AccountOf, Json, TopUpOf, text};
 use super::{Operator, Problem};
+use crate::api::change::Setting;
 use crate::notify;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
@@ -61,7 +61,7 @@ pub(super) async fn change(
         let order = Order::Watch(WatchOrder::Set(change.over(before)?));
         Ok(accounts.order(account, order).await?)
     };
-    let view = operator.in_turn(changing).await?;
+    let view = operator.in_turn(account, changing).await?;
     tracing::info!(%account, "account is watched for something else");
     Ok(Answer(shown(&view.watch)))
 }

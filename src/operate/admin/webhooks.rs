@@ -12,9 +12,9 @@ use infergate_actors::ledger::{Ledger, LedgerError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::accounts::page_limit;
 use super::request::{Asked, Json, WebhookOf, id};
 use super::{Operator, Problem};
+use crate::api::page_limit;
 use crate::notify::{self, Message, Replay, ReplayError};
 
 const WEBHOOKS_MAX: usize = 100;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
-use infergate_actors::account::{Role, Token};
+use infergate_actors::account::{OperatorRole, Token};
 use infergate_actors::id::TokenId;
 
 use super::{Operator, Problem};
@@ -21,7 +21,7 @@ const ROOT_ID: TokenId = TokenId(0);
 pub(super) struct Who {
     pub(super) token: TokenId,
     pub(super) name: String,
-    pub(super) role: Role,
+    pub(super) role: OperatorRole,
     /// When the token stops working, in milliseconds since 1970.
     pub(super) expires_at_ms: Option<u64>,
 }
@@ -64,7 +64,12 @@ impl Operator {
 
 impl Who {
     fn root() -> Self {
-        Self { token: ROOT_ID, name: ROOT.to_owned(), role: Role::Owner, expires_at_ms: None }
+        Self {
+            token: ROOT_ID,
+            name: ROOT.to_owned(),
+            role: OperatorRole::Owner,
+            expires_at_ms: None,
+        }
     }
 
     fn of(token: Token) -> Self {

@@ -1,6 +1,6 @@
 //! What the operators' actor answers. Pure.
 
-use super::event::{Asked, Ended, Idempotency, OperatorEvent, Role, RotatedToken, Token};
+use super::event::{Asked, Ended, Idempotency, OperatorEvent, OperatorRole, RotatedToken, Token};
 use super::fold::State;
 use crate::id::{KeyHash, TokenId};
 
@@ -32,7 +32,7 @@ pub struct NewToken {
     /// Whose.
     pub name: String,
     /// What it is good for.
-    pub role: Role,
+    pub role: OperatorRole,
     /// The hash of its secret.
     pub hash: KeyHash,
     /// The secret's last four characters.

@@ -39,7 +39,7 @@ pub enum OperatorEvent {
 /// What an operator may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Role {
+pub enum OperatorRole {
     /// Everything.
     Owner,
     /// Everything but tokens.
@@ -60,7 +60,7 @@ pub struct Token {
     /// Whose: no two that work have one name.
     pub name: String,
     /// What it is good for.
-    pub role: Role,
+    pub role: OperatorRole,
     /// The hash of its secret: all that is kept of it.
     pub hash: KeyHash,
     /// The secret's last four characters.
@@ -96,7 +96,7 @@ pub struct Asked {
     /// The token's name.
     pub name: String,
     /// The token's role.
-    pub role: Role,
+    pub role: OperatorRole,
     /// Where from.
     pub address: Option<IpAddr>,
     /// What the request is known by.
@@ -163,7 +163,7 @@ pub struct Deed {
     pub last: u64,
 }
 
-impl Role {
+impl OperatorRole {
     /// All of them.
     pub const ALL: [Self; 5] =
         [Self::Owner, Self::Admin, Self::Billing, Self::Support, Self::ReadOnly];

@@ -23,7 +23,7 @@ mod shell;
 pub use acting::{acting, carried};
 pub use decide::{Begun, NewToken, Operation, OperatorDenial, Outcome};
 pub use event::{
-    Asked, Deed, Ended, Idempotency, KeptAnswer, OperatorEvent, Role, RotatedToken, Token,
+    Asked, Deed, Ended, Idempotency, KeptAnswer, OperatorEvent, OperatorRole, RotatedToken, Token,
 };
 pub use handle::{OperatorRefusal, Operators};
 

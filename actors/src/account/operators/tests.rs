@@ -47,7 +47,7 @@ impl Desk {
         let asked = Asked {
             token: TokenId(1),
             name: "ann".into(),
-            role: Role::Admin,
+            role: OperatorRole::Admin,
             address: None,
             request: ExchangeId(request),
             action: "a".into(),
@@ -72,7 +72,7 @@ impl Desk {
     fn create(&mut self, name: &str, secret: u8) -> Result<Token, OperatorDenial> {
         let new = NewToken {
             name: name.to_owned(),
-            role: Role::Support,
+            role: OperatorRole::Support,
             hash: KeyHash([secret; 32]),
             hint: "hint".into(),
             expires_at_ms: Some(NOW_MS + 10),

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use http::Method;
-use infergate_actors::account::{Asked, Role};
+use infergate_actors::account::{Asked, OperatorRole};
 use infergate_actors::id::{ExchangeId, TokenId};
 use serde_json::{Value, json};
 
@@ -34,8 +34,11 @@ async fn every_route_that_changes_something_leaves_its_entry_also_when_refused()
             assert_eq!((&last["path"], &last["method"]), (&json!(path), &json!(to_text(rule))));
             assert_eq!(last["request_id"], *reply.header("x-request-id"));
             assert_eq!(last["address"], "127.0.0.1");
-            let is_begun =
-                rule.needs.is_of(if name == "root" { Role::Owner } else { Role::ReadOnly });
+            let is_begun = rule.needs.is_of(if name == "root" {
+                OperatorRole::Owner
+            } else {
+                OperatorRole::ReadOnly
+            });
             assert_eq!(last["outcome"] != "not_begun", is_begun, "{last}");
             if is_begun {
                 assert_eq!(last["asked"], json!({ "note": "n" }));
@@ -134,7 +137,7 @@ async fn what_a_crash_left_without_an_end_is_shown_as_unknown() {
     let asked = Asked {
         token: TokenId(0),
         name: "root".into(),
-        role: Role::Owner,
+        role: OperatorRole::Owner,
         address: None,
         request: ExchangeId(7),
         action: "cache.purge".into(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 use infergate_actors::account::{
-    Asked, Begun, GrantKind, Idempotency, Limits, Order, Role, acting,
+    Asked, Begun, GrantKind, Idempotency, Limits, OperatorRole, Order, acting,
 };
 use infergate_actors::clock::Clock;
 use infergate_actors::id::{ExchangeId, TokenId};
@@ -121,7 +121,7 @@ async fn begun(gateway: &Gateway, path: &str, key: &str, body: &Value) -> u64 {
     let asked = Asked {
         token: TokenId(0),
         name: "root".into(),
-        role: Role::Owner,
+        role: OperatorRole::Owner,
         address: None,
         request: ExchangeId(Digest::of(all.as_bytes()).0.into_iter().map(u128::from).sum()),
         action: "account.create".into(),

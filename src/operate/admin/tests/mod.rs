@@ -8,6 +8,7 @@ mod explain;
 mod idempotency;
 mod keys;
 mod payments;
+mod plans;
 mod projects;
 mod tokens;
 mod versions;

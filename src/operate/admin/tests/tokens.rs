@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::{Method, Request};
-use infergate_actors::account::Role;
+use infergate_actors::account::OperatorRole;
 use infergate_actors::clock::Clock;
 use serde_json::{Value, json};
 use tower_service::Service;
@@ -38,6 +38,8 @@ pub(super) fn path(rule: &Rule) -> String {
         ("{provider}", "nobody"),
         ("{fingerprint}", "00000000"),
         ("{project}", "proj_9"),
+        ("{member}", "mem_9"),
+        ("{batch}", "acct_00000000000000fe"),
         ("{top_up}", "topup_9"),
         ("{webhook}", "hook_9"),
     ];
@@ -78,7 +80,7 @@ async fn every_route_of_the_router_has_its_rule_and_every_rule_its_route() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_role_gets_to_what_it_may_and_to_nothing_else() {
     let gateway = Gateway::start().await;
-    for role in Role::ALL {
+    for role in OperatorRole::ALL {
         let made = token(&gateway, role.name(), role.name()).await;
         let secret = text(&made["secret"]);
         for rule in RULES {

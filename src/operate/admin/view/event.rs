@@ -3,14 +3,17 @@
 
 use infergate_actors::account::{
     self, Budget, CodeBatch, Event, GrantKind, KeyChange, Kinds, Limits, NewProject, Payment,
-    ProjectChange, ProjectEvent, Return, Settlement, Status, StatusSet, Suspicion, UsageRecord,
+    PlanEvent, ProjectChange, ProjectEvent, Return, Settlement, Status, StatusSet, Suspicion,
+    UsageRecord,
 };
 use infergate_actors::id::{GrantId, HoldId, KeyId, ProjectId};
 use infergate_actors::ledger::JournalEntry;
 use infergate_actors::money::{Markup, NanoUsd, Rates, Usage};
 use serde::Serialize;
 
+use super::member::MemberFact;
 use super::operator::OperatorFact;
+use super::subscription::Happened;
 use crate::notify;
 
 /// A page of an account's journal.
@@ -154,6 +157,9 @@ pub(crate) enum JournalEvent<'e> {
     Operator(OperatorFact<'e>),
     /// In the words of a message.
     Watch(notify::Data),
+    Member(MemberFact<'e>),
+    Plan(&'e PlanEvent),
+    Subscription(Box<Happened<'e>>),
 }
 
 /// Credit that was taken back.
@@ -273,9 +279,9 @@ impl<'e> JournalEvent<'e> {
             Event::KeyReleased { key, by, reason } => {
                 Self::KeyReleased { key: key.to_string(), by, reason }
             }
-            Event::Member(event) => match **event {},
-            Event::Plan(event) => match **event {},
-            Event::Subscription(event) => match **event {},
+            Event::Member(event) => Self::Member(MemberFact::of(event)),
+            Event::Plan(event) => Self::Plan(event),
+            Event::Subscription(event) => Self::Subscription(Box::new(Happened::of(event))),
             Event::Watch(event) => Self::Watch(notify::watch_fact(event)),
             Event::Operator(event) => Self::Operator(OperatorFact::of(event)),
         }
@@ -356,6 +362,9 @@ impl<'e> JournalEvent<'e> {
             Self::KeyReleased { .. } => "key_released",
             Self::Operator(_) => "operator",
             Self::Watch(_) => "watch",
+            Self::Member(_) => "member",
+            Self::Plan(_) => "plan",
+            Self::Subscription(_) => "subscription",
         }
     }
 }

@@ -1,20 +1,21 @@
 //! Accounts, projects, keys, events and actors as JSON. What is not named here is not shown: no hash in
 //! any of these, and no secret but in [`CreatedKey`] and [`CreatedToken`]. Pure.
 
-mod account;
-mod budget;
 mod event;
+mod member;
 mod operator;
-mod project;
+mod plan;
+mod subscription;
 
 use infergate_actors::account::ActorLine;
 use serde::Serialize;
 
-pub(super) use account::{Account, AccountLine, CreatedKey, Granted, Key, Moved};
+pub(super) use crate::api::{Account, AccountLine, Granted, Key, Moved, Subscription};
 pub(crate) use event::JournalEvent;
 pub(super) use event::{Journal, JournalLine};
 pub(super) use operator::{Act, CreatedToken, Token};
-pub(super) use project::Project;
+pub(super) use plan::Plan;
+pub(super) use subscription::Preview;
 
 /// One actor.
 #[derive(Debug, Serialize)]

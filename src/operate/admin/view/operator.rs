@@ -1,6 +1,6 @@
 //! Operators' tokens and what they did as JSON. Pure.
 
-use infergate_actors::account::{self, Asked, Ended, OperatorEvent, Role};
+use infergate_actors::account::{self, Asked, Ended, OperatorEvent, OperatorRole};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -11,7 +11,7 @@ use crate::operate::admin::audit::{Found, operator_event};
 pub(crate) struct Token {
     id: String,
     name: String,
-    role: Role,
+    role: OperatorRole,
     status: &'static str,
     hint: String,
     created_at_ms: u64,
@@ -56,7 +56,7 @@ pub(in crate::operate::admin) struct Act<'e> {
 struct Actor<'e> {
     id: String,
     name: &'e str,
-    role: Role,
+    role: OperatorRole,
 }
 
 /// An event of operators in a journal. What was asked is shown whole by the audit log alone.
