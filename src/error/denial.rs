@@ -33,17 +33,10 @@ impl From<Denial> for ApiError {
             Denial::InsufficientCredit { available, needed } => {
                 Self::short_of_credit(available, needed)
             }
-            Denial::BudgetExceeded { scope, period, limit, resets_at_ms } => {
-                let message = budget::exceeded(scope, period, limit, resets_at_ms);
-                Self::unpaid("budget_exceeded", message)
-            }
-            Denial::RequestRate { scope, limit, retry_after } => {
-                Self::request_rate(of(scope), limit, retry_after)
-            }
-            Denial::TokenRate { scope, limit, retry_after } => {
-                Self::token_rate(of(scope), limit, retry_after)
-            }
-            Denial::InFlight { scope, limit } => Self::in_flight(of(scope), limit),
+            Denial::BudgetExceeded { .. }
+            | Denial::RequestRate { .. }
+            | Denial::TokenRate { .. }
+            | Denial::InFlight { .. } => Self::of_limit(denial),
             // Answers to orders, which no client gives here.
             Denial::UnknownProject
             | Denial::TooManyProjects
@@ -67,8 +60,8 @@ impl From<Denial> for ApiError {
             | Denial::BadWatch
             | Denial::UnknownTopUp
             | Denial::UnknownWebhook
-            | Denial::TooManyWebhooks => Self::internal(),
-            Denial::RevokedCode
+            | Denial::TooManyWebhooks
+            | Denial::RevokedCode
             | Denial::UnknownMember
             | Denial::DuplicateMember
             | Denial::LastOwner
@@ -104,6 +97,24 @@ impl ApiError {
                  ${needed}. Add credit or lower the output ceiling."
             ),
         )
+    }
+
+    /// 402 or 429: a budget or a limit is met.
+    fn of_limit(denial: Denial) -> Self {
+        match denial {
+            Denial::BudgetExceeded { scope, period, limit, resets_at_ms } => {
+                let message = budget::exceeded(scope, period, limit, resets_at_ms);
+                Self::unpaid("budget_exceeded", message)
+            }
+            Denial::RequestRate { scope, limit, retry_after } => {
+                Self::request_rate(of(scope), limit, retry_after)
+            }
+            Denial::TokenRate { scope, limit, retry_after } => {
+                Self::token_rate(of(scope), limit, retry_after)
+            }
+            Denial::InFlight { scope, limit } => Self::in_flight(of(scope), limit),
+            _ => Self::internal(),
+        }
     }
 
     fn in_flight(whose: &str, limit: u64) -> Self {

@@ -113,24 +113,12 @@ impl Setup {
         let config = Config::parse("test.toml", &self.config, &|_| None).unwrap();
         let path = directory.path();
         let data_dir = if is_new { path.join("data") } else { path.to_owned() };
-        let options = LedgerOptions {
-            keep: config.usage,
-            // Sums are brought up to date where a test says so.
-            rollup_interval: Duration::from_hours(1),
-            ..LedgerOptions::new(&data_dir)
-        };
-        let (ledger, _) = Ledger::open(options, clock.clone()).unwrap();
-        let accounts =
-            AccountOptions { snapshot_every_events: 1_000, idle: Duration::from_mins(5) };
-        let system = System::start(ledger.clone(), clock.clone(), accounts).await.unwrap();
+        let (ledger, system) = system(&config, &data_dir, &clock).await;
         let notices = config.notices.clone();
         let notifier = Notifier::start(ledger.clone(), clock.clone(), notices, &config.webhooks)
             .await
             .unwrap();
         let catalog = Catalog::build(&config, &system.providers, &clock).await.unwrap();
-        system.accounts.set_credit_rules(config.credit.clone());
-        system.accounts.set_plans(config.plans.clone());
-        system.accounts.load_due_times().await.unwrap();
         let world = Arc::new(World::new(WorldParts {
             accounts: system.accounts.clone(),
             ledger,
@@ -186,6 +174,24 @@ impl Setup {
     }
 }
 
+/// The actors over a ledger, as the configuration wants them.
+async fn system(config: &Config, data_dir: &Path, clock: &Clock) -> (Ledger, System) {
+    let options = LedgerOptions {
+        keep: config.usage,
+        // Sums are brought up to date where a test says so.
+        rollup_interval: Duration::from_hours(1),
+        ..LedgerOptions::new(data_dir)
+    };
+    let (ledger, _) = Ledger::open(options, clock.clone()).unwrap();
+    let accounts = AccountOptions { snapshot_every_events: 1_000, idle: Duration::from_mins(5) };
+    let system = System::start(ledger.clone(), clock.clone(), accounts).await.unwrap();
+    system.accounts.set_credit_rules(config.credit.clone());
+    system.accounts.set_guard(config.guard.clone());
+    system.accounts.set_plans(config.plans.clone());
+    system.accounts.load_due_times().await.unwrap();
+    (ledger, system)
+}
+
 impl Gateway {
     pub(crate) async fn start() -> Self {
         Setup::default().start().await
@@ -209,6 +215,7 @@ impl Gateway {
         self.world.cache.resize(config.cache);
         self.world.accounts.set_credit_rules(config.credit.clone());
         self.notifier.reconfigure(config.notices.clone(), &config.webhooks).await.unwrap();
+        self.world.accounts.set_guard(config.guard.clone());
         self.world.accounts.set_plans(config.plans.clone());
         self.front.set_sign_up(config.sign_up.clone());
         self.world.catalog.store(Arc::new(catalog.unwrap()));

@@ -197,9 +197,7 @@ impl Actor for AccountActor {
             Message::Hall(message) => self.answer_hall(message, machine, now)?,
             Message::Inspect(reply) => {
                 self.pass_time(machine, now)?;
-                let account = machine.account();
-                let known = account.is_open();
-                let view = known.then(|| AccountView::of(machine, now));
+                let view = machine.account().is_open().then(|| AccountView::of(machine, now));
                 let _ = reply.send(view.ok_or(Denial::NoSuchAccount));
             }
             Message::Lapse => self.pass_time(machine, now)?,

@@ -130,12 +130,14 @@ impl Operator {
 
     /// Does `work` while nobody else has the account's turn, to its end even if nobody waits for it any
     /// more.
-    async fn in_turn<T: Send + 'static>(
+    fn in_turn<T: Send + 'static>(
         &self,
         account: AccountId,
         work: impl Future<Output = Result<T, Problem>> + Send + 'static,
-    ) -> Result<T, Problem> {
-        Problem::unless_broken(self.world.turns.take(account, carried(work)).await)
+    ) -> impl Future<Output = Result<T, Problem>> + Send {
+        // On the heap, or each caller would be as large as its work.
+        let work = Box::pin(carried(work));
+        async move { Problem::unless_broken(self.world.turns.take(account, work).await) }
     }
 }
 

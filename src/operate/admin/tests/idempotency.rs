@@ -51,8 +51,8 @@ async fn the_same_again_is_answered_the_same_and_something_else_is_refused() {
     let hers = gateway.ask_as(&ann, to, &[("idempotency-key", "k")], Some(&new)).await;
     assert_eq!((hers.status, hers.header("idempotency-replayed")), (201, ""));
     assert_eq!(count(&gateway).await, 2);
-    let long = "x".repeat(256);
-    for wrong in ["", "\"\"", long.as_str()] {
+    let too_long = "x".repeat(256);
+    for wrong in ["", "\"\"", too_long.as_str()] {
         assert_eq!(post(&gateway, ACCOUNTS, wrong, &new).await.status, 400, "{wrong}");
     }
     // A refusal did nothing, so its key is free for what is right.

@@ -62,7 +62,7 @@ impl Desk {
         (reply.status, reply.json()["error"]["code"].clone())
     }
 
-    async fn check_ledger(&self) {
+    fn check_ledger(&self) {
         let copy = self.gateway.copy_of_data();
         let report = verify_directory::<Account>(copy.path()).unwrap();
         assert!(report.is_clean(), "{:#?}", report.differences);
@@ -114,7 +114,7 @@ async fn keys_of_a_project_share_its_budget_and_usage_and_budget_agree() {
     assert_eq!((&changed["name"], &changed["budgets"]), (&json!("renamed"), &json!({})));
     assert_eq!(changed["limits"]["in_flight"], 5, "what is not named stays");
     assert_eq!(desk.chat_from(&one, None).await, (403, json!("model_not_available")));
-    desk.check_ledger().await;
+    desk.check_ledger();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -170,7 +170,7 @@ async fn an_archived_project_is_listed_and_its_keys_wait_for_it() {
         assert_eq!(reply.status, status, "{rest} {body}: {said}");
         assert!(said.contains(detail), "{rest} {body}: {said}");
     }
-    desk.check_ledger().await;
+    desk.check_ledger();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -234,7 +234,7 @@ async fn a_key_that_the_guard_has_stopped_works_again_when_it_is_released_or_rot
     assert_eq!(rotated["restricted"], Value::Null);
     assert_eq!(desk.chat_from(&text(&rotated["secret"]), None).await.0, 200);
     assert_eq!(desk.chat_from(&secret, None).await.0, 401, "it gets no overlap");
-    desk.check_ledger().await;
+    desk.check_ledger();
 }
 
 fn guard_of(config: &str) -> Option<infergate_actors::account::GuardRules> {
