@@ -1,6 +1,7 @@
 //! Whole exchanges over sockets, before providers that do as they are told.
 
 mod cache;
+mod day;
 mod ends;
 mod failover;
 mod hedge;
