@@ -2,8 +2,9 @@
 //! no hash. Pure.
 
 use infergate_actors::account::{
-    Budget, BudgetReached, CodeBatch, Event, Key, KeyChange, Payment, ProjectEvent, Return,
-    StatusSet, TopUp, TopUpEnd, WatchEvent, WatchSettings, Webhook,
+    Budget, BudgetReached, CodeBatch, Contract, Event, Key, KeyChange, MemberEvent, Payment,
+    PlanEvent, ProjectEvent, Return, StatusSet, SubscriptionEvent, TopUp, TopUpEnd, WatchEvent,
+    WatchSettings, Webhook,
 };
 use infergate_actors::money::NanoUsd;
 use serde::Serialize;
@@ -56,6 +57,9 @@ pub(crate) fn data(event: &Event) -> Data {
         }
         Event::Watch(event) => watch(event),
         Event::Project(event) => project(event),
+        Event::Member(event) => member(event),
+        Event::Plan(event) => plan(event),
+        Event::Subscription(event) => subscription(event),
         Event::KeyGuarded { key, on } => of(json!({ "key": key.to_string(), "on": on })),
         Event::KeyRestricted { key, suspicion } => {
             of(json!({ "key": key.to_string(), "suspicion": suspicion }))
@@ -68,11 +72,63 @@ pub(crate) fn data(event: &Event) -> Data {
         | Event::Extended { .. }
         | Event::Settled(_)
         | Event::Voided { .. }
-        | Event::Member(_)
-        | Event::Plan(_)
-        | Event::Subscription(_)
         | Event::Operator(_) => Data::new(),
     }
+}
+
+/// What is said of an account's people.
+fn member(event: &MemberEvent) -> Data {
+    match event {
+        MemberEvent::Added(member) => of(json!({
+            "member": member.id.to_string(),
+            "email": member.email.to_string(),
+            "role": member.role,
+        })),
+        MemberEvent::Changed { member, by, .. } => {
+            of(json!({ "member": member.to_string(), "by": by }))
+        }
+        MemberEvent::Removed { member, removal } => {
+            of(json!({ "member": member.to_string(), "by": removal.by }))
+        }
+        MemberEvent::SignedUp { invite, .. } => {
+            of(json!({ "invite": invite.map(|(batch, place)| format!("{batch}-{place}")) }))
+        }
+        MemberEvent::KeyGiven { .. }
+        | MemberEvent::CeilingsSet { .. }
+        | MemberEvent::EmailClaimed { .. }
+        | MemberEvent::InvitesListed { .. }
+        | MemberEvent::InvitesMade(_)
+        | MemberEvent::InvitesRevoked { .. } => Data::new(),
+    }
+}
+
+/// What is said of the plan an account is on.
+fn plan(event: &PlanEvent) -> Data {
+    match event {
+        PlanEvent::Assigned { plan } => of(json!({ "plan": plan })),
+        PlanEvent::Overridden(overrides) => of(json!({
+            "limits": overrides.limits,
+            "models": overrides.models,
+            "markup": overrides.markup.map(|markup| markup.to_string()),
+        })),
+        PlanEvent::Priced { markup } => of(json!({ "markup": markup.to_string() })),
+    }
+}
+
+/// What happened to a subscription, and how it stands.
+fn subscription(event: &SubscriptionEvent) -> Data {
+    let SubscriptionEvent::Changed(change) = event;
+    let Contract { plan, state, period, from_ms, to_ms, offer, .. } = &change.contract;
+    let rest = json!({
+        "step": change.step,
+        "plan": plan,
+        "state": state,
+        "period": period,
+        "from_ms": from_ms,
+        "to_ms": to_ms,
+        "payment": change.payment.as_ref().map(|payment| &payment.payment),
+    });
+    money(of(rest), "price", offer.price)
 }
 
 /// What is said of a project.

@@ -36,6 +36,13 @@ const KINDS: &[(u8, u8, &str)] = &[
     (22, 1, "project.changed"),
     (22, 2, "project.archived"),
     (22, 3, "project.restored"),
+    (23, 0, "member.added"),
+    (23, 1, "member.changed"),
+    (23, 2, "member.removed"),
+    (23, 4, "account.signed_up"),
+    (24, 0, "plan.assigned"),
+    (24, 1, "plan.overridden"),
+    (25, 0, "subscription.changed"),
     (26, 0, "watch.changed"),
     (26, 1, "budget.reached"),
     (26, 2, "balance.low"),
@@ -94,11 +101,13 @@ impl fmt::Display for NoticeKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::{End, Event, WatchEvent, WatchSettings};
-    use crate::id::{AccountId, ExchangeId, GrantId, WebhookId};
+    use crate::account::{
+        End, Event, MemberEvent, PlanEvent, ProjectEvent, Suspicion, WatchEvent, WatchSettings,
+    };
+    use crate::id::{AccountId, ExchangeId, GrantId, KeyId, MemberId, ProjectId, WebhookId};
     use crate::ledger::glance::Glance;
     use crate::ledger::{Digest, Record};
-    use crate::money::NanoUsd;
+    use crate::money::{Markup, NanoUsd};
 
     fn name(event: Event) -> Option<&'static str> {
         let (account, previous) = (AccountId(1), Digest::default());
@@ -130,6 +139,18 @@ mod tests {
         assert_eq!(watch(low), Some("balance.low"));
         let webhook = WebhookId(3);
         assert_eq!(watch(WatchEvent::WebhookRemoved { webhook }), Some("webhook.removed"));
+        let project = ProjectEvent::Archived { project: ProjectId(1), at_ms: 1 };
+        assert_eq!(name(Event::Project(Box::new(project))), Some("project.archived"));
+        let plan = |event| name(Event::Plan(Box::new(event)));
+        assert_eq!(plan(PlanEvent::Assigned { plan: None }), Some("plan.assigned"));
+        // Written for each change of a price, which its plan's file tells of.
+        assert_eq!(plan(PlanEvent::Priced { markup: Markup::default() }), None);
+        let (key, member) = (KeyId(1), MemberId(1));
+        let given = MemberEvent::KeyGiven { key, member };
+        assert_eq!(name(Event::Member(Box::new(given))), None);
+        let suspicion = Suspicion::Networks { new: 11 };
+        assert_eq!(name(Event::KeyRestricted { key, suspicion }), Some("key.restricted"));
+        assert_eq!(name(Event::KeyGuarded { key, on: true }), None);
         assert_eq!(name(Event::Voided { hold, end: End::Completed }), None);
         assert_eq!(name(Event::Extended { hold, amount: nano }), None);
     }

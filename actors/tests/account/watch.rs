@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use infergate_actors::account::{
     Account, Admit, AutoTopUp, Budget, BudgetOwner, BudgetReached, CreditRules, Denial, End, Event,
-    KeyChange, Limits, Machine, Order, Period, Settle, TopUpEnd, Transfer, TransferKind,
-    UsageRecord, WatchEvent, WatchOrder, WatchSettings, WebhookChange,
+    KeyChange, Limits, Machine, NewProject, Order, Period, ProjectChange, Settle, TopUpEnd,
+    Transfer, TransferKind, UsageRecord, WatchEvent, WatchOrder, WatchSettings, WebhookChange,
 };
 use infergate_actors::clock::Now;
-use infergate_actors::id::{HoldId, KeyId, TopUpId, WebhookId};
+use infergate_actors::id::{HoldId, KeyId, ProjectId, TopUpId, WebhookId};
 use infergate_actors::ledger::{Batch, Digest, Record};
 use infergate_actors::money::{NanoUsd, Usage};
 
@@ -212,6 +212,31 @@ fn all_of_a_budget_is_gone_when_the_first_request_is_refused_for_it() {
     };
     let (_, told) = desk.told(|machine, now, batch| machine.extend(&extend, now, batch).is_ok());
     assert_eq!(percents(&told), [mine(100, true)]);
+}
+
+#[test]
+fn a_projects_budget_is_told_of_as_its_own_whichever_of_its_keys_spends() {
+    let mut desk = Desk::new(10_000);
+    let budgets = vec![Budget { period: Period::Week, limit: nano(100) }];
+    let new = NewProject { name: "team".into(), budgets, ..NewProject::default() };
+    desk.order(&Order::CreateProject(new)).0.unwrap();
+    let project = ProjectId(1);
+    assert_eq!(desk.spend(1, 90), [], "the key is not in it yet");
+    let changes = vec![KeyChange::Project(Some(project))];
+    desk.order(&Order::ChangeKey { key: KeyId(1), changes }).0.unwrap();
+    let mine = |percent, refused| (BudgetOwner::Project(project), Period::Week, percent, refused);
+    assert_eq!(percents(&desk.spend(2, 50)), [mine(50, false)]);
+    // A hold counts to the project that its key had, and so does what is told of its end.
+    desk.ask(1, 3, 50).0.unwrap();
+    assert_eq!(percents(&desk.ask(1, 4, 1).1), [mine(100, true)]);
+    let changes = vec![KeyChange::Project(None)];
+    desk.order(&Order::ChangeKey { key: KeyId(1), changes }).0.unwrap();
+    assert_eq!(desk.settle(3, 50).1, [], "all of it is told of already");
+    let changes =
+        vec![ProjectChange::Budgets(vec![Budget { period: Period::Week, limit: nano(110) }])];
+    let (done, told) = desk.order(&Order::ChangeProject { project, changes });
+    done.unwrap();
+    assert_eq!(percents(&told), [mine(50, false), mine(80, false)]);
 }
 
 #[test]

@@ -332,16 +332,19 @@ async fn subscription(day: &mut Day) {
     let before = day.agrees().await.charged;
     assert_eq!(day.asks("quick").await, 200);
     let list = day.agrees().await.charged - before;
-    let begin =
+    let wish =
         json!({ "plan": "team", "event_id": "evt_5", "payment": "pay_5", "amount_usd": "20" });
     let path = day.path("/subscription");
-    let begun = day.gateway().post(&path, &begin, 201).await;
-    assert_eq!(day.gateway().post(&path, &begin, 201).await, begun);
+    let first = day.gateway().post(&path, &wish, 201).await;
+    assert_eq!(day.gateway().post(&path, &wish, 201).await, first);
     day.granted += 25 * USD;
     let before = day.agrees().await.charged;
     assert_eq!(day.asks("quick").await, 200);
     let marked = day.agrees().await.charged - before;
     assert_eq!(marked, (list * 3 + 1) / 2, "{list}");
+    let told = day.events("subscription.changed").await;
+    assert_eq!((told.len(), &told[0]["data"]["step"]), (1, &json!("started")), "{told:?}");
+    assert_eq!(day.events("plan.assigned").await[0]["data"]["plan"], "team");
 }
 
 /// Months close; what was given for a time lapses; what is not paid for restricts, until it is.
@@ -370,6 +373,9 @@ async fn month_end(day: &mut Day) {
     day.told("subscription_payment_succeeded", "evt_6", paid).await;
     day.granted += 25 * USD;
     assert_eq!((day.status().await.as_str(), day.asks("quick").await), ("active", 200));
+    let told = day.events("subscription.changed").await;
+    let steps: Vec<&Value> = told.iter().map(|event| &event["data"]["step"]).collect();
+    assert_eq!(steps, ["started", "past_due", "overdue", "renewed"]);
     let last = day.agrees().await;
 
     // And all of it again, by whoever starts on what is on disk now.
