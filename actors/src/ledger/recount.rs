@@ -51,6 +51,10 @@ impl Recount {
         let mut wrong = 0;
         for pair in view.between(Area::Rollups, &first, &last) {
             let (key, value) = pair?;
+            // It stands where the rows of the operators would, who have none.
+            if *key == cursor_key() {
+                continue;
+            }
             self.found += 1;
             let expected = <[u8; 28]>::try_from(&*key).ok().and_then(|key| rows.remove(&key));
             let is_right = expected.is_some_and(|(of, sums)| row_value(of, &sums) == *value);
