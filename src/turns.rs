@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use infergate_actors::id::AccountId;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::JoinError;
 
 /// Accounts that share a turn wait for each other, which is seldom.
@@ -20,6 +20,13 @@ impl Default for Turns {
 }
 
 impl Turns {
+    /// The account's turn, for as long as this is held.
+    pub(crate) async fn of(&self, account: AccountId) -> Option<OwnedMutexGuard<()>> {
+        let share = usize::try_from(account.0 % SHARES as u64).unwrap_or_default();
+        let turn = self.0.get(share)?;
+        Some(Arc::clone(turn).lock_owned().await)
+    }
+
     /// Does `work` while nobody else has the account's turn, to its end even if nobody waits for it any
     /// more.
     pub(crate) async fn take<T: Send + 'static>(
@@ -27,9 +34,7 @@ impl Turns {
         account: AccountId,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, JoinError> {
-        let share = usize::try_from(account.0 % SHARES as u64).unwrap_or_default();
-        let Some(turn) = self.0.get(share) else { return Ok(work.await) };
-        let turn = Arc::clone(turn).lock_owned().await;
+        let turn = self.of(account).await;
         let working = tokio::spawn(async move {
             let _turn = turn;
             work.await

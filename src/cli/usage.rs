@@ -52,7 +52,7 @@ const COLUMNS: [(&str, &[&str]); 6] = [
         &["output_tokens", "reasoning_tokens", "audio_output_tokens", "image_output_tokens"],
     ),
     ("CHARGED USD", &["charged_usd"]),
-    ("COST USD", &["provider_cost_usd"]),
+    ("PROVIDER USD", &["provider_cost_usd"]),
     ("TOTAL MS", &["total_ms"]),
 ];
 

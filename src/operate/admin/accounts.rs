@@ -143,7 +143,7 @@ pub(super) async fn change(
         }
         Ok(view)
     };
-    let view = operator.in_turn(account, changing).await?;
+    let view = Operator::whole(changing).await?;
     tracing::info!(%account, "account's limits, budgets or plan changed");
     Ok(Answer(Account::of(&view)))
 }

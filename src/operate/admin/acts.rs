@@ -92,6 +92,14 @@ pub(super) async fn answer(
         Ok(bytes) => bytes,
         Err(problem) => return operator.noted(asked, problem.into_response()).await,
     };
+    // While the body came, the token may have been revoked.
+    let refusal = match operator.who(&parts.headers, client).await {
+        Ok(who) => missing(&who, rule),
+        Err(problem) => Some(problem),
+    };
+    if let Some(problem) = refusal {
+        return operator.noted(asked, problem.into_response()).await;
+    }
     let idempotency = match idempotency(&parts, rule, &bytes) {
         Ok(idempotency) => idempotency,
         Err(problem) => return operator.noted(asked, problem.into_response()).await,
@@ -125,7 +133,10 @@ impl Errand {
                 return operator.noted(asked, problem).await;
             }
         };
-        let _turn = operator.turns.of(named.turn()).await;
+        let _turn = match named.turn() {
+            Some(account) => operator.world.turns.of(account).await,
+            None => None,
+        };
         let before = operator.look(&named).await;
         let response = match check_match(request.headers(), before.as_ref()) {
             Err(problem) => problem.into_response(),

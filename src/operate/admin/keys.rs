@@ -6,12 +6,13 @@ use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::StatusCode;
-use infergate_actors::account::{AccountView, KeyView, Order};
+use infergate_actors::account::{AccountView, KeyChange, KeyScope, KeySettings, KeyView, Order};
 use infergate_actors::id::{AccountId, KeyId};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::request::{AccountOf, Asked, Json, KeyOf};
+use super::rules::Permission;
 use super::view::Key;
 use super::who::Who;
 use super::{Operator, Problem};
@@ -34,11 +35,13 @@ pub(super) struct KeysPage {
 
 pub(super) async fn create(
     State(operator): State<Arc<Operator>>,
+    who: Who,
     AccountOf(account): AccountOf,
     Json(wanted): Json<KeyWanted>,
 ) -> Result<impl IntoResponse, Problem> {
     let now_ms = operator.world.clock.now().wall_ms;
     let (secret, new) = wanted.read(now_ms)?;
+    check_power(&who, &scopes_after(KeySettings::default().scopes, &new.rest))?;
     let hash = new.hash;
     if auth::same(&hash, &operator.token) {
         return Err(Problem::conflict("`secret` is the admin token: a key must be another"));
@@ -47,17 +50,48 @@ pub(super) async fn create(
         return Err(Problem::conflict("`secret` looks like an admin token: a key must be another"));
     }
     let accounts = operator.system.accounts.clone();
+    // Two accounts must not be given one secret, each while the other is looked at.
+    let [first, second, ..] = hash.0;
+    let secrets = AccountId(u64::from(first) << 8 | u64::from(second));
+    let _secret = operator.secrets.of(secrets).await;
     let creating = async move {
-        // A secret is one account's: whose key it is must not depend on who came last.
         if accounts.find_key(hash).await?.is_some() {
             return Err(Problem::conflict("a key with this secret exists already"));
         }
         Ok(accounts.order(account, Order::CreateKey(new)).await?)
     };
-    let view = operator.in_turn(account, creating).await?;
+    let view = Operator::whole(creating).await?;
     let created = shown_once(&view, &secret, hash)?;
     tracing::info!(%account, key = created.key.id(), "key created");
     Ok((StatusCode::CREATED, Answer(created)).into_response())
+}
+
+/// What a key is good for after some changes.
+fn scopes_after(before: Vec<KeyScope>, changes: &[KeyChange]) -> Vec<KeyScope> {
+    let set = changes.iter().rev().find_map(|change| match change {
+        KeyChange::Scopes(scopes) => Some(scopes.clone()),
+        _ => None,
+    });
+    set.unwrap_or(before)
+}
+
+/// A key that manages its account is for those to give who may change the account themselves: or whoever
+/// may make keys could make one that does the rest.
+fn check_power(who: &Who, scopes: &[KeyScope]) -> Result<(), Problem> {
+    let manages = |scope: &KeyScope| match scope {
+        KeyScope::KeyManagement | KeyScope::AccountManagement => true,
+        KeyScope::Inference | KeyScope::UsageRead => false,
+    };
+    let needs = Permission::Settings;
+    if !scopes.iter().any(manages) || needs.is_of(who.role) {
+        return Ok(());
+    }
+    Err(Problem::forbidden(format!(
+        "a key with `key_management` or `account_management` needs the permission `{}`, which these \
+         roles have: {}",
+        needs.name(),
+        needs.roles()
+    )))
 }
 
 pub(super) async fn list(
@@ -87,6 +121,7 @@ pub(super) async fn show(
 
 pub(super) async fn change(
     State(operator): State<Arc<Operator>>,
+    who: Who,
     KeyOf(account, key): KeyOf,
     Json(change): Json<KeyUpdate>,
 ) -> Result<impl IntoResponse, Problem> {
@@ -94,16 +129,20 @@ pub(super) async fn change(
     let accounts = operator.system.accounts.clone();
     let changing = async move {
         let before = accounts.inspect(account).await?;
-        let changes = change.over(find(&before, key)?, now_ms)?;
+        let before = find(&before, key)?;
+        let changes = change.over(before, now_ms)?;
+        check_power(&who, &before.settings.scopes)?;
+        check_power(&who, &scopes_after(before.settings.scopes.clone(), &changes))?;
         Ok(accounts.order(account, Order::ChangeKey { key, changes }).await?)
     };
-    let view = operator.in_turn(account, changing).await?;
+    let view = Operator::whole(changing).await?;
     tracing::info!(%account, %key, "key changed");
     Ok(Answer(Key::of(find(&view, key)?)).into_response())
 }
 
 pub(super) async fn rotate(
     State(operator): State<Arc<Operator>>,
+    who: Who,
     KeyOf(account, key): KeyOf,
     Json(rotation): Json<Rotation>,
 ) -> Result<impl IntoResponse, Problem> {
@@ -112,8 +151,13 @@ pub(super) async fn rotate(
     let (hash, hint) = (auth::hash(&secret), auth::hint(&secret));
     let order = Order::RotateKey { key, hash, hint, overlap };
     let accounts = operator.system.accounts.clone();
-    let rotating = async move { Ok(accounts.order(account, order).await?) };
-    let view = operator.in_turn(account, rotating).await?;
+    let rotating = async move {
+        let view = accounts.inspect(account).await?;
+        // Whoever has the new secret can do what the key can.
+        check_power(&who, &find(&view, key)?.settings.scopes)?;
+        Ok(accounts.order(account, order).await?)
+    };
+    let view = Operator::whole(rotating).await?;
     tracing::info!(%account, %key, "key rotated");
     Ok(Answer(shown_once(&view, &secret, hash)?).into_response())
 }

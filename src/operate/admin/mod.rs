@@ -5,7 +5,7 @@
 //! | `door` | the socket, and the token that every path but three asks for |
 //! | `who`, `rules` | whose token it is, and what each route needs and is about |
 //! | `acts` | what is allowed is written down before and after, and done once |
-//! | `settings`, `turns` | versions of what can be changed, and one change at a time |
+//! | `settings` | versions of what can be changed |
 //! | `redact` | what is written down of a request and its answer |
 //! | `tokens`, `audit` | operators' tokens, and the log of what operators did |
 //! | `request` | reading what the path names; the rest of reading and writing is in [`crate::api`] |
@@ -52,7 +52,6 @@ mod system;
 #[cfg(test)]
 mod tests;
 mod tokens;
-mod turns;
 mod usage;
 pub(crate) mod view;
 mod watch;
@@ -64,7 +63,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, patch, post};
 use infergate_actors::account::{Operators, carried};
-use infergate_actors::id::{AccountId, KeyHash};
+use infergate_actors::id::KeyHash;
 use infergate_actors::ledger::LedgerError;
 use infergate_actors::supervisor::System;
 use tokio::sync::Semaphore;
@@ -72,8 +71,8 @@ use tokio::sync::Semaphore;
 use crate::exchange::World;
 use crate::front::Sentry;
 use crate::notify::Notifier;
+use crate::turns::Turns;
 use routes::Routes;
-use turns::Turns;
 
 pub use crate::api::Problem;
 use crate::api::unknown_path;
@@ -87,8 +86,8 @@ pub struct Operator {
     notifier: Notifier,
     token: KeyHash,
     sentry: Sentry,
-    /// Whose turn it is to be changed by an operator.
-    turns: Turns,
+    /// Whose turn it is among secrets that are brought: one is one account's, whoever comes last.
+    secrets: Turns,
     /// One verification at a time: each reads the whole ledger.
     verifying: Arc<Semaphore>,
 }
@@ -99,7 +98,7 @@ impl Operator {
         Self {
             world,
             operators: system.accounts.operators(),
-            turns: Turns::new(),
+            secrets: Turns::default(),
             system,
             notifier,
             token,
@@ -128,16 +127,15 @@ impl Operator {
         self.sentry.tidy();
     }
 
-    /// Does `work` while nobody else has the account's turn, to its end even if nobody waits for it any
-    /// more.
-    fn in_turn<T: Send + 'static>(
-        &self,
-        account: AccountId,
+    /// Does `work` that looks at an account and changes it in accordance, to its end even if nobody waits
+    /// for it any more. Nothing comes between: whatever changes something has the account's turn already
+    /// when it comes here, see [`acts`].
+    fn whole<T: Send + 'static>(
         work: impl Future<Output = Result<T, Problem>> + Send + 'static,
     ) -> impl Future<Output = Result<T, Problem>> + Send {
         // On the heap, or each caller would be as large as its work.
         let work = Box::pin(carried(work));
-        async move { Problem::unless_broken(self.world.turns.take(account, work).await) }
+        async move { Problem::unless_broken(tokio::spawn(work).await) }
     }
 }
 

@@ -106,7 +106,7 @@ pub(super) async fn change(
         let changes = change.over(find(&before, project)?)?;
         Ok(accounts.order(account, Order::ChangeProject { project, changes }).await?)
     };
-    let view = operator.in_turn(account, changing).await?;
+    let view = Operator::whole(changing).await?;
     tracing::info!(%account, %project, "project changed");
     Ok(Answer(Project::of(find(&view, project)?)))
 }

@@ -15,13 +15,15 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 const INSTEAD: &str = "[secret]";
 
 /// Fields whose values are secrets, in requests and answers.
-const SECRET_FIELDS: [&str; 10] = [
+const SECRET_FIELDS: [&str; 12] = [
     "secret",
     "secrets",
     "token",
     "password",
     "code",
     "codes",
+    "invite",
+    "invites",
     "authorization",
     "x-api-key",
     "api_key",

@@ -61,7 +61,7 @@ pub(super) async fn change(
         let order = Order::Watch(WatchOrder::Set(change.over(before)?));
         Ok(accounts.order(account, order).await?)
     };
-    let view = operator.in_turn(account, changing).await?;
+    let view = Operator::whole(changing).await?;
     tracing::info!(%account, "account is watched for something else");
     Ok(Answer(shown(&view.watch)))
 }

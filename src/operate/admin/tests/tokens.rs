@@ -7,6 +7,8 @@ use http::{Method, Request};
 use infergate_actors::account::OperatorRole;
 use infergate_actors::clock::Clock;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tower_service::Service;
 
 use crate::operate::admin::rules::{RULES, Rule, Verb};
@@ -187,4 +189,52 @@ async fn tokens_are_listed_page_by_page_and_a_typo_is_told() {
     let account = gateway.account("one").await;
     let key = json!({ "name": "k", "secret": secret });
     gateway.post(&format!("/admin/v1/accounts/{account}/keys"), &key, 409).await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_revoked_while_a_body_comes_does_nothing_more() {
+    let gateway = Gateway::start().await;
+    let made = token(&gateway, "bob", "owner").await;
+    let secret = text(&made["secret"]);
+    let body = json!({ "name": "eve", "role": "owner" }).to_string();
+    let mut socket = TcpStream::connect(gateway.admin).await.unwrap();
+    let head = format!(
+        "POST {TOKENS} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {secret}\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{}",
+        body.len(),
+        &body[..3]
+    );
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let one = format!("{TOKENS}/{}", text(&made["id"]));
+    assert_eq!(gateway.ask(Method::DELETE, &one, None).await.status, 200);
+    socket.write_all(&body.as_bytes()[3..]).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert_eq!(gateway.get(TOKENS).await["tokens"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn keys_that_manage_their_account_are_not_for_every_role_to_give() {
+    let gateway = Gateway::start().await;
+    let ann = text(&token(&gateway, "ann", "support").await["secret"]);
+    let keys = format!("/admin/v1/accounts/{}/keys", gateway.account("one").await);
+    let ask = async |method: Method, path: &str, body: Value| {
+        gateway.ask_as(&ann, (method, path), &[], Some(&body)).await.status
+    };
+    let plain = json!({ "name": "k", "scopes": ["inference", "usage_read"] });
+    let strong = json!({ "name": "m", "scopes": ["account_management"] });
+    assert_eq!(ask(Method::POST, &keys, plain).await, 201);
+    assert_eq!(ask(Method::POST, &keys, strong.clone()).await, 403);
+    gateway.post(&keys, &strong, 201).await;
+    let [one, two] = ["key_1", "key_2"].map(|key| format!("{keys}/{key}"));
+    let wider = json!({ "scopes": ["key_management"] });
+    assert_eq!(ask(Method::PATCH, &one, wider).await, 403);
+    assert_eq!(ask(Method::PATCH, &one, json!({ "name": "n" })).await, 200);
+    assert_eq!(ask(Method::PATCH, &two, json!({ "name": "n" })).await, 403);
+    let overlap = json!({ "overlap": "0s" });
+    assert_eq!(ask(Method::POST, &format!("{one}/rotate"), overlap.clone()).await, 200);
+    assert_eq!(ask(Method::POST, &format!("{two}/rotate"), overlap).await, 403);
+    // What shuts is for everybody who looks after keys.
+    assert_eq!(ask(Method::DELETE, &two, json!({})).await, 200);
 }
