@@ -11,6 +11,7 @@ pub mod error;
 pub mod exchange;
 pub mod front;
 pub mod lots;
+mod openapi;
 pub mod operate;
 pub mod route;
 pub mod serve;

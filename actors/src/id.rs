@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An account. The upper 16 bits name the node that opened it, the lower 48 count.
@@ -26,7 +27,9 @@ pub struct KeyId(pub u32);
 pub struct GrantId(pub u32);
 
 /// A project within its account, counting from 1. Written `proj_` and the number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct ProjectId(pub u32);
 

@@ -72,7 +72,7 @@ use tries::Search;
 pub(crate) use admit::Caller;
 pub(crate) use cache::Control;
 pub use cache::{Cache, CacheStats};
-pub(crate) use explain::{Question, explain};
+pub(crate) use explain::{Explained, Question, explain};
 pub use gate::{Admission, Gate};
 pub use handout::{Handout, Handouts};
 use relay::Relay;

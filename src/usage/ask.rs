@@ -2,30 +2,44 @@
 
 use infergate_actors::account::End;
 use infergate_actors::id::AccountId;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::calendar;
 use super::filter::Filter;
 use super::walk::Place;
+use crate::openapi::pattern;
 
 const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1_000;
 
 /// The query string of a question, as it is written.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Asked {
+    #[schemars(regex(pattern = pattern::ACCOUNT))]
     account: Option<String>,
+    /// Within `account`.
+    #[schemars(regex(pattern = pattern::KEY))]
     key: Option<String>,
+    /// The client's own name for its user.
     user: Option<String>,
+    /// The one that answered.
     model: Option<String>,
     provider: Option<String>,
     end: Option<End>,
+    /// Of the last attempt.
     status: Option<u16>,
+    /// A date, or milliseconds since 1970, of settlement.
+    #[schemars(regex(pattern = pattern::TIME))]
     from: Option<String>,
+    #[schemars(regex(pattern = pattern::TIME))]
     to: Option<String>,
     group_by: Option<GroupBy>,
+    /// The `next` of the page before.
+    #[schemars(regex(pattern = pattern::USAGE_CURSOR))]
     after: Option<String>,
+    #[schemars(range(min = 1, max = LIMIT_MAX))]
     limit: Option<usize>,
     format: Option<Format>,
 }
@@ -40,7 +54,7 @@ pub(crate) enum Whose {
 }
 
 /// What sums are by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum GroupBy {
     /// The day of settlement, in UTC.
@@ -58,7 +72,7 @@ pub(crate) enum GroupBy {
 }
 
 /// How an answer is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Format {
     /// One document: a page, or all sums.
@@ -81,6 +95,10 @@ pub(super) struct Question {
 }
 
 impl GroupBy {
+    /// All of them.
+    pub(super) const ALL: [Self; 6] =
+        [Self::Day, Self::Hour, Self::Model, Self::Key, Self::Provider, Self::User];
+
     /// Its name, which is also that of the column it makes.
     pub(super) fn name(self) -> &'static str {
         match self {

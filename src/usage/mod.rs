@@ -5,6 +5,7 @@
 //! | `ask`, `filter` | what a query says, and what it means |
 //! | `walk` | reading on through the index of usage, a bounded step at a time |
 //! | `row`, `sums`, `column` | one record, sums over many, and how both are written |
+//! | `described` | all of it as schemas
 //! | `answer` | pages, sums and exports |
 //! | `spent` | what a key has spent |
 //! | `statement` | an account's month |
@@ -17,6 +18,7 @@ mod answer;
 mod ask;
 pub(crate) mod calendar;
 mod column;
+mod described;
 mod filter;
 mod row;
 mod spent;
@@ -28,6 +30,7 @@ mod walk;
 
 pub(crate) use answer::{Answered, Export, UsageError, answer};
 pub(crate) use ask::{Asked, Format, Whose};
+pub(crate) use described::{answer_for_account, answer_for_operator, described, statement_schema};
 pub(crate) use row::{provider, served};
 pub(crate) use spent::{Spent, spent};
 pub(crate) use statement::read as read_statement;

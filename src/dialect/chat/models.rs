@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 use infergate_actors::money::{Rates, Tier};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::render::json;
@@ -17,7 +18,7 @@ const TOKEN_DECIMALS: usize = 15;
 const WHOLE_DECIMALS: usize = 9;
 
 /// A model as the API lists it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Model<'a> {
     /// Its public name.
     pub id: &'a str,
@@ -44,7 +45,7 @@ pub struct Model<'a> {
     successor: Option<&'a str>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 struct Architecture {
     /// Both lists in one word, such as `text+image->text`.
     modality: String,
@@ -54,7 +55,7 @@ struct Architecture {
 
 /// Dollars a token, or a request or tool call, as exact decimals. An image or second of sound has no
 /// price of its own: its tokens have.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 struct Pricing {
     prompt: String,
     completion: String,
@@ -70,7 +71,7 @@ struct Pricing {
     input_cache_write: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 struct PricingTier {
     context_over: u64,
     #[serde(flatten)]
@@ -78,15 +79,16 @@ struct PricingTier {
 }
 
 /// The bounds at the target that comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 struct TopProvider {
     context_length: u64,
     max_completion_tokens: u64,
     is_moderated: bool,
 }
 
-#[derive(Serialize)]
-struct List<'a> {
+/// The models that a key may use.
+#[derive(Serialize, JsonSchema)]
+pub struct ModelList<'a> {
     object: &'static str,
     data: &'a [Model<'a>],
 }
@@ -195,7 +197,7 @@ fn decimal(units: u64, decimals: usize) -> String {
 
 /// The body of `GET /v1/models`.
 pub fn model_list(models: &[Model<'_>]) -> Bytes {
-    json(&List { object: "list", data: models })
+    json(&ModelList { object: "list", data: models })
 }
 
 /// The body of `GET /v1/models/{id}`.

@@ -10,6 +10,7 @@ use axum::response::IntoResponse;
 use http::StatusCode;
 use infergate_actors::account::{CodeBatch, Denial, GrantKind};
 use infergate_actors::id::{AccountId, KeyHash};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -17,6 +18,7 @@ use super::credit::amount;
 use super::request::{AccountOf, Json, text};
 use super::{Operator, Problem};
 use crate::auth;
+use crate::openapi::{self, Routes, doc, pattern, post};
 use crate::operate::amount::Amounts;
 
 const PREFIX: &str = "igc-";
@@ -24,28 +26,36 @@ const PREFIX: &str = "igc-";
 const CODES_MAX: usize = 1_000;
 const USES_MAX: u32 = 10_000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = openapi::one_amount)]
 pub(super) struct NewCodes {
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     name: String,
+    #[schemars(range(min = 1, max = CODES_MAX))]
     count: usize,
     kind: GrantKind,
+    #[schemars(regex(pattern = pattern::USD))]
     amount_usd: Option<String>,
+    #[schemars(range(min = 1))]
     amount_nano_usd: Option<i64>,
     #[serde(default = "one")]
+    #[schemars(range(min = 1, max = USES_MAX))]
     uses: u32,
+    /// When the codes stop working.
     expires_at_ms: Option<u64>,
+    /// How long what they give lasts once it is redeemed.
     lasts_ms: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Redemption {
     code: String,
 }
 
 /// What a code gave.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Redeemed {
     account: String,
     /// Of the grant.
@@ -54,6 +64,29 @@ struct Redeemed {
     #[serde(flatten)]
     amount: Amounts<1>,
     expires_at_ms: Option<u64>,
+}
+
+/// Codes that were made: the only place where they are ever shown.
+#[derive(Serialize, JsonSchema)]
+struct MadeCodes {
+    batch: String,
+    codes: Vec<String>,
+}
+
+/// What is served of codes.
+pub(super) fn routes() -> Routes<Arc<Operator>> {
+    let made = doc("createCodes", "Makes redemption codes, which are shown once.")
+        .answers::<MadeCodes>(201)
+        .example(json!({ "name": "spring", "count": 2, "kind": "promotional", "amount_usd": "5" }));
+    let redeemed = doc("redeemCode", "Redeems a code for an account.")
+        .answers::<Redeemed>(200)
+        .refuses(&[409])
+        .example(json!({ "code": "igc-0000000000000002-…" }));
+    Routes::new().route("Codes", "/admin/v1/codes", post(make, made)).route(
+        "Codes",
+        "/admin/v1/accounts/{account}/redeem",
+        post(redeem, redeemed),
+    )
 }
 
 fn one() -> u32 {
@@ -75,8 +108,8 @@ pub(super) async fn make(
     let made = CodeBatch { name, hashes, kind, amount, uses_max: uses, expires_at_ms, lasts_ms };
     operator.system.accounts.make_codes(batch, made).await?;
     tracing::info!(%batch, codes = codes.len(), %amount, "codes made");
-    let answer = json!({ "batch": batch.to_string(), "codes": codes });
-    Ok((StatusCode::CREATED, Answer(answer)))
+    let made = MadeCodes { batch: batch.to_string(), codes };
+    Ok((StatusCode::CREATED, Answer(made)))
 }
 
 pub(super) async fn redeem(

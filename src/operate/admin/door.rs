@@ -29,8 +29,8 @@ const STREAMS_MAX: u32 = 64;
 /// How long requests in the works may go on after a stop: a verification is not waited for.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What monitors may see without a token.
-const OPEN_PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+/// What monitors may see without a token, and the document, which says nothing of this gateway.
+const OPEN_PATHS: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/openapi.json"];
 
 /// Serves the admin port until `stop` turns true.
 pub async fn serve(
@@ -49,7 +49,7 @@ pub async fn serve(
     accept::serve(listener, options, Door(router), stop, GRACE, || {}).await;
 }
 
-/// Lets every request for anything but health and metrics in only with the token.
+/// Lets every request for anything but what is open in only with the token.
 pub(super) async fn check_token(
     State(operator): State<Arc<Operator>>,
     request: Request<Body>,

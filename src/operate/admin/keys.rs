@@ -11,12 +11,15 @@ use infergate_actors::account::{
     AccountView, KeyChange, KeyScope, KeyView, Limits, Network, NewKey, Order,
 };
 use infergate_actors::id::{AccountId, KeyHash, KeyId};
+use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::change::{BudgetsChange, LimitsChange, Setting};
 use super::request::{AccountOf, Asked, Json, KeyOf, text};
 use super::view::{CreatedKey, Key};
 use super::{Operator, Problem};
+use crate::openapi::{Routes, doc, patch, pattern, post};
 use crate::{auth, config};
 
 /// More patterns than models anybody offers.
@@ -28,11 +31,15 @@ const OVERLAP_MAX: Duration = Duration::from_hours(90 * 24);
 const REASON_DEFAULT: &str = "revoked by the operator";
 const REASON_COMPROMISED: &str = "reported as compromised";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewKey")]
 pub(super) struct KeyWanted {
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     name: String,
+    /// Names of models, `*` for anything; empty for all.
     #[serde(default)]
+    #[schemars(length(max = MODELS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
     models: Vec<String>,
     expires_at_ms: Option<u64>,
     #[serde(default)]
@@ -40,19 +47,26 @@ pub(super) struct KeyWanted {
     #[serde(default)]
     budgets: BudgetsChange,
     #[serde(default)]
+    #[schemars(length(max = TAGS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
     tags: Vec<String>,
+    #[schemars(length(min = 1))]
     scopes: Option<Vec<KeyScope>>,
     #[serde(default)]
+    #[schemars(length(max = ALLOWED_IPS_MAX))]
     allowed_ips: Vec<Network>,
     /// One that is known elsewhere already; otherwise one is made.
+    #[schemars(length(min = 16, max = 512), regex(pattern = "^[!-~]*$"))]
     secret: Option<String>,
 }
 
 /// A change: what is not named stays.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "KeyChanges")]
 pub(super) struct Change {
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     name: Option<String>,
+    #[schemars(length(max = MODELS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
     models: Option<Vec<String>>,
     #[serde(default)]
     expires_at_ms: Setting<u64>,
@@ -60,22 +74,59 @@ pub(super) struct Change {
     limits: LimitsChange,
     #[serde(default)]
     budgets: BudgetsChange,
+    #[schemars(length(max = TAGS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
     tags: Option<Vec<String>>,
+    #[schemars(length(min = 1))]
     scopes: Option<Vec<KeyScope>>,
+    #[schemars(length(max = ALLOWED_IPS_MAX))]
     allowed_ips: Option<Vec<Network>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rotation {
     /// How long the present secret works beside the new one.
+    #[schemars(regex(pattern = "^(0s|[1-9][0-9]{0,2}[smh]|[1-9]d|[1-8][0-9]d|90d)$"))]
     overlap: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "RevocationReason")]
 pub(super) struct Why {
+    #[schemars(length(min = 1, max = 230), regex(pattern = pattern::TEXT))]
     reason: Option<String>,
+}
+
+const TAG: &str = "Keys";
+
+/// What is served of keys.
+pub(super) fn routes() -> Routes<Arc<Operator>> {
+    let keys = |rest: &str| format!("/admin/v1/accounts/{{account}}/keys{rest}");
+    let created = doc("createKey", "Creates a key; its secret is shown once.")
+        .answers::<CreatedKey<'_>>(201)
+        .refuses(&[409])
+        .example(json!({
+            "name": "laptop", "models": ["gpt-*"], "budgets": { "month_usd": "20" },
+            "allowed_ips": ["10.0.0.0/8"],
+        }));
+    let changed = doc("updateKey", "Changes what is named of a key; `null` removes a limit.")
+        .answers::<Key>(200)
+        .refuses(&[409])
+        .example(json!({ "limits": { "requests_per_minute": 60 } }));
+    let revoked = doc("revokeKey", "Revokes a key, from the next request on.").answers::<Key>(200);
+    let rotated =
+        doc("rotateKey", "Gives a key a new secret; the present one works on for a time.")
+            .answers::<CreatedKey<'_>>(200)
+            .refuses(&[409])
+            .example(json!({ "overlap": "24h" }));
+    let reported = doc("reportKey", "Revokes a key whose secret somebody else may have.");
+    let reported = reported.answers::<Key>(200);
+    Routes::new()
+        .route(TAG, &keys(""), post(create, created))
+        .route(TAG, &keys("/{key}"), patch(change, changed).delete(revoke, revoked))
+        .route(TAG, &keys("/{key}/rotate"), post(rotate, rotated))
+        .route(TAG, &keys("/{key}/compromised"), post(compromised, reported))
 }
 
 pub(super) async fn create(

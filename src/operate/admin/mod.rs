@@ -36,10 +36,10 @@ mod tests;
 mod usage;
 pub(crate) mod view;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
-use axum::routing::{get, patch, post};
+use bytes::Bytes;
 use http::{Method, StatusCode, Uri};
 use infergate_actors::id::KeyHash;
 use infergate_actors::supervisor::System;
@@ -47,8 +47,10 @@ use tokio::sync::{Mutex, Semaphore};
 
 use crate::exchange::World;
 use crate::front::Sentry;
+use crate::openapi::{Document, Routes};
 
 pub use door::serve;
+pub(crate) use problem::Details;
 pub use problem::Problem;
 
 /// What the admin API works on.
@@ -96,48 +98,57 @@ impl Operator {
     }
 }
 
-/// All routes of the admin port.
+/// What the admin port serves.
+fn routes() -> Routes<Arc<Operator>> {
+    system::routes()
+        .merge(explain::routes())
+        .merge(cache::routes())
+        .merge(providers::routes())
+        .merge(accounts::routes())
+        .merge(credit::routes())
+        .merge(payments::routes())
+        .merge(codes::routes())
+        .merge(keys::routes())
+        .merge(usage::routes())
+}
+
+/// What serves it.
 pub fn router(operator: Arc<Operator>) -> Router {
-    let account = |rest: &str| format!("/admin/v1/accounts/{{account}}{rest}");
-    let provider = |rest: &str| format!("/admin/v1/providers/{{provider}}{rest}");
-    Router::new()
-        .route("/healthz", get(system::healthy))
-        .route("/readyz", get(system::ready))
-        .route("/metrics", get(system::metrics))
-        .route("/admin/v1/actors", get(system::actors))
-        .route("/admin/v1/snapshot", post(system::snapshot))
-        .route("/admin/v1/explain", post(explain::explained))
-        .route("/admin/v1/ledger/verify", post(system::verify))
-        .route("/admin/v1/cache", get(cache::show).delete(cache::purge))
-        .route("/admin/v1/providers", get(providers::list))
-        .route(&provider(""), get(providers::show))
-        .route(&provider("/open"), post(providers::open))
-        .route(&provider("/close"), post(providers::close))
-        .route(&provider("/drain"), post(providers::drain))
-        .route(&provider("/credentials/{fingerprint}/enable"), post(providers::enable))
-        .route("/admin/v1/accounts", get(accounts::list).post(accounts::create))
-        .route(&account(""), get(accounts::show).patch(accounts::change))
-        .route("/admin/v1/usage", get(usage::list))
-        .route(&account("/journal"), get(accounts::journal))
-        .route(&account("/statement"), get(usage::statement))
-        .route(&account("/suspend"), post(accounts::suspend))
-        .route(&account("/reinstate"), post(accounts::reinstate))
-        .route(&account("/restrict"), post(accounts::restrict))
-        .route(&account("/close"), post(accounts::close))
-        .route(&account("/grants"), post(credit::grant))
-        .route(&account("/refunds"), post(payments::refund))
-        .route(&account("/redeem"), post(codes::redeem))
-        .route("/admin/v1/codes", post(codes::make))
-        .route("/admin/v1/payments/events", post(payments::event))
-        .route(&account("/keys"), post(keys::create))
-        .route(&account("/keys/{key}"), patch(keys::change).delete(keys::revoke))
-        .route(&account("/keys/{key}/rotate"), post(keys::rotate))
-        .route(&account("/keys/{key}/compromised"), post(keys::compromised))
+    routes()
+        .into_router()
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&operator), door::check_token))
         .with_state(operator)
 }
+
+/// The document of it. It is made when somebody first asks for it.
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
+
+fn document() -> serde_json::Value {
+    let document = Document {
+        title: "InferGate: the admin API",
+        description: "For operators. What changes money or access is answered when it is on disk. \
+                      Amounts are written twice, as dollars in a text and as a whole number of \
+                      nano-dollars. Lists have pages: what is `next` on one is `after` of the next.",
+        bearer: "The admin token.",
+        tags: TAGS,
+        refusals: &[401, 429],
+        faults: &[500, 503],
+    };
+    document.of(routes().served())
+}
+
+const TAGS: &[(&str, &str)] = &[
+    ("Accounts", "Opened, looked at, limited, and their status set."),
+    ("Codes", "Redemption codes, made in bulk and redeemed once by an account."),
+    ("Credit", "Grants, once per reference."),
+    ("Keys", "Created and rotated with a secret that is shown once, changed, revoked."),
+    ("Payments", "What payment processors tell, and refunds."),
+    ("Providers", "Looked at, opened, closed, drained, their credentials enabled."),
+    ("System", "Health, metrics, the tree of actors, the ledger, the cache, routes explained."),
+    ("Usage", "What was used: records, sums, exports, statements."),
+];
 
 async fn unknown_path(uri: Uri) -> Problem {
     Problem::not_found(format!("there is nothing at `{}`", uri.path()))

@@ -12,10 +12,12 @@ use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use infergate_actors::id::{AccountId, KeyId};
 use infergate_actors::provider::{Fingerprint, ProviderHandle};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use super::{Operator, Problem};
+use crate::openapi::{Operation, Takes, pattern};
 
 /// The longest body an operator may send.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -116,6 +118,47 @@ impl FromRequestParts<Arc<Operator>> for CredentialOf {
         let ProviderOf(provider) = ProviderOf::from_request_parts(parts, operator).await?;
         let params = params(parts).await?;
         Ok(Self(provider, named(&params, "fingerprint")?))
+    }
+}
+
+impl<T: JsonSchema> Takes for Json<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.body::<T>();
+    }
+}
+
+impl<T: JsonSchema> Takes for Asked<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.query::<T>();
+    }
+}
+
+impl Takes for AccountOf {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.path("account", Some(pattern::ACCOUNT), "The account's id.");
+        operation.refuses(&[400, 404]);
+    }
+}
+
+impl Takes for KeyOf {
+    fn describe(operation: &mut Operation<'_>) {
+        AccountOf::describe(operation);
+        operation.path("key", Some(pattern::KEY), "The key's id.");
+    }
+}
+
+impl Takes for ProviderOf {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.path("provider", None, "The provider's name.");
+        operation.refuses(&[400, 404]);
+    }
+}
+
+impl Takes for CredentialOf {
+    fn describe(operation: &mut Operation<'_>) {
+        ProviderOf::describe(operation);
+        let says = "The credential's fingerprint, as the provider's view lists it.";
+        operation.path("fingerprint", Some("^[0-9a-fA-F]{8}$"), says);
     }
 }
 

@@ -7,18 +7,38 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::request::{AccountOf, Asked};
 use super::{Operator, Problem};
 use crate::front::AnswerBody;
+use crate::openapi::{Routes, doc, get, pattern};
 use crate::usage::{self, Answered, Export, Format, UsageError, Whose, calendar, read_statement};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OfMonth {
+    #[schemars(regex(pattern = pattern::MONTH))]
     month: String,
     format: Option<Format>,
+}
+
+/// What is served of usage.
+pub(super) fn routes() -> Routes<Arc<Operator>> {
+    let listed = usage::described(doc(
+        "listUsage",
+        "Lists what was used, page by page; or sums of it; or all of it as a stream.",
+    ));
+    let listed = listed.answers_as(200, "application/json", usage::answer_for_operator);
+    let told = doc("getStatement", "Gives an account's statement of a month.")
+        .answers_as(200, "application/json", usage::statement_schema)
+        .sends(200, Format::Csv.media_type());
+    Routes::new().route("Usage", "/admin/v1/usage", get(list, listed)).route(
+        "Usage",
+        "/admin/v1/accounts/{account}/statement",
+        get(statement, told),
+    )
 }
 
 /// An export on its way past a router, whose own answers are whole.

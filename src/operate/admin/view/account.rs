@@ -6,13 +6,15 @@ use infergate_actors::account::{
 };
 use infergate_actors::id::{AccountId, GrantId, HoldId};
 use infergate_actors::money::NanoUsd;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use super::budget::Budgets;
+use crate::openapi;
 use crate::operate::amount::{Amounts, wide};
 
 /// An account's live state.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::operate::admin) struct Account {
     id: String,
     name: String,
@@ -20,6 +22,7 @@ pub(in crate::operate::admin) struct Account {
     status_set: Option<StatusLine>,
     opened_at_ms: u64,
     #[serde(flatten)]
+    #[schemars(schema_with = "account_amounts")]
     sums: Amounts<9>,
     grants: Vec<Grant>,
     holds: Vec<Hold>,
@@ -32,7 +35,7 @@ pub(in crate::operate::admin) struct Account {
 }
 
 /// Who set an account's status, when and why.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct StatusLine {
     by: String,
     class: ReasonClass,
@@ -41,7 +44,7 @@ struct StatusLine {
 }
 
 /// What was done for a payment, refund or dispute.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::operate::admin) struct Moved {
     id: String,
     account: String,
@@ -50,12 +53,13 @@ pub(in crate::operate::admin) struct Moved {
     grant: String,
     /// What it was about, what was given or could be taken of it, and what could not.
     #[serde(flatten)]
+    #[schemars(schema_with = "moved_amounts")]
     amounts: Amounts<3>,
     at_ms: u64,
 }
 
 /// An account in a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::operate::admin) struct AccountLine {
     id: String,
     #[serde(flatten)]
@@ -63,16 +67,17 @@ pub(in crate::operate::admin) struct AccountLine {
     status: &'static str,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Known {
     name: String,
     opened_at_ms: u64,
     #[serde(flatten)]
+    #[schemars(schema_with = "balance_amounts")]
     sums: Amounts<3>,
 }
 
 /// A key without its secret.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::operate::admin) struct Key {
     id: String,
     name: String,
@@ -91,14 +96,14 @@ pub(in crate::operate::admin) struct Key {
 }
 
 /// A secret that a key had before, without the secret.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct FormerSecret {
     hint: String,
     until_ms: u64,
 }
 
 /// A key that was just created or rotated: the only place where its secret is ever shown.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(in crate::operate::admin) struct CreatedKey<'s> {
     pub(in crate::operate::admin) secret: &'s str,
     pub(in crate::operate::admin) account: String,
@@ -107,7 +112,7 @@ pub(in crate::operate::admin) struct CreatedKey<'s> {
 }
 
 /// A grant that was just made.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::operate::admin) struct Granted {
     id: Option<String>,
     kind: GrantKind,
@@ -118,16 +123,17 @@ pub(in crate::operate::admin) struct Granted {
     account: Account,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Grant {
     id: String,
     kind: GrantKind,
     #[serde(flatten)]
+    #[schemars(schema_with = "grant_amounts")]
     amounts: Amounts<2>,
     expires_at_ms: Option<u64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Hold {
     id: String,
     key: String,
@@ -137,18 +143,44 @@ struct Hold {
 }
 
 /// What is left under limits.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Buckets {
     in_flight: u32,
     requests: Option<Bucket>,
     tokens: Option<Bucket>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Bucket {
     limit: u64,
     remaining: u64,
     full_in_ms: u64,
+}
+
+fn account_amounts(_: &mut SchemaGenerator) -> Schema {
+    openapi::amounts(&[
+        "granted",
+        "settled",
+        "absorbed",
+        "expired",
+        "refunded",
+        "charged_back",
+        "balance",
+        "held",
+        "available",
+    ])
+}
+
+fn balance_amounts(_: &mut SchemaGenerator) -> Schema {
+    openapi::amounts(&["balance", "held", "available"])
+}
+
+fn moved_amounts(_: &mut SchemaGenerator) -> Schema {
+    openapi::amounts(&["amount", "moved", "short"])
+}
+
+fn grant_amounts(_: &mut SchemaGenerator) -> Schema {
+    openapi::amounts(&["amount", "remaining"])
 }
 
 impl Account {

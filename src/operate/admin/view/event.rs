@@ -8,10 +8,11 @@ use infergate_actors::account::{
 use infergate_actors::id::{GrantId, HoldId, KeyId};
 use infergate_actors::ledger::JournalEntry;
 use infergate_actors::money::{Markup, NanoUsd, Rates, Usage};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A page of an account's journal.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::operate::admin) struct Journal<'e> {
     pub(in crate::operate::admin) events: Vec<JournalLine<'e>>,
     /// The number to go on behind.
@@ -19,7 +20,7 @@ pub(in crate::operate::admin) struct Journal<'e> {
 }
 
 /// One event and its place.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::operate::admin) struct JournalLine<'e> {
     number: u64,
     sequence: u64,
@@ -30,7 +31,7 @@ pub(in crate::operate::admin) struct JournalLine<'e> {
 }
 
 /// One event. Other than [`Event`], it can be shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum JournalEvent<'e> {
     Opened {
@@ -123,7 +124,7 @@ pub(crate) enum JournalEvent<'e> {
 }
 
 /// Credit that was taken back.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Back<'e> {
     id: &'e str,
     payment: Option<&'e str>,
@@ -133,7 +134,8 @@ pub(crate) struct Back<'e> {
 }
 
 /// A key as it was created.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "KeyCreated")]
 pub(crate) struct NewKey<'e> {
     id: String,
     hint: &'e str,
@@ -144,7 +146,7 @@ pub(crate) struct NewKey<'e> {
 }
 
 /// A settlement.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Bill<'e> {
     hold: String,
     key: String,
@@ -160,7 +162,7 @@ pub(crate) struct Bill<'e> {
     record: &'e UsageRecord,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Draw {
     grant: String,
     amount: NanoUsd,

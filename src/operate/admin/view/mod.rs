@@ -6,6 +6,7 @@ mod budget;
 mod event;
 
 use infergate_actors::account::ActorLine;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub(super) use account::{Account, AccountLine, CreatedKey, Granted, Key, Moved};
@@ -13,7 +14,7 @@ pub(crate) use event::JournalEvent;
 pub(super) use event::{Journal, JournalLine};
 
 /// One actor.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Actor {
     pub(super) kind: &'static str,
     pub(super) id: String,

@@ -1,0 +1,21 @@
+//! Patterns of what is written as a text, as schemas have them. Pure.
+
+/// An account's id.
+pub(crate) const ACCOUNT: &str = "^acct_[0-9a-fA-F]{16}$";
+/// A key's id within its account.
+pub(crate) const KEY: &str = "^key_[0-9]{1,9}$";
+/// A grant's id within its account.
+pub(crate) const GRANT: &str = "^grant_[0-9]{1,9}$";
+/// The id of an exchange.
+pub(crate) const EXCHANGE: &str = "^req_[0-9a-fA-F]{32}$";
+/// Dollars without a sign, to the nano-dollar.
+pub(crate) const USD: &str = r"^[0-9]{1,9}(\.[0-9]{1,9})?$";
+/// A name, reason or reference: no control character.
+pub(crate) const TEXT: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+/// A cursor of records of usage.
+pub(crate) const USAGE_CURSOR: &str =
+    r"^acct_[0-9a-fA-F]{16}(\.[0-9]{1,18}\.req_[0-9a-fA-F]{32})?$";
+/// A date, or milliseconds since 1970.
+pub(crate) const TIME: &str = "^([0-9]{1,18}|[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))$";
+/// A month.
+pub(crate) const MONTH: &str = "^(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])$";
