@@ -1,10 +1,11 @@
 //! What the clients' port serves: one list for the front door and for its document.
 
 use http::Method;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::chat_schema::{asks_chat, completion};
 use super::lookup;
 use crate::dialect::chat;
 use crate::exchange::Explained;
@@ -112,7 +113,7 @@ impl Endpoint {
 }
 
 /// The document of the clients' port.
-pub(super) fn document() -> Value {
+pub(crate) fn document() -> Value {
     let document = Document {
         title: "InferGate: the API for clients",
         description: "For whoever has a key. The paths below `/v1` are those of OpenAI and \
@@ -140,7 +141,7 @@ fn openai(id: &'static str, summary: &'static str) -> Doc {
 fn chat_doc() -> Doc {
     openai("createChatCompletion", "Asks a model, as OpenAI's chat completions do.")
         .answers_as(200, "application/json", completion)
-        .sends(200, "text/event-stream")
+        .sends(200, "text/event-stream; charset=utf-8")
         .refuses(&[400, 402, 404, 408, 409, 413, 415, 422, 500, 502, 504])
         .header("x-infergate-cost", "string", "What was charged, in dollars; not of a stream.")
         .header("x-infergate-model", "string", "The model that answered.")
@@ -207,42 +208,6 @@ fn asks_model(operation: &mut Operation<'_>) {
 
 fn asks_usage(operation: &mut Operation<'_>) {
     operation.query::<usage::Asked>();
-}
-
-/// What the gateway looks at. All other members go to the provider as they are.
-fn asks_chat(operation: &mut Operation<'_>) {
-    operation
-        .header("x-infergate-session", "The session, for routes that stick to a target by it.");
-    operation
-        .header("x-infergate-tags", "Tags for the conditions of targets, with commas between.");
-    operation.body_as(&json!({
-        "type": "object",
-        "properties": {
-            "model": { "type": "string" },
-            "messages": { "type": "array", "items": { "type": "object" }, "minItems": 1 },
-            "stream": { "type": "boolean" },
-            "max_tokens": { "type": ["integer", "null"], "minimum": 1 },
-            "max_completion_tokens": { "type": ["integer", "null"], "minimum": 1 },
-            "models": { "type": "array", "items": { "type": "string" } },
-            "provider": { "type": "object" },
-            "usage": { "type": "object", "properties": { "include": { "type": "boolean" } } },
-        },
-        "required": ["model", "messages"],
-    }));
-}
-
-fn completion(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "object",
-        "properties": {
-            "id": { "type": "string" },
-            "object": { "type": "string" },
-            "model": { "type": "string" },
-            "choices": { "type": "array", "items": { "type": "object" } },
-            "usage": { "type": ["object", "null"] },
-        },
-        "required": ["choices"],
-    })
 }
 
 /// Where a request would go, by the models that it names.

@@ -22,7 +22,7 @@ use crate::usage::{Spent, calendar, provider, served, spent};
 #[derive(Deserialize, JsonSchema)]
 struct Asked {
     /// A generation's `x-request-id`.
-    #[schemars(regex(pattern = pattern::EXCHANGE))]
+    #[schemars(required, regex(pattern = pattern::EXCHANGE))]
     id: Option<String>,
 }
 

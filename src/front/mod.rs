@@ -1,6 +1,7 @@
 //! The front door: paths, keys, bodies, and answers to what is wrong with them.
 
 mod body;
+mod chat_schema;
 mod endpoint;
 mod explain;
 mod lookup;
@@ -26,6 +27,8 @@ use crate::dialect::wish::Wish;
 use crate::error::{ApiError, Hints};
 use crate::exchange::{self, Caller, Control, Head, World};
 use endpoint::Endpoint;
+#[cfg(test)]
+pub(crate) use endpoint::document;
 pub(crate) use sentry::Sentry;
 
 pub use body::{AnswerBody, BodyLimits};
@@ -244,6 +247,9 @@ fn refusal(error: &ApiError) -> Response<AnswerBody> {
         if let Some(allowed) = allowed {
             headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
         }
+    }
+    if error.status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if error.final_answer {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));

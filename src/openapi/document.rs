@@ -146,9 +146,8 @@ fn responses(
     let mut contents: BTreeMap<u16, Map<String, Value>> = BTreeMap::new();
     for Answer { status, media_type, schema } in &doc.answers {
         let schema = schema.map(|schema| schema(answers).to_value());
-        let schema = schema.unwrap_or_else(|| json!({ "type": "string" }));
-        let content = contents.entry(*status).or_default();
-        content.insert((*media_type).to_owned(), json!({ "schema": schema }));
+        let media = schema.map_or_else(|| json!({}), |schema| json!({ "schema": schema }));
+        contents.entry(*status).or_default().insert((*media_type).to_owned(), media);
     }
     let header = |(name, kind, says): &(&'static str, &str, &str)| {
         let header = json!({ "description": says, "schema": { "type": kind } });
@@ -175,7 +174,7 @@ fn refusal(errors: Errors, status: u16, schema: &Value) -> Value {
     if matches!(status, 429 | 503) {
         header("retry-after", "integer", "Seconds after which it is worth trying again.");
     }
-    if status == 401 && errors == Errors::Problems {
+    if status == 401 {
         header("www-authenticate", "string", "`Bearer`.");
     }
     if errors == Errors::Envelope {

@@ -171,6 +171,13 @@ pub(crate) fn one_amount(schema: &mut Schema) {
     schema.insert("oneOf".to_owned(), json!([one(usd, nano), one(nano, usd)]));
 }
 
+/// To a request that may say an amount either in dollars or in nano-dollars: that it says no two.
+pub(crate) fn amount_if_any(schema: &mut Schema) {
+    let none = |name: &str| json!({ "properties": { name: { "type": "null" } } });
+    let any = json!([none("amount_usd"), none("amount_nano_usd")]);
+    schema.insert("anyOf".to_owned(), any);
+}
+
 /// Adds a member that is always there to an object.
 pub(crate) fn member(object: &mut Schema, name: &str, schema: Value) {
     if let Some(Value::Array(required)) = object.get_mut("required") {

@@ -87,14 +87,14 @@ fn answer(generator: &mut SchemaGenerator, whose: Whose) -> Schema {
     }
     let by = GroupBy::json_schema(generator);
     let definitions = generator.definitions_mut();
-    definitions.insert("UsageRecord".to_owned(), record.to_value());
+    definitions.insert("UsageEntry".to_owned(), record.to_value());
     definitions.insert("UsageSums".to_owned(), sums.to_value());
     json_schema!({ "anyOf": [
         {
             "title": "UsagePage",
             "type": "object",
             "properties": {
-                "usage": { "type": "array", "items": { "$ref": "#/components/schemas/UsageRecord" } },
+                "usage": { "type": "array", "items": { "$ref": "#/components/schemas/UsageEntry" } },
                 "next": { "type": ["string", "null"] },
             },
             "required": ["usage", "next"],

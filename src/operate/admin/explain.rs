@@ -1,5 +1,6 @@
 //! What would become of a request, with all that the operator may know.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json as Answer;
@@ -25,6 +26,7 @@ use crate::openapi::{Routes, doc, pattern, post};
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "SupposedRequest")]
 pub(super) struct Supposed {
+    #[schemars(length(min = 1))]
     model: String,
     /// Nobody's account, if it is left out.
     #[schemars(regex(pattern = pattern::ACCOUNT))]
@@ -33,6 +35,7 @@ pub(super) struct Supposed {
     #[schemars(regex(pattern = pattern::KEY))]
     key: Option<String>,
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
     headers: Map<String, Value>,
     /// Of a chat completion; its `model` is the one above.
     #[serde(default)]

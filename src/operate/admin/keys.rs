@@ -94,7 +94,7 @@ pub(super) struct Rotation {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "RevocationReason")]
 pub(super) struct Why {
-    #[schemars(length(min = 1, max = 230), regex(pattern = pattern::TEXT))]
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     reason: Option<String>,
 }
 
@@ -114,14 +114,15 @@ pub(super) fn routes() -> Routes<Arc<Operator>> {
         .answers::<Key>(200)
         .refuses(&[409])
         .example(json!({ "limits": { "requests_per_minute": 60 } }));
-    let revoked = doc("revokeKey", "Revokes a key, from the next request on.").answers::<Key>(200);
+    let revoked = doc("revokeKey", "Revokes a key, from the next request on.");
+    let revoked = revoked.answers::<Key>(200).refuses(&[422]);
     let rotated =
         doc("rotateKey", "Gives a key a new secret; the present one works on for a time.")
             .answers::<CreatedKey<'_>>(200)
             .refuses(&[409])
             .example(json!({ "overlap": "24h" }));
     let reported = doc("reportKey", "Revokes a key whose secret somebody else may have.");
-    let reported = reported.answers::<Key>(200);
+    let reported = reported.answers::<Key>(200).refuses(&[422]);
     Routes::new()
         .route(TAG, &keys(""), post(create, created))
         .route(TAG, &keys("/{key}"), patch(change, changed).delete(revoke, revoked))
@@ -192,7 +193,8 @@ pub(super) async fn revoke(
     KeyOf(account, key): KeyOf,
     Asked(why): Asked<Why>,
 ) -> Result<impl IntoResponse, Problem> {
-    revoke_for(&operator, account, key, why.reason.as_deref().unwrap_or(REASON_DEFAULT)).await
+    let reason = why.checked()?.unwrap_or_else(|| REASON_DEFAULT.to_owned());
+    revoke_for(&operator, account, key, reason).await
 }
 
 /// Somebody else may have the secret: it works for nobody any more.
@@ -201,18 +203,19 @@ pub(super) async fn compromised(
     KeyOf(account, key): KeyOf,
     Asked(why): Asked<Why>,
 ) -> Result<impl IntoResponse, Problem> {
-    let reason = why.reason.map(|reason| format!("{REASON_COMPROMISED}: {reason}"));
-    revoke_for(&operator, account, key, reason.as_deref().unwrap_or(REASON_COMPROMISED)).await
+    let said = why.checked()?;
+    let reason = said.map(|reason| format!("{REASON_COMPROMISED}: {reason}"));
+    let reason = reason.unwrap_or_else(|| REASON_COMPROMISED.to_owned());
+    revoke_for(&operator, account, key, reason).await
 }
 
 async fn revoke_for(
     operator: &Operator,
     account: AccountId,
     key: KeyId,
-    reason: &str,
+    reason: String,
 ) -> Result<impl IntoResponse + use<>, Problem> {
-    text("reason", reason)?;
-    let order = Order::RevokeKey { key, reason: reason.to_owned() };
+    let order = Order::RevokeKey { key, reason: reason.clone() };
     let view = operator.system.accounts.order(account, order).await?;
     tracing::info!(%account, %key, reason, "key revoked");
     Ok(Answer(Key::of(find(&view, key)?)).into_response())
@@ -303,6 +306,14 @@ impl Change {
             changes.push(KeyChange::AllowedIps(checked_ips(networks)?));
         }
         Ok(changes)
+    }
+}
+
+impl Why {
+    /// The reason, if one was said.
+    fn checked(self) -> Result<Option<String>, Problem> {
+        self.reason.as_deref().map_or(Ok(()), |reason| text("reason", reason))?;
+        Ok(self.reason)
     }
 }
 

@@ -3,7 +3,7 @@
 //! | file | |
 //! | --- | --- |
 //! | `door` | the socket, and the token that every path but three asks for |
-//! | `request`, `problem` | reading what is asked, and saying what is wrong with it |
+//! | `request`, `strict`, `problem` | reading what is asked, and saying what is wrong with it |
 //! | `accounts`, `credit`, `keys` | one account: its state, journal, grants, keys |
 //! | `change` | changes of limits and budgets |
 //! | `payments` | what a payment processor tells; refunds |
@@ -30,6 +30,7 @@ mod payments;
 mod problem;
 mod providers;
 mod request;
+mod strict;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -125,7 +126,7 @@ pub fn router(operator: Arc<Operator>) -> Router {
 /// The document of it. It is made when somebody first asks for it.
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
 
-fn document() -> serde_json::Value {
+pub(crate) fn document() -> serde_json::Value {
     let document = Document {
         title: "InferGate: the admin API",
         description: "For operators. What changes money or access is answered when it is on disk. \

@@ -18,10 +18,11 @@ use super::credit::{amount, amount_if_any};
 use super::request::{AccountOf, Json, id, text};
 use super::view::Moved;
 use super::{Operator, Problem};
-use crate::openapi::{Routes, doc, pattern, post};
+use crate::openapi::{self, Routes, doc, pattern, post};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = openapi::amount_if_any)]
 pub(super) struct PaymentEvent {
     r#type: EventType,
     /// Of the processor; what is told again under it changes nothing.
@@ -51,6 +52,7 @@ enum EventType {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = openapi::amount_if_any)]
 pub(super) struct NewRefund {
     #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     reference: String,

@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-use super::{Operator, Problem};
+use super::{Operator, Problem, strict};
 use crate::openapi::{Operation, Takes, pattern};
 
 /// The longest body an operator may send.
@@ -55,7 +55,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         let reading = tokio::time::timeout(BODY_TIMEOUT, read(body));
         let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
         let bytes = reading.await.map_err(late)??;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| match error.classify() {
+        strict::from_slice(&bytes).map(Self).map_err(|error| match error.classify() {
             Category::Data => Problem::invalid(error.to_string()),
             Category::Io | Category::Syntax | Category::Eof => {
                 Problem::bad_request(format!("the body is not JSON: {error}"))

@@ -21,7 +21,16 @@ use crate::usage::{self, Answered, Export, Format, UsageError, Whose, calendar, 
 pub(super) struct OfMonth {
     #[schemars(regex(pattern = pattern::MONTH))]
     month: String,
-    format: Option<Format>,
+    format: Option<Written>,
+}
+
+/// How a statement is written.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "StatementFormat")]
+enum Written {
+    Json,
+    Csv,
 }
 
 /// What is served of usage.
@@ -74,12 +83,13 @@ pub(super) async fn statement(
     // What has lapsed by now is written down, and an account that is not there is told.
     operator.system.accounts.inspect(account).await?;
     let statement = read_statement(&operator.world, account, span).await?;
-    Ok(match asked.format.unwrap_or_else(|| Format::accepted(accept(&headers))) {
-        Format::Csv => typed(Format::Csv, statement.csv().into()),
-        Format::Json => axum::Json(statement).into_response(),
-        Format::Ndjson => {
-            return Err(Problem::bad_request("a statement is written as `json` or `csv`"));
-        }
+    let format = asked.format.unwrap_or_else(|| match Format::accepted(accept(&headers)) {
+        Format::Csv => Written::Csv,
+        Format::Json | Format::Ndjson => Written::Json,
+    });
+    Ok(match format {
+        Written::Csv => typed(Format::Csv, statement.csv().into()),
+        Written::Json => axum::Json(statement).into_response(),
     })
 }
 
