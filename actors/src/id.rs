@@ -125,7 +125,8 @@ impl FromStr for ProjectId {
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         text.strip_prefix("proj_")
-            .and_then(|number| number.parse().ok())
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
+            .and_then(|digits| digits.parse().ok())
             .map(Self)
             .ok_or_else(|| IdError { text: text.to_owned(), form: "proj_<number>" })
     }
@@ -154,7 +155,7 @@ impl FromStr for AccountId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let digits = text.strip_prefix("acct_").filter(|digits| digits.len() == 16);
+        let digits = text.strip_prefix("acct_").filter(|digits| is_hex(digits, 16));
         digits
             .and_then(|digits| u64::from_str_radix(digits, 16).ok())
             .map(Self)
@@ -167,6 +168,7 @@ impl FromStr for KeyId {
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         text.strip_prefix("key_")
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
             .and_then(|digits| digits.parse().ok())
             .map(Self)
             .ok_or_else(|| IdError { text: text.to_owned(), form: "key_<number>" })
@@ -178,6 +180,7 @@ impl FromStr for GrantId {
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         text.strip_prefix("grant_")
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
             .and_then(|digits| digits.parse().ok())
             .map(Self)
             .ok_or_else(|| IdError { text: text.to_owned(), form: "grant_<number>" })
@@ -188,12 +191,17 @@ impl FromStr for ExchangeId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let digits = text.strip_prefix("req_").filter(|digits| digits.len() == 32);
+        let digits = text.strip_prefix("req_").filter(|digits| is_hex(digits, 32));
         digits
             .and_then(|digits| u128::from_str_radix(digits, 16).ok())
             .map(Self)
             .ok_or_else(|| IdError { text: text.to_owned(), form: "req_<32 hex digits>" })
     }
+}
+
+/// Reading a number takes a sign as well, which would give an id two texts.
+fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
@@ -213,8 +221,11 @@ mod tests {
         assert_eq!(GrantId(4).to_string().parse(), Ok(GrantId(4)));
         assert_eq!(ProjectId(5).to_string().parse(), Ok(ProjectId(5)));
         assert!("acct_7".parse::<AccountId>().is_err());
-        assert!(
-            "req_+0010000000200000000000000000001".parse::<ExchangeId>().is_ok_and(|id| id.0 > 0)
-        );
+        for signed in ["key_+7", "key_", "grant_+1", "proj_-1"] {
+            let read = signed.parse::<KeyId>().is_ok() || signed.parse::<GrantId>().is_ok();
+            assert!(!read && signed.parse::<ProjectId>().is_err(), "{signed}");
+        }
+        assert!("acct_+000000000000007".parse::<AccountId>().is_err());
+        assert!("req_+0010000000200000000000000000001".parse::<ExchangeId>().is_err());
     }
 }

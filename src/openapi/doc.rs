@@ -57,7 +57,7 @@ pub(crate) fn doc(id: &'static str, summary: &'static str) -> Doc {
 impl Doc {
     /// It answers a `T` as JSON with this status.
     pub(crate) fn answers<T: JsonSchema>(self, status: u16) -> Self {
-        self.answers_as(status, "application/json", |generator| generator.subschema_for::<T>())
+        self.answers_as(status, "application/json", SchemaGenerator::subschema_for::<T>)
     }
 
     /// It answers JSON of this schema with this status.

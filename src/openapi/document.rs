@@ -37,7 +37,7 @@ impl Document {
             let mut operation = Operation::new(&mut requests);
             (served.describe)(&mut operation);
             if let Some(example) = &served.doc.example {
-                operation.example(example.clone());
+                operation.example(example);
             }
             let Operation { parameters, body, mut problems, .. } = operation;
             problems.extend(&served.doc.problems);
@@ -55,20 +55,21 @@ impl Document {
         schemas.extend(own);
         let mut paths = Map::new();
         for (served, parameters, body, responses) in asked {
-            let operation =
-                operation(served, parameters, body.map(|body| apart.renamed(&body)), responses);
+            let parameters = parameters.iter().map(|parameter| apart.renamed(parameter)).collect();
+            let body = body.map(|body| apart.renamed(&body));
+            let operation = operation(served, parameters, body, &responses);
             let methods = paths.entry(served.path.clone()).or_insert_with(|| json!({}));
             if let Some(methods) = methods.as_object_mut() {
                 methods.insert(served.method.to_owned(), operation);
             }
         }
-        self.whole(paths, schemas, &[(Errors::Problems, problem), (Errors::Envelope, envelope)])
+        self.whole(&paths, &schemas, &[(Errors::Problems, problem), (Errors::Envelope, envelope)])
     }
 
     fn whole(
         &self,
-        paths: Map<String, Value>,
-        schemas: Map<String, Value>,
+        paths: &Map<String, Value>,
+        schemas: &Map<String, Value>,
         errors: &[(Errors, Value)],
     ) -> Value {
         let mut refusals = Map::new();
@@ -109,7 +110,7 @@ fn operation(
     served: &Served,
     parameters: Vec<Value>,
     body: Option<Value>,
-    responses: Map<String, Value>,
+    responses: &Map<String, Value>,
 ) -> Value {
     let Doc { id, summary, is_open, .. } = &served.doc;
     let mut operation = json!({

@@ -16,8 +16,11 @@ pub(crate) struct Routes<S> {
 /// What is served at one path, by method.
 pub(crate) struct Methods<S> {
     router: MethodRouter<S>,
-    operations: Vec<(&'static str, fn(&mut Operation<'_>), Doc)>,
+    operations: Vec<(&'static str, Describe, Doc)>,
 }
+
+/// Says what an operation's requests are.
+pub(crate) type Describe = fn(&mut Operation<'_>);
 
 /// One operation, its place and its group.
 pub(crate) struct Served {
@@ -25,7 +28,7 @@ pub(crate) struct Served {
     pub(crate) path: String,
     pub(crate) method: &'static str,
     /// Says what its requests are.
-    pub(crate) describe: fn(&mut Operation<'_>),
+    pub(crate) describe: Describe,
     pub(crate) doc: Doc,
 }
 

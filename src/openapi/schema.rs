@@ -22,10 +22,26 @@ pub(super) fn of_answers() -> SchemaGenerator {
 }
 
 fn settings(settings: SchemaSettings) -> SchemaSettings {
-    settings.with(|settings| {
+    let settings = settings.with(|settings| {
         settings.meta_schema = None;
         settings.definitions_path = PLACE.into();
-    })
+    });
+    settings.with_transform(Formats)
+}
+
+/// Formats by the names that OpenAPI's registry has for them.
+#[derive(Clone, Debug)]
+struct Formats;
+
+impl Transform for Formats {
+    fn transform(&mut self, schema: &mut Schema) {
+        match schema.get("format").and_then(Value::as_str) {
+            Some("uint") => drop(schema.insert("format".to_owned(), "uint64".into())),
+            Some("ip") => drop(schema.remove("format")),
+            _ => {}
+        }
+        transform_subschemas(self, schema);
+    }
 }
 
 /// Bounds of the numbers that a type can hold, where nothing tighter is said.
@@ -37,7 +53,7 @@ impl Transform for Bounds {
         let (least, most) = match schema.get("format").and_then(Value::as_str) {
             Some("uint16") => (json!(0), json!(u16::MAX)),
             Some("uint32") => (json!(0), json!(u32::MAX)),
-            Some("uint64" | "uint") => (json!(0), json!(u64::MAX)),
+            Some("uint64") => (json!(0), json!(u64::MAX)),
             Some("int64") => (json!(i64::MIN), json!(i64::MAX)),
             _ => (Value::Null, Value::Null),
         };
@@ -51,6 +67,7 @@ impl Transform for Bounds {
 
 /// The same with bounds of its numbers.
 pub(super) fn bounded(mut schema: Schema) -> Value {
+    Formats.transform(&mut schema);
     Bounds.transform(&mut schema);
     schema.to_value()
 }
@@ -142,7 +159,7 @@ pub(crate) fn amounts(names: &[&str]) -> Schema {
         properties.insert(format!("{name}_usd"), usd());
         properties.insert(format!("{name}_nano_usd"), json!({ "type": "integer" }));
     }
-    object(properties)
+    object(&properties)
 }
 
 /// Named values, all of them always there. A name has the type of a JSON schema beside it; one that
@@ -156,7 +173,7 @@ pub(crate) fn columns(columns: &[(&str, &str)]) -> Schema {
         };
         ((*name).to_owned(), schema)
     };
-    object(columns.iter().map(column).collect())
+    object(&columns.iter().map(column).collect())
 }
 
 /// To a request that says an amount either in dollars or in nano-dollars: that it says one.
@@ -192,7 +209,7 @@ fn usd() -> Value {
     json!({ "type": "string", "pattern": r"^-?[0-9]+(\.[0-9]{1,9})?$" })
 }
 
-fn object(properties: Map<String, Value>) -> Schema {
+fn object(properties: &Map<String, Value>) -> Schema {
     let required: Vec<String> = properties.keys().cloned().collect();
     json_schema!({ "type": "object", "properties": properties, "required": required })
 }

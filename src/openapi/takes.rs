@@ -82,7 +82,7 @@ impl<'g> Operation<'g> {
         self.body = Some(json!({ "required": true, "content": content }));
     }
 
-    pub(super) fn example(&mut self, example: Value) {
+    pub(super) fn example(&mut self, example: &Value) {
         let media = self.body.as_mut().and_then(|body| body.pointer_mut("/content"));
         let media = media.and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut);
         for media in media.filter_map(Value::as_object_mut) {
