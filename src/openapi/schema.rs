@@ -213,3 +213,55 @@ fn object(properties: &Map<String, Value>) -> Schema {
     let required: Vec<String> = properties.keys().cloned().collect();
     json_schema!({ "type": "object", "properties": properties, "required": required })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schemas(schemas: &Value) -> Map<String, Value> {
+        schemas.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn a_name_that_means_two_things_is_told_apart_and_so_is_what_names_it() {
+        let refers = |name: &str| json!({ "items": { "$ref": format!("#{PLACE}/{name}") } });
+        let requests = json!({
+            "Same": {}, "Two": { "minimum": 0 }, "OfTwo": refers("Two"), "Own": refers("OfTwo"),
+            "OfSame": refers("Same"),
+        });
+        let answers =
+            json!({ "Same": {}, "Two": {}, "OfTwo": refers("Two"), "OfSame": refers("Same") });
+        let apart = Apart::new(&schemas(&requests), &schemas(&answers));
+        let names = ["Same", "Two", "OfTwo", "Own", "OfSame"].map(|name| apart.name(name));
+        assert_eq!(names, ["Same", "TwoRequest", "OfTwoRequest", "Own", "OfSame"]);
+        assert_eq!(apart.renamed(&refers("Two")), refers("TwoRequest"));
+    }
+
+    #[test]
+    fn a_parameter_is_never_null() {
+        let optional = json!({ "type": ["integer", "null"], "default": null, "description": "D." });
+        let parameter = parameter("query", "limit", false, &optional);
+        assert_eq!(parameter["schema"], json!({ "type": "integer" }));
+        assert_eq!(parameter["description"], "D.");
+        let either = json!({ "anyOf": [{ "type": "null" }, { "$ref": "#/there" }] });
+        assert_eq!(without_null(&either), json!({ "$ref": "#/there" }));
+    }
+
+    #[test]
+    fn an_amount_is_written_twice_and_asked_for_once() {
+        let schema = amounts(&["held"]).to_value();
+        assert_eq!(schema["required"], json!(["held_nano_usd", "held_usd"]));
+        let mut asked = json_schema!({ "type": "object" });
+        one_amount(&mut asked);
+        let validator = jsonschema::validator_for(asked.as_value()).unwrap();
+        for (asked, is_one) in [
+            (json!({ "amount_usd": "1" }), true),
+            (json!({ "amount_usd": null, "amount_nano_usd": 1 }), true),
+            (json!({ "amount_usd": "1", "amount_nano_usd": 1 }), false),
+            (json!({ "amount_usd": null }), false),
+            (json!({}), false),
+        ] {
+            assert_eq!(validator.is_valid(&asked), is_one, "{asked}");
+        }
+    }
+}
