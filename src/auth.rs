@@ -7,8 +7,10 @@ use subtle::ConstantTimeEq;
 
 /// What every key of ours begins with, so that people and scanners know it for what it is.
 pub const KEY_PREFIX: &str = "ig-";
-/// What the admin token begins with.
+/// What the admin token begins with that the first start makes.
 pub const ADMIN_PREFIX: &str = "ig-admin-";
+/// What every operator's token begins with.
+pub const ADMIN_TOKEN_PREFIX: &str = "iga-";
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// 43 letters of 62: 256 bits.
@@ -65,9 +67,30 @@ pub fn new_key() -> Result<String, NoEntropy> {
     Ok(key)
 }
 
+/// A new operator's token: [`ADMIN_TOKEN_PREFIX`], and the rest as of a key.
+pub fn new_admin_token() -> Result<String, NoEntropy> {
+    let mut token = new_secret(ADMIN_TOKEN_PREFIX)?;
+    token.extend(checksum(&token));
+    Ok(token)
+}
+
 /// Whether a token has the form of a key with a checksum, and the checksum of another.
 pub fn is_mistyped(token: &str) -> bool {
-    let letters = token.strip_prefix(KEY_PREFIX).unwrap_or_default();
+    has_other_checksum(token, KEY_PREFIX)
+}
+
+/// Whether a token has the form of an operator's, and its checksum.
+pub fn is_admin_token(token: &str) -> bool {
+    token.starts_with(ADMIN_TOKEN_PREFIX) && !is_mistyped_admin_token(token)
+}
+
+/// Whether a token has the form of an operator's, and the checksum of another.
+pub fn is_mistyped_admin_token(token: &str) -> bool {
+    has_other_checksum(token, ADMIN_TOKEN_PREFIX)
+}
+
+fn has_other_checksum(token: &str, prefix: &str) -> bool {
+    let letters = token.strip_prefix(prefix).unwrap_or_default();
     let is_formed = letters.len() == SECRET_LETTERS + CHECKSUM_LETTERS
         && letters.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let parts = token.split_at_checked(token.len().saturating_sub(CHECKSUM_LETTERS));
@@ -157,6 +180,21 @@ mod tests {
             let swapped = String::from_utf8(bytes).unwrap();
             assert!(at == KEY_PREFIX.len() || swapped == key || is_mistyped(&swapped), "{swapped}");
         }
+    }
+
+    #[test]
+    fn an_operators_token_has_a_checksum_of_its_own_kind() {
+        let token = new_admin_token().unwrap();
+        assert!(is_admin_token(&token) && !is_admin_token(&new_key().unwrap()));
+        assert!(!is_mistyped(&token));
+        let typo = token.replace(token.chars().last().unwrap(), "-");
+        assert!(!is_mistyped_admin_token(&typo), "no letter");
+        let swapped = format!(
+            "{}{}",
+            &token[..token.len() - 1],
+            if token.ends_with('x') { 'y' } else { 'x' }
+        );
+        assert!(is_mistyped_admin_token(&swapped));
     }
 
     #[test]

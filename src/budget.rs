@@ -13,6 +13,7 @@ pub(crate) fn exceeded(
     let whose = match scope {
         Scope::Account => "account",
         Scope::Key => "API key",
+        Scope::Project => "API key's project",
     };
     let budget = match period {
         Period::Day => "daily budget",
@@ -41,6 +42,8 @@ mod tests {
             "What is left of this API key's daily budget of $5 does not cover this request. It resets \
              at 2027-01-15T08:00:00Z."
         );
+        let project = exceeded(Scope::Project, Period::Week, limit, None);
+        assert!(project.contains("this API key's project's weekly budget"), "{project}");
         let total = exceeded(Scope::Account, Period::Total, limit, None);
         assert!(total.contains("account's total budget") && total.ends_with("does not reset."));
     }

@@ -1,6 +1,7 @@
 //! The edge of InferGate: HTTP, dialects, routing, upstream calls, administration, configuration.
 
 pub mod accept;
+pub mod api;
 pub mod auth;
 mod budget;
 pub mod catalog;
@@ -11,12 +12,15 @@ pub mod error;
 pub mod exchange;
 pub mod front;
 pub mod lots;
+pub mod notify;
 mod openapi;
 pub mod operate;
+mod owner;
 pub mod route;
 pub mod serve;
 pub mod simulated;
 #[cfg(test)]
 mod tidy;
+mod turns;
 pub mod upstream;
 mod usage;

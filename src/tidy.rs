@@ -9,11 +9,18 @@ const FORBIDDEN: &[(&str, &[&str], &[&str])] = &[
     ("actors/src/money", &["f32", "f64"], &[]),
     ("loadtests/src", &["infergate::", "infergate_actors::"], &["gateway_entry.rs"]),
     ("src/accept", &["crate::dialect", "crate::exchange", "crate::front", "crate::operate"], &[]),
+    ("src/api", &["crate::operate::admin", "crate::owner"], &[]),
     ("src/dialect", &["crate::upstream", "crate::exchange", "crate::catalog"], &[]),
     // A route is made together with its part of the document: see `crate::openapi`.
     ("src/front", &["axum::routing"], &[]),
-    ("src/operate", &["axum::routing"], &[]),
+    ("src/operate", &["axum::routing"], &["src/operate/admin/mod.rs"]),
+    (
+        "src/notify",
+        &["crate::accept", "crate::exchange", "crate::front", "crate::operate::admin"],
+        &[],
+    ),
     ("src/exchange", &["hyper::server", "crate::accept", "crate::operate::admin"], &[]),
+    ("src/owner", &["crate::operate::admin"], &[]),
     ("src/upstream", &["crate::dialect", "crate::exchange", "account::"], &[]),
     ("src/simulated", &["crate::"], &[]),
 ];
@@ -23,8 +30,12 @@ const FORBIDDEN_IN_PURE: &[&str] =
 /// Files that are pure whatever they call themselves.
 const PURE: &[&str] = &[
     "actors/src/account/decide.rs",
-    "actors/src/account/machine.rs",
+    "actors/src/account/machine/mod.rs",
+    "actors/src/account/machine/ordering.rs",
+    "actors/src/account/machine/telling.rs",
     "actors/src/account/state.rs",
+    "actors/src/account/watch/due.rs",
+    "actors/src/account/watch/mod.rs",
     "actors/src/limit/mod.rs",
     "actors/src/money/price.rs",
     "actors/src/provider/breaker.rs",
@@ -34,6 +45,9 @@ const PURE: &[&str] = &[
     "src/exchange/credit.rs",
     "src/exchange/reader/mod.rs",
     "src/lots.rs",
+    "src/notify/retry.rs",
+    "src/notify/sign.rs",
+    "src/notify/state.rs",
     "src/route/mod.rs",
     "src/upstream/classify.rs",
 ];

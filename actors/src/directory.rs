@@ -47,6 +47,11 @@ impl<H: Clone> Directory<H> {
         self.accounts.iter().map(|entry| (*entry.key(), entry.value().clone())).collect()
     }
 
+    /// Whether the account lives.
+    pub(crate) fn has(&self, account: AccountId) -> bool {
+        self.accounts.contains_key(&account)
+    }
+
     /// How many accounts live.
     pub(crate) fn len(&self) -> usize {
         self.accounts.len()

@@ -2,16 +2,17 @@
 //!
 //! Ids carry the node that made them, so that nodes never need to ask each other for one.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An account. The upper 16 bits name the node that opened it, the lower 48 count.
 ///
-/// Written `acct_` and 16 hexadecimal digits. Zero is never given to an account.
+/// Written `acct_` and 16 hexadecimal digits. Zero is never given to an account: it is the operators'.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AccountId(pub u64);
@@ -22,16 +23,40 @@ pub struct AccountId(pub u64);
 pub struct KeyId(pub u32);
 
 /// A credit lot within its account, counting from 1. Written `grant_` and the number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct GrantId(pub u32);
-
-/// A project within its account, counting from 1. Written `proj_` and the number.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(transparent)]
+pub struct GrantId(pub u32);
+
+/// A project within its account, counting from 1. Written `proj_` and the number.
+///
+/// For people it is that text, in the journal the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProjectId(pub u32);
+
+/// An operator's token, counting from 1; 0 is the one that the gateway is started with. Written `tok_`
+/// and the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TokenId(pub u32);
+
+/// An automatic top-up within its account, counting from 1. Written `topup_` and the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TopUpId(pub u32);
+
+/// A webhook within its account, counting from 1. Written `hook_` and the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WebhookId(pub u32);
+
+/// A person within an account, counting from 1. Written `mem_` and the number.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(transparent)]
+pub struct MemberId(pub u32);
 
 /// One client request from head to settled bill; also the id of its hold and what the client sees
 /// as `x-request-id`.
@@ -85,7 +110,38 @@ impl ExchangeId {
     }
 }
 
+/// Counts from here on are not given out one after the other: they belong to those who sign up.
+const SIGNED_UP: u64 = 1 << 47;
+/// How many accounts one register can give an id to.
+const REGISTER_SHIFT: u32 = 39;
+/// The place of the list of invites among the registers.
+const INVITES: u8 = 0xff;
+
 impl AccountId {
+    /// What the operators and their log are kept under: it is never given to an account.
+    pub const OPERATORS: Self = Self(0);
+
+    /// The last count that is given out one after the other.
+    pub const COUNT_MAX: u64 = SIGNED_UP - 1;
+
+    /// The register of `node` that a person's hash belongs to. It is nobody's account, and the ids
+    /// behind it are those of the accounts that it gave one to, one after the other.
+    pub fn register(node: u16, person: &KeyHash) -> Self {
+        let [first, ..] = person.0;
+        Self::new(node, SIGNED_UP | u64::from(first & 0x7f) << REGISTER_SHIFT)
+    }
+
+    /// The list of a node's invites. It is nobody's account.
+    pub fn invites(node: u16) -> Self {
+        Self::new(node, SIGNED_UP | u64::from(INVITES) << REGISTER_SHIFT)
+    }
+
+    /// Whether it is one of [`AccountId::register`].
+    pub fn is_register(self) -> bool {
+        let is_first = self.count() & ((1 << REGISTER_SHIFT) - 1) == 0;
+        self.count() & SIGNED_UP != 0 && is_first && self != Self::invites(self.node())
+    }
+
     /// The `count`-th account opened by `node`.
     pub fn new(node: u16, count: u64) -> Self {
         Self(u64::from(node) << 48 | (count & 0xffff_ffff_ffff))
@@ -120,6 +176,39 @@ impl fmt::Display for ProjectId {
     }
 }
 
+impl Serialize for ProjectId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            return serializer.collect_str(self);
+        }
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ProjectId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let text = String::deserialize(deserializer)?;
+            return text.parse().map_err(serde::de::Error::custom);
+        }
+        u32::deserialize(deserializer).map(Self)
+    }
+}
+
+impl JsonSchema for ProjectId {
+    fn schema_name() -> Cow<'static, str> {
+        "ProjectId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "A project within its account.",
+            "pattern": "^proj_[0-9]{1,9}$",
+        })
+    }
+}
+
 impl FromStr for ProjectId {
     type Err = IdError;
 
@@ -132,9 +221,81 @@ impl FromStr for ProjectId {
     }
 }
 
+impl fmt::Display for TopUpId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "topup_{}", self.0)
+    }
+}
+
+impl FromStr for TopUpId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        text.strip_prefix("topup_")
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
+            .and_then(|digits| digits.parse().ok())
+            .map(Self)
+            .ok_or_else(|| IdError { text: text.to_owned(), form: "topup_<number>" })
+    }
+}
+
+impl fmt::Display for WebhookId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "hook_{}", self.0)
+    }
+}
+
+impl FromStr for WebhookId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        text.strip_prefix("hook_")
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
+            .and_then(|digits| digits.parse().ok())
+            .map(Self)
+            .ok_or_else(|| IdError { text: text.to_owned(), form: "hook_<number>" })
+    }
+}
+
+impl fmt::Display for MemberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mem_{}", self.0)
+    }
+}
+
+impl FromStr for MemberId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        text.strip_prefix("mem_")
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
+            .and_then(|digits| digits.parse().ok())
+            .map(Self)
+            .ok_or_else(|| IdError { text: text.to_owned(), form: "mem_<number>" })
+    }
+}
+
 impl fmt::Display for GrantId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "grant_{}", self.0)
+    }
+}
+
+impl fmt::Display for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tok_{}", self.0)
+    }
+}
+
+impl FromStr for TokenId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        text.strip_prefix("tok_")
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
+            .and_then(|digits| digits.parse().ok())
+            .map(Self)
+            .ok_or_else(|| IdError { text: text.to_owned(), form: "tok_<number>" })
     }
 }
 
@@ -220,6 +381,10 @@ mod tests {
         assert_eq!("key_9".parse(), Ok(KeyId(9)));
         assert_eq!(GrantId(4).to_string().parse(), Ok(GrantId(4)));
         assert_eq!(ProjectId(5).to_string().parse(), Ok(ProjectId(5)));
+        assert_eq!(TokenId(6).to_string().parse(), Ok(TokenId(6)));
+        assert_eq!(TopUpId(6).to_string().parse(), Ok(TopUpId(6)));
+        assert_eq!(WebhookId(7).to_string().parse(), Ok(WebhookId(7)));
+        assert_eq!(MemberId(6).to_string().parse(), Ok(MemberId(6)));
         assert!("acct_7".parse::<AccountId>().is_err());
         for signed in ["key_+7", "key_", "grant_+1", "proj_-1"] {
             let read = signed.parse::<KeyId>().is_ok() || signed.parse::<GrantId>().is_ok();
@@ -227,5 +392,17 @@ mod tests {
         }
         assert!("acct_+000000000000007".parse::<AccountId>().is_err());
         assert!("req_+0010000000200000000000000000001".parse::<ExchangeId>().is_err());
+    }
+
+    #[test]
+    fn registers_lie_behind_all_that_is_counted_and_apart_from_each_other() {
+        let of = |first| AccountId::register(3, &KeyHash([first; 32]));
+        for first in 0..=255 {
+            assert!(of(first).is_register() && of(first).count() > AccountId::COUNT_MAX);
+            assert!(of(first) < AccountId::invites(3) && of(first).node() == 3);
+            assert!(!AccountId(of(first).0 + 1).is_register(), "an account's");
+        }
+        assert_ne!(of(0), of(1));
+        assert!(!AccountId::invites(3).is_register() && !AccountId::new(3, 0).is_register());
     }
 }

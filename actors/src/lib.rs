@@ -25,8 +25,10 @@
 //! | [`extend`] | a stream that outruns its hold | at once | sets aside nothing more |
 //! | [`settle`], [`void`] | the end of each exchange | when written, [as safe as set](ledger::Durability) | the exchange has ended: answered when that end is written |
 //! | [`order`], [`open`] | the operator | on disk; in force before | an answer is with the ledger, which outlives the actor |
+//! | [`sign_up`] | somebody who wants an account | on disk | an address has one account, and an account is opened once |
 //! | [`inspect`] | the operator | at once | the same |
 //! | [`snapshot_all`] | the operator, and a stop | when written | the same |
+//! | `Lapse` | [`wake_due`], when time alone changes the account | never | the next question does the same |
 //! | `Retire` | the sweep | never | an account at rest stops, any other stays |
 //! | `Stop` | [`System::stop`] | when its last snapshot is written | |
 //!
@@ -56,6 +58,8 @@
 //! | I5 | at most one actor of an account writes at any time | one leaves the directory only when it has ended or writes nothing any more; a new one starts from all that was handed to the ledger before |
 //! | I6 | an end that is acknowledged is written, also to those who ask a second time | the answer is given by the ledger, behind the end |
 //! | I7 | a secret that any key has or had belongs to that key | keys are given secrets one at a time, after a look at the store |
+//! | I8 | a person who signs up has one account, with one trial | a register settles its id on disk first; the account begins as one batch |
+//! | I9 | an account with people has an owner, and with an active one keeps one | the orders; the fold refuses the first |
 //!
 //! The ledger keeps its own: numbers without gaps, and two chains of digests. See [`ledger`].
 //!
@@ -65,11 +69,16 @@
 //!
 //! | fact | acknowledged | may get lost with the process | with the power, at `process` |
 //! | --- | --- | --- | --- |
-//! | account opened, credit, key, limits, budgets, status | flushed | no | no |
+//! | account opened, credit, key, project, limits, budgets, status | flushed | no | no |
 //! | hold, extension | at once; the first byte to the client waits for its ticket | yes, and then no client has seen a byte | the last [`fsync_interval`] |
+//! | settlement, and what the guard finds of its key | written; the last byte to the client waits for it | no | the last [`fsync_interval`] |
 //! | settlement | written; the last byte to the client waits for it | no | the last [`fsync_interval`] |
+//! | what is told of budgets, balances and top-ups | with what crosses the threshold | as that | as that |
+//! | how far a webhook has come | never waited for | yes: it is sent some messages twice | yes, likewise |
 //! | void | written | yes: the next start voids the hold | yes, likewise |
 //! | credit that lapses | never waited for | yes: it lapses again | yes, likewise |
+//! | plan, overrides, subscription, what is told of its payments | flushed | no | no |
+//! | a step of a subscription that time brings, what an account pays under its plan | never waited for | yes: it is decided again | yes, likewise |
 //! | provider's mode, credential enabled | flushed | no | no |
 //! | provider's breakers, latencies | every ten seconds | yes | yes |
 //! | buckets of requests and tokens per minute | never written | yes: full again | yes |
@@ -109,8 +118,10 @@
 //! [`void`]: account::Accounts::void
 //! [`order`]: account::Accounts::order
 //! [`open`]: account::Accounts::open
+//! [`sign_up`]: account::Accounts::sign_up
 //! [`inspect`]: account::Accounts::inspect
 //! [`snapshot_all`]: account::Accounts::snapshot_all
+//! [`wake_due`]: account::Accounts::wake_due
 //! [`acquire`]: provider::ProviderHandle::acquire
 //! [`content_started`]: provider::Ticket::content_started
 //! [`report`]: provider::Ticket::report

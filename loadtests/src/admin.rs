@@ -48,6 +48,57 @@ pub struct Account {
     /// What is set aside, one by one.
     #[serde(default)]
     pub holds: Vec<Value>,
+    /// Its projects, in the order they were created.
+    #[serde(default)]
+    pub projects: Vec<Part>,
+    /// Its keys, likewise.
+    #[serde(default)]
+    pub keys: Vec<Part>,
+}
+
+/// A project, or a key, with a budget in total.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Part {
+    buckets: Buckets,
+    budgets: Budgets,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct Buckets {
+    in_flight: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct Budgets {
+    total: Option<Budget>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+struct Budget {
+    #[serde(rename = "spent_nano_usd")]
+    spent: i64,
+    #[serde(rename = "held_nano_usd")]
+    held: i64,
+}
+
+impl Part {
+    /// Requests under way.
+    pub fn in_flight(&self) -> u64 {
+        self.buckets.in_flight
+    }
+
+    /// What was spent of its budget, in nano-dollars.
+    pub fn spent(&self) -> i64 {
+        self.budgets.total.as_ref().map_or(0, |budget| budget.spent)
+    }
+
+    /// What open holds may still spend, in nano-dollars.
+    pub fn held(&self) -> i64 {
+        self.budgets.total.as_ref().map_or(0, |budget| budget.held)
+    }
 }
 
 #[derive(Deserialize)]
@@ -63,7 +114,7 @@ struct CreatedKey {
 #[derive(Deserialize)]
 struct Page {
     events: Vec<Record>,
-    next: Option<u64>,
+    next: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -116,6 +167,50 @@ impl Admin {
         self.rest.call::<Value>(Method::PATCH, &path, Some(body)).await.map(drop)
     }
 
+    /// Lets an account spend so much in total, and run so many requests at one time.
+    pub async fn bound(
+        &self,
+        account: &str,
+        nano: i64,
+        in_flight: Option<u64>,
+    ) -> Result<(), Error> {
+        let path = format!("/admin/v1/accounts/{account}");
+        let (budgets, limits) = bounds(nano, in_flight);
+        let body = json!({ "budgets": budgets, "limits": limits }).to_string();
+        self.rest.call::<Value>(Method::PATCH, &path, Some(body)).await.map(drop)
+    }
+
+    /// Creates a project with such bounds; its id.
+    pub async fn create_project(
+        &self,
+        account: &str,
+        nano: i64,
+        in_flight: Option<u64>,
+    ) -> Result<String, Error> {
+        let path = format!("/admin/v1/accounts/{account}/projects");
+        let (budgets, limits) = bounds(nano, in_flight);
+        let body = json!({ "name": "project", "budgets": budgets, "limits": limits });
+        let created: Created = self.rest.call(Method::POST, &path, Some(body.to_string())).await?;
+        Ok(created.id)
+    }
+
+    /// Creates a key with such bounds in a project; its secret.
+    pub async fn create_key_in(
+        &self,
+        account: &str,
+        project: &str,
+        nano: i64,
+        in_flight: Option<u64>,
+    ) -> Result<String, Error> {
+        let path = format!("/admin/v1/accounts/{account}/keys");
+        let (budgets, limits) = bounds(nano, in_flight);
+        let body =
+            json!({ "name": "key", "project": project, "budgets": budgets, "limits": limits });
+        let created: CreatedKey =
+            self.rest.call(Method::POST, &path, Some(body.to_string())).await?;
+        Ok(created.secret)
+    }
+
     /// An account's live state.
     pub async fn account(&self, account: &str) -> Result<Account, Error> {
         self.rest.call(Method::GET, &format!("/admin/v1/accounts/{account}"), None).await
@@ -124,14 +219,14 @@ impl Admin {
     /// An account's events behind the `after`-th, all of them.
     pub async fn journal(&self, account: &str, after: u64) -> Result<Vec<Record>, Error> {
         let mut records = Vec::new();
-        let mut after = after;
+        let mut after = after.to_string();
         for _ in 0..PAGES_MAX {
             let path = format!("/admin/v1/accounts/{account}/journal?after={after}&limit={PAGE}");
             let page: Page = self.rest.call(Method::GET, &path, None).await?;
             records.extend(page.events);
             match page.next {
-                Some(next) if next > after => after = next,
-                _ => break,
+                Some(next) => after = next,
+                None => break,
             }
         }
         Ok(records)
@@ -153,6 +248,11 @@ impl Admin {
     pub async fn snapshot(&self) -> Result<(), Error> {
         self.rest.call::<Value>(Method::POST, "/admin/v1/snapshot", None).await.map(drop)
     }
+}
+
+/// A budget in total and a limit on requests at one time, as the API takes them.
+fn bounds(nano: i64, in_flight: Option<u64>) -> (Value, Value) {
+    (json!({ "total_usd": usd(nano) }), json!({ "in_flight": in_flight }))
 }
 
 /// The first word in `provider` that names a breaker's state, wherever it stands.

@@ -5,8 +5,18 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::accounts::Accounts;
+use super::audit::Audit;
 use super::catalog::Markup;
+use super::invites::Invites;
 use super::keys::Keys;
+use super::members::Members;
+use super::plans::Plans;
+use super::projects::Projects;
+use super::subscriptions::Subscriptions;
+use super::tokens::Tokens;
+use super::usage::Usage;
+use super::webhooks::{Events, Webhooks};
 use crate::config;
 
 /// A self-hosted AI API gateway: exact money, invisible failover, nearly no cost.
@@ -50,6 +60,38 @@ pub enum Tool {
     /// Create, list, change, rotate and revoke keys at a running gateway
     #[command(subcommand)]
     Keys(Keys),
+    /// Create, list, change, archive and restore projects at a running gateway
+    #[command(subcommand)]
+    Projects(Projects),
+    /// Sum up what was used
+    Usage(Usage),
+    /// List, show, open, suspend and close accounts at a running gateway, and give them credit
+    #[command(subcommand)]
+    Accounts(Accounts),
+    /// List, make, rotate and revoke operators' tokens at a running gateway
+    #[command(subcommand)]
+    Tokens(Tokens),
+    /// Read what operators did at a running gateway
+    #[command(subcommand)]
+    Audit(Audit),
+    /// List, replay and test webhooks at a running gateway
+    #[command(subcommand)]
+    Webhooks(Webhooks),
+    /// List what has happened that webhooks may be told of
+    #[command(subcommand)]
+    Events(Events),
+    /// List, add, change and remove the people of an account at a running gateway
+    #[command(subcommand)]
+    Members(Members),
+    /// Make, list and take back invites for those who sign up at a running gateway
+    #[command(subcommand)]
+    Invites(Invites),
+    /// Look at the plans of a running gateway
+    #[command(subcommand)]
+    Plans(Plans),
+    /// Begin, change, cancel and look at subscriptions at a running gateway
+    #[command(subcommand)]
+    Subscriptions(Subscriptions),
 }
 
 /// Where the configuration is.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use infergate_actors::account::PlanTerms;
 use infergate_actors::clock::Clock;
 
 use super::{Console, Exit};
@@ -66,6 +67,13 @@ impl fmt::Display for Summary<'_> {
         }
         if let Some(catalog) = &config.catalog {
             writeln!(f, "  catalogue  {}", catalog.display())?;
+        }
+        if !config.plans.all().is_empty() {
+            let default = config.plans.default_plan().map(|plan| plan.name.as_str());
+            let mark = |name: &str| if default == Some(name) { " (default)" } else { "" };
+            let name = |plan: &PlanTerms| format!("{}{}", plan.name, mark(&plan.name));
+            let names: Vec<String> = config.plans.all().iter().map(name).collect();
+            writeln!(f, "  plans      {}", names.join(", "))?;
         }
         writeln!(f, "  models     {} on", config.models.len())?;
         for model in &config.models {

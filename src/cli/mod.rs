@@ -1,13 +1,25 @@
 //! The command line: reads it, and carries out every command that ends by itself.
 
+mod accounts;
 mod args;
+mod audit;
+mod call;
 mod catalog;
 mod check;
+mod invites;
 mod keys;
 mod ledger;
+mod members;
+mod plans;
 mod program;
+mod projects;
+mod set_plan;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
+mod tokens;
+mod usage;
+mod webhooks;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -17,8 +29,18 @@ use crate::config::Environment;
 pub use catalog::Markup;
 pub use program::main;
 
+pub use accounts::Accounts;
 pub use args::{Catalog, Cli, Command, ConfigArgs, Gateway, Ledger, LedgerPlace, Tool};
+pub use audit::Audit;
+pub use invites::Invites;
 pub use keys::Keys;
+pub use members::Members;
+pub use plans::Plans;
+pub use projects::Projects;
+pub use subscriptions::Subscriptions;
+pub use tokens::Tokens;
+pub use usage::Usage;
+pub use webhooks::{Events, Webhooks};
 
 /// How a command ended: its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +82,17 @@ async fn carry_out(tool: Tool, console: &mut Console<'_>) -> Exit {
         Tool::Catalog(command) => catalog::run(command, console),
         Tool::Ledger(command) => ledger::run(command, console),
         Tool::Keys(command) => keys::run(command, console).await,
+        Tool::Projects(command) => projects::run(command, console).await,
+        Tool::Usage(command) => usage::run(command, console).await,
+        Tool::Accounts(command) => accounts::run(command, console).await,
+        Tool::Tokens(command) => tokens::run(command, console).await,
+        Tool::Audit(command) => audit::run(command, console).await,
+        Tool::Webhooks(command) => webhooks::run(command, console).await,
+        Tool::Events(command) => webhooks::run_events(command, console).await,
+        Tool::Members(command) => members::run(command, console).await,
+        Tool::Invites(command) => invites::run(command, console).await,
+        Tool::Plans(command) => plans::run(command, console).await,
+        Tool::Subscriptions(command) => subscriptions::run(command, console).await,
     };
     // A reader that went away is no reason to complain.
     written.unwrap_or(Exit::NotDone)

@@ -49,7 +49,7 @@ fn rule(section: Section<'_>, refundable: bool) -> KindRule {
 }
 
 /// The models a kind may buy: nothing in the list is nothing to buy, which nobody means.
-fn models(node: &Node<'_>) -> Option<Vec<String>> {
+pub(super) fn models(node: &Node<'_>) -> Option<Vec<String>> {
     let nodes = node.list()?;
     if nodes.is_empty() {
         node.fault("no model: name those it may buy, or write [\"*\"] for all");

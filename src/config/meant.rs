@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use infergate_actors::account::CreditRules;
+use infergate_actors::account::{CreditRules, GuardRules, Plans};
+use infergate_actors::ledger::Keep;
 use infergate_actors::money::{NanoUsd, Price};
 
-use super::{Abilities, BaseUrl, Cache, DataCollection, Lifecycle, Prices, Route, Secret};
+use crate::notify::{NotifySettings, Webhook};
+
+use super::{Abilities, BaseUrl, Cache, DataCollection, Lifecycle, Prices, Route, Secret, SignUp};
 
 /// A whole configuration: every reference leads somewhere, every default is filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,8 +27,20 @@ pub struct Config {
     pub trial: Trial,
     /// Which credit may buy what, and what payments lead to.
     pub credit: CreditRules,
+    /// When a key is used so unusually that it is stopped; `None`: never.
+    pub guard: Option<GuardRules>,
+    /// How long records and sums of usage are kept.
+    pub usage: Keep,
+    /// What accounts may do and pay, by plan.
+    pub plans: Plans,
+    /// Who may open an account of their own.
+    pub sign_up: SignUp,
     /// How much may be kept of answers.
     pub cache: Cache,
+    /// How those outside are told of what happens.
+    pub notices: NotifySettings,
+    /// Who is told.
+    pub webhooks: Vec<Webhook>,
     /// The providers that are on.
     pub providers: Vec<Provider>,
     /// The models that are on.

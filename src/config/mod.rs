@@ -23,10 +23,12 @@ mod credit;
 pub(crate) mod date;
 mod environment;
 mod fault;
+mod keys;
 mod lifecycle;
 mod meant;
 mod model;
 mod nearest;
+mod plan;
 mod price;
 mod prices;
 mod provider;
@@ -35,13 +37,16 @@ mod review;
 mod route;
 mod secret;
 mod settings;
+mod sign_up;
 mod target;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod unit;
+mod usage;
 mod value;
 pub mod watch;
+mod webhooks;
 
 pub use ability::Abilities;
 pub use base_url::{BaseUrl, BaseUrlError};
@@ -60,6 +65,7 @@ pub use route::{
     Strategy, Target, When,
 };
 pub use secret::Secret;
+pub use sign_up::{SignUp, SignUpPolicy};
 pub(crate) use unit::duration;
 
 use catalog::Written;
@@ -142,8 +148,14 @@ fn read<'t>(mut root: Section<'t>, catalog: Option<Section<'t>>, is_whole: bool)
     settings::ports_differ(log, &data_listen, &admin_listen);
     let store = settings::store(root.section("store"));
     let trial = settings::trial(root.section("trial"));
-    let credit = credit::credit(root.section("credit"));
+    let mut credit = credit::credit(root.section("credit"));
+    let sign_up = sign_up::sign_up(root.section("signup"), &mut credit);
+    let plans = plan::plans(&mut root);
+    let guard = keys::guard(root.section("keys"));
+    let usage = usage::usage(root.section("usage"));
     let cache = cache::bounds(root.section("cache"));
+    let notices = webhooks::notices(root.section("notices"));
+    let webhooks = webhooks::webhooks(&mut root, notices.timeout);
     let routing = settings::routing(root.section("routing"));
     let timeouts = settings::timeouts(root.section("timeouts")).over(&settings::TIMEOUTS, log);
     let defaults = provider::Defaults {
@@ -174,7 +186,13 @@ fn read<'t>(mut root: Section<'t>, catalog: Option<Section<'t>>, is_whole: bool)
         store,
         trial,
         credit,
+        guard,
+        usage,
+        plans,
+        sign_up,
         cache,
+        notices,
+        webhooks,
         providers: providers.on,
         models: models.on,
         models_off: models.off,

@@ -17,8 +17,20 @@ pub enum Change {
     Trial,
     /// Which credit may buy what, and what payments lead to.
     Credit,
+    /// When a key is used so unusually that it is stopped.
+    Guard,
+    /// How long records and sums of usage are kept, from the next start on.
+    Usage,
+    /// What accounts may do and pay, by plan.
+    Plans,
+    /// Who may open an account of their own.
+    SignUp,
     /// How much may be kept of answers.
     Cache,
+    /// How those outside are told of what happens.
+    Notices,
+    /// A webhook of this name came, changed or went.
+    Webhook(Arc<str>, Step),
     /// A provider of this name came, changed or went.
     Provider(Arc<str>, Step),
     /// A model of this name came, changed or went.
@@ -67,10 +79,17 @@ pub fn diff(old: &Config, new: &Config) -> Result<Vec<Change>, NotReloadable> {
         (Change::Store, old.store == new.store),
         (Change::Trial, old.trial == new.trial),
         (Change::Credit, old.credit == new.credit),
+        (Change::Guard, old.guard == new.guard),
+        (Change::Usage, old.usage == new.usage),
+        (Change::Plans, old.plans == new.plans),
+        (Change::SignUp, old.sign_up == new.sign_up),
         (Change::Cache, old.cache == new.cache),
+        (Change::Notices, old.notices == new.notices),
     ];
     let mut changes: Vec<_> =
         settings.into_iter().filter(|(_, same)| !same).map(|(change, _)| change).collect();
+    let webhooks = steps(&old.webhooks, &new.webhooks, |webhook| &webhook.name);
+    changes.extend(webhooks.into_iter().map(|(name, step)| Change::Webhook(name, step)));
     let providers = steps(&old.providers, &new.providers, |provider| &provider.name);
     changes.extend(providers.into_iter().map(|(name, step)| Change::Provider(name, step)));
     let models = steps(&old.models, &new.models, |model| &model.name);
@@ -118,7 +137,8 @@ mod tests {
         ));
         assert_eq!(diff(&old, &old), Ok(Vec::new()));
         let new = config(&format!(
-            "[trial]\ncredit_usd = \"1\"\n[credit]\npaid_entitlement = true\n[cache]\nbytes_max = \"2MiB\"\n[store]\nfsync_interval = \"1ms\"\n\
+            "[trial]\ncredit_usd = \"1\"\n[credit]\npaid_entitlement = true\n[keys.guard]\nenabled = true\n[usage]\nkeep_records = \"9d\"\n[plans.a]\n[signup]\npolicy = \"open\"\n[cache]\nbytes_max = \"2MiB\"\n[notices]\ntimeout = \"9s\"\n[store]\nfsync_interval = \"1ms\"\n\
+             [[webhooks]]\nname = \"hook\"\nurl = \"https://a.example/\"\nsecrets = [\"MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"]\n\
              [[providers]]\nname = \"sim\"\nkind = \"simulated\"\nin_flight_max = 3\n\
              [[models]]\nname = \"c\"\n{MODEL}[[models]]\nname = \"b\"\nowned_by = \"me\"\n{MODEL}"
         ));
@@ -129,7 +149,13 @@ mod tests {
                 Change::Store,
                 Change::Trial,
                 Change::Credit,
+                Change::Guard,
+                Change::Usage,
+                Change::Plans,
+                Change::SignUp,
                 Change::Cache,
+                Change::Notices,
+                Change::Webhook("hook".into(), Step::Added),
                 Change::Provider("sim".into(), Step::Changed),
                 Change::Model("c".into(), Step::Added),
                 Change::Model("b".into(), Step::Changed),

@@ -3,7 +3,8 @@
 
 use std::fmt::Write as _;
 
-use infergate_actors::money::{NanoUsd, Price, Rates};
+use infergate_actors::account::PlanTerms;
+use infergate_actors::money::{Markup, NanoUsd, Price, Rates, Tier};
 
 use super::{Config, Kind, Model, Target, date};
 
@@ -32,7 +33,8 @@ impl Config {
     pub fn warnings(&self, wall_ms: u64) -> Vec<String> {
         let off = self.models_off.iter();
         let off = off.map(|name| format!("model \"{name}\" has no target that is on"));
-        let mut warnings: Vec<String> = off.collect();
+        let mut warnings: Vec<String> = off.chain(self.sign_up_warnings()).collect();
+        warnings.extend(self.plans.all().iter().flat_map(|plan| self.named_in_vain(plan)));
         for model in &self.models {
             for target in model.route.tiers.iter().flatten() {
                 let before = warnings.len();
@@ -40,6 +42,9 @@ impl Config {
                 let provider = self.providers.get(target.provider).map(|provider| &provider.kind);
                 if !matches!(provider, Some(Kind::Simulated { .. })) || target.cost.is_some() {
                     costs(model, target, wall_ms, &mut warnings);
+                    for plan in self.plans.all().iter().filter(|plan| plan.has(&model.name)) {
+                        costs_of_plan(plan, (model, target), wall_ms, &mut warnings);
+                    }
                 }
                 for warning in warnings.iter_mut().skip(before) {
                     let Target { provider_name, upstream_model, .. } = target;
@@ -50,6 +55,20 @@ impl Config {
             }
         }
         warnings
+    }
+}
+
+impl Config {
+    /// The models that a plan names and that there are not.
+    fn named_in_vain(&self, plan: &PlanTerms) -> Vec<String> {
+        let names = || self.models.iter().map(|model| &model.name).chain(&self.models_off);
+        let is_vain = |pattern: &&String| {
+            let alone = PlanTerms { models: vec![(*pattern).clone()], ..PlanTerms::default() };
+            !names().any(|name| alone.has(name))
+        };
+        let vain = plan.models.iter().filter(is_vain);
+        let name = &plan.name;
+        vain.map(|pattern| format!("plan \"{name}\": no model is called \"{pattern}\"")).collect()
     }
 }
 
@@ -86,6 +105,39 @@ fn costs(model: &Model, target: &Target, wall_ms: u64, warnings: &mut Vec<String
             warnings.push(format!("the price from {from} on is below the cost: {below}"));
         }
     }
+}
+
+/// Prices that are below the cost for the accounts of a plan. Those at the list price are told once.
+fn costs_of_plan(
+    plan: &PlanTerms,
+    (model, target): (&Model, &Target),
+    wall_ms: u64,
+    warnings: &mut Vec<String>,
+) {
+    let PlanTerms { name, markup, .. } = plan;
+    let Some(cost) = target.cost.as_ref().filter(|_| !model.free && *markup != Markup::LIST) else {
+        return;
+    };
+    for (from_ms, price) in model.price.versions() {
+        let is_now = std::ptr::eq(price, model.price.at(wall_ms));
+        let from = from_ms.filter(|from_ms| *from_ms > wall_ms);
+        if !is_now && from.is_none() {
+            continue;
+        }
+        if let Some(below) = below(&marked(price, *markup), cost) {
+            let from = from.map(|from_ms| format!(" from {} on", date::show(from_ms)));
+            let from = from.unwrap_or_default();
+            warnings.push(format!(
+                "the price{from} under the plan \"{name}\" ({markup}) is below the cost: {below}"
+            ));
+        }
+    }
+}
+
+/// A price with the markup on it.
+fn marked(price: &Price, markup: Markup) -> Price {
+    let tier = |tier: &Tier| Tier { rates: tier.rates.marked(markup), ..*tier };
+    Price { base: price.base.marked(markup), tiers: price.tiers.iter().map(tier).collect() }
 }
 
 /// The classes that cost more than they are sold for, each at the shortest prompt that shows it, such as

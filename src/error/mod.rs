@@ -305,6 +305,14 @@ impl ApiError {
             .retry_after(Duration::from_secs(1))
     }
 
+    /// 503: the configuration lacks the account's plan, and so its prices.
+    pub fn plan_missing() -> Self {
+        let message = "The plan of this account is not set up at the gateway: only free models are \
+                       open to it. Ask the gateway's operator.";
+        Self::server(StatusCode::SERVICE_UNAVAILABLE, "plan_unavailable", message)
+            .retry_after(Duration::from_secs(30))
+    }
+
     /// 503: no provider can take the request now.
     pub fn no_provider(retry_after: Option<Duration>) -> Self {
         let message = "No provider of this model can take the request at the moment.";
@@ -367,10 +375,12 @@ impl ApiError {
     }
 
     /// 429: too many tokens a minute, or in one request.
-    fn token_rate(limit: u64, retry_after: Option<Duration>) -> Self {
+    fn token_rate(of: &str, limit: u64, retry_after: Option<Duration>) -> Self {
         let message = match retry_after {
-            Some(_) => format!("Rate limit reached: {limit} tokens per minute."),
-            None => format!("This request alone is above the limit of {limit} tokens per minute."),
+            Some(_) => format!("Rate limit reached: {limit} tokens per minute{of}."),
+            None => {
+                format!("This request alone is above the limit of {limit} tokens per minute{of}.")
+            }
         };
         // Where the request alone is too large, nothing has to come back first.
         let tokens = retry_after.map(|reset| Remaining { limit, remaining: 0, reset });

@@ -22,7 +22,7 @@ pub(super) const USEFUL_TOKENS: u64 = 16;
 pub(super) const STREAM_STEP_TOKENS: u64 = 4_096;
 
 /// Who asks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) account: AccountId,
     pub(crate) key: KeyId,
@@ -94,7 +94,7 @@ impl Quote {
     fn question(
         &self,
         (id, wall_ms): (ExchangeId, u64),
-        caller: Caller,
+        caller: &Caller,
         offers: &[Arc<Model>],
         percent: u8,
     ) -> Admit {
@@ -111,7 +111,7 @@ impl Quote {
         Admit {
             hold: id,
             key: caller.key,
-            presented: caller.presented,
+            presented: caller.presented.clone(),
             model: first.map_or_else(|| Arc::from(""), |model| Arc::clone(&model.settings.name)),
             free: first.is_some_and(|model| model.settings.free),
             rates: first.map(rates).unwrap_or_default(),
@@ -148,7 +148,7 @@ fn rates_max(offers: &[Arc<Model>], prompt_tokens_max: u64, wall_ms: u64) -> Rat
 /// the exchange began.
 pub(super) async fn admit(
     accounts: &Accounts,
-    caller: Caller,
+    caller: &Caller,
     (id, wall_ms): (ExchangeId, u64),
     admission: Admission,
     envelope: &Envelope<'_>,
@@ -181,7 +181,7 @@ pub(super) async fn admit(
 /// Asks the account whether an exchange may begin.
 pub(super) async fn ask(
     accounts: &Accounts,
-    caller: Caller,
+    caller: &Caller,
     hold: OpenHold,
     question: Admit,
 ) -> Result<(OpenHold, Permit, Ticket), ApiError> {

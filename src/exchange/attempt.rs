@@ -261,7 +261,7 @@ async fn whole(
         }
         chat::Answer::Error | chat::Answer::Bad(_) => return Err(bad_answer()),
     }
-    let measured = Box::new(Measured::new(meter.usage(), disbelieved));
+    let measured = Box::new(Measured::new(&meter, disbelieved));
     Ok(Answer::Whole { body, measured })
 }
 

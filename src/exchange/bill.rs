@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use infergate_actors::account::{Attempt, AttemptOutcome, End, Settle, UsageRecord};
+use infergate_actors::account::{
+    Attempt, AttemptOutcome, Dialect, End, Finish, Settle, UsageRecord,
+};
 use infergate_actors::clock::{Clock, Now};
 use infergate_actors::money::{Markup, NanoUsd, Usage};
 use infergate_actors::provider::{FaultKind, Outcome, Ticket};
@@ -13,7 +15,8 @@ use super::errand::{Errand, Spot};
 use super::settle::OpenHold;
 use super::tries::Won;
 use crate::catalog::{Model, Target};
-use crate::dialect::meter::Metered;
+use crate::dialect::chat;
+use crate::dialect::meter::{Meter, Metered};
 
 /// An exchange that is being answered: all that its end will need.
 pub(super) struct Bill {
@@ -47,18 +50,39 @@ pub(super) struct Measured {
     part: Usage,
     /// What the provider reported could not be.
     disbelieved: bool,
+    /// Why the model stopped, where it said so.
+    pub(super) finish: Option<Finish>,
 }
 
 impl Measured {
     /// What one provider gave all of.
-    pub(super) fn new(metered: Metered, disbelieved: bool) -> Self {
-        Self::with_part(metered, metered.usage, disbelieved)
+    pub(super) fn new(meter: &Meter, disbelieved: bool) -> Self {
+        let metered = meter.usage();
+        Self::with_part(metered, metered.usage, disbelieved).finished(meter)
     }
 
     /// What several gave, the last of them `part`.
     pub(super) fn with_part(metered: Metered, part: Usage, disbelieved: bool) -> Self {
         let Metered { usage, estimated } = metered;
-        Self { usage, estimated, part, disbelieved }
+        Self { usage, estimated, part, disbelieved, finish: None }
+    }
+
+    /// The same, of an answer that the last of them ended so.
+    pub(super) fn finished(self, meter: &Meter) -> Self {
+        let finish = meter.finish().map(|finish| match finish {
+            chat::Finish::Stop => Finish::Stop,
+            chat::Finish::Length => Finish::Length,
+            chat::Finish::ToolCalls => Finish::ToolCalls,
+            chat::Finish::ContentFilter => Finish::ContentFilter,
+            chat::Finish::Error | chat::Finish::Other => Finish::Other,
+        });
+        Self { finish, ..self }
+    }
+
+    /// Why the answer stopped, as its client was told, if it ended so.
+    pub(super) fn told(self, end: End) -> Option<Finish> {
+        // Who can pay for no more is told that it met a ceiling.
+        self.finish.or((end == End::OutOfCredit).then_some(Finish::Length))
     }
 }
 
@@ -82,6 +106,8 @@ impl Bill {
             started_at_ms: started.wall_ms,
             first_content_ms: Some(millis(won.first_content.saturating_sub(started.mono))),
             attempts,
+            dialect: Dialect::Openai,
+            client: errand.caller.presented.address,
             ..UsageRecord::default()
         };
         let sent = won.sent;
@@ -146,6 +172,7 @@ impl Bill {
         let Self { hold, model, mut record, started, .. } = self;
         let Measured { usage, estimated, .. } = measured;
         record.total_ms = millis(now.saturating_sub(started.mono));
+        record.finish = measured.told(end);
         let rates = *model.settings.price.at(started.wall_ms).rates(usage.prompt_tokens());
         let settle = hold.hold().map(|hold| Settle { hold, usage, estimated, rates, end, record });
         (hold, settle)

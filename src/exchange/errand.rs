@@ -8,6 +8,7 @@ use http::HeaderValue;
 use infergate_actors::account::Permit;
 use infergate_actors::clock::Now;
 use infergate_actors::id::ExchangeId;
+use infergate_actors::money::Markup;
 
 use super::World;
 use super::admit::{Caller, Offers, Quote};
@@ -37,6 +38,8 @@ pub(super) struct Errand {
     pub(super) body: Bytes,
     pub(super) request_id: HeaderValue,
     pub(super) started: Now,
+    /// What the client pays, relative to the list price.
+    markup: Markup,
     pub(super) quote: Quote,
     /// What one choice may have at most, where the provider is to be told.
     pub(super) ceiling: Option<u64>,
@@ -82,6 +85,7 @@ impl Errand {
             request_id: HeaderValue::try_from(id.to_string())
                 .unwrap_or(HeaderValue::from_static("")),
             started,
+            markup: permit.markup,
             quote: Quote { explicit: is_told, ..quote },
             ceiling: is_told.then(|| permit.completion_tokens_max / quote.choices.max(1)),
         }
@@ -99,8 +103,10 @@ impl Errand {
 
     /// The request as routes tell requests apart, put to one of the models.
     pub(super) fn asked<'e>(&'e self, envelope: &'e Envelope<'_>, model: &Model) -> Asked<'e> {
-        let Caller { account, key, .. } = self.caller;
-        Asked::new(envelope, &self.wish, &model.settings, account, key, self.started.wall_ms)
+        let &Caller { account, key, .. } = &self.caller;
+        let wall_ms = self.started.wall_ms;
+        let asked = Asked::new(envelope, &self.wish, &model.settings, account, key, wall_ms);
+        asked.marked(self.markup)
     }
 
     /// How long after its beginning an exchange, or the search for a way on, may begin attempts.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use infergate_actors::money::NanoUsd;
+use infergate_actors::money::{Markup, NanoUsd};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -21,6 +21,8 @@ const RETIRED: &str = "model_retired";
 /// What is to be explained.
 pub(crate) struct Question<'a> {
     pub(crate) caller: Caller,
+    /// What the caller pays, relative to the list price.
+    pub(crate) markup: Markup,
     /// What the headers wish for.
     pub(crate) wish: Wish,
     pub(crate) body: &'a Bytes,
@@ -80,7 +82,7 @@ pub(crate) fn explain(
     question: Question<'_>,
     allows: impl Fn(&str) -> bool,
 ) -> Result<Vec<Explained>, ApiError> {
-    let Question { caller, wish, body, for_operator } = question;
+    let Question { caller, markup, wish, body, for_operator } = question;
     let envelope = Envelope::parse(body, &Limits::default());
     let envelope = envelope.map_err(|error| ApiError::envelope(&error))?;
     let wish = envelope.wish.clone().over(wish);
@@ -103,12 +105,17 @@ pub(crate) fn explain(
         }
         let Caller { account, key, .. } = caller;
         let asked = Asked::new(&envelope, &wish, &model.settings, account, key, wall_ms);
-        explained.push(Explained::of(world, model, &asked, for_operator));
+        explained.push(Explained::of(world, model, &asked.marked(markup), for_operator));
     }
     Ok(explained)
 }
 
 impl Explained {
+    /// The model's public name.
+    pub(crate) fn name(&self) -> &str {
+        &self.model
+    }
+
     /// Whether the caller may use the model.
     pub(crate) fn is_allowed(&self) -> bool {
         self.standing != NOT_ALLOWED

@@ -55,6 +55,7 @@ use crate::error::ApiError;
 use crate::front::AnswerBody;
 use crate::lots;
 use crate::operate::metrics::Metrics;
+use crate::turns::Turns;
 
 use admit::{Admitted, Offers};
 use attempt::Answer;
@@ -102,6 +103,8 @@ pub struct World {
     pub cache: Cache,
     /// Turns at reading much of the ledger for those who look up what was used.
     pub(crate) reads: Semaphore,
+    /// Turns at changing an account.
+    pub(crate) turns: Turns,
     stopping: AtomicBool,
     cutting: AtomicBool,
     dice: AtomicU64,
@@ -157,6 +160,7 @@ impl World {
             handouts: Handouts::default(),
             cache: Cache::new(parts.cache),
             reads: Semaphore::new(READS_MAX),
+            turns: Turns::default(),
             stopping: AtomicBool::new(false),
             cutting: AtomicBool::new(false),
         }
@@ -207,7 +211,9 @@ pub(crate) async fn chat(
     let wish = envelope.wish.clone().over(wish);
     let offers = offers(world, &envelope, &wish, started.wall_ms)?;
 
-    let asking = Asking { world, id, started, caller, control, wish: &wish, envelope: &envelope };
+    let for_whom = &caller;
+    let asking =
+        Asking { world, id, started, caller: for_whom, control, wish: &wish, envelope: &envelope };
     let (tap, admitted) = match cache::enter(asking, offers, admission).await? {
         Entered::Answered(response) => return Ok(response),
         Entered::Asks(tap, admitted) => (tap, admitted),

@@ -9,8 +9,8 @@ use super::chat_schema::{asks_chat, completion};
 use super::lookup;
 use crate::dialect::chat;
 use crate::exchange::Explained;
-use crate::openapi::{Doc, Document, Errors, Operation, Served, doc};
-use crate::usage;
+use crate::openapi::{Common, Doc, Document, Errors, Operation, Served, doc};
+use crate::owner;
 
 /// One path and its method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,18 +22,20 @@ pub(super) enum Endpoint {
     Generation,
     Credits,
     Key,
-    Usage,
     Alive,
     Ready,
     Document,
 }
+
+/// What comes before the paths of the owners' API.
+pub(super) const OWNERS: &str = "/api/v1/";
 
 /// What comes before a model's name in a path.
 pub(super) const MODEL: &str = "/v1/models/";
 
 impl Endpoint {
     /// All of them.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Chat,
         Self::Explain,
         Self::Models,
@@ -41,7 +43,6 @@ impl Endpoint {
         Self::Generation,
         Self::Credits,
         Self::Key,
-        Self::Usage,
         Self::Alive,
         Self::Ready,
         Self::Document,
@@ -64,7 +65,6 @@ impl Endpoint {
             Self::Generation => "/v1/generation",
             Self::Credits => "/v1/credits",
             Self::Key => "/v1/key",
-            Self::Usage => "/api/v1/usage",
             Self::Alive => "/healthz",
             Self::Ready => "/readyz",
             Self::Document => "/openapi.json",
@@ -80,7 +80,6 @@ impl Endpoint {
             | Self::Generation
             | Self::Credits
             | Self::Key
-            | Self::Usage
             | Self::Alive
             | Self::Ready
             | Self::Document => Method::GET,
@@ -96,7 +95,6 @@ impl Endpoint {
             Self::Generation => ("Account", lookup::asks_generation as _, lookup::generation_doc()),
             Self::Credits => ("Account", asks_nothing as _, lookup::credits_doc()),
             Self::Key => ("Account", asks_nothing as _, lookup::key_doc()),
-            Self::Usage => ("Account", asks_usage as _, usage_doc()),
             Self::Alive => {
                 ("System", asks_nothing as _, health("getHealth", "Tells that the process runs."))
             }
@@ -128,8 +126,16 @@ pub(crate) fn document() -> Value {
         ],
         refusals: &[401, 403, 429, 503],
         faults: &[],
+        common: |served| {
+            let mut common = Common::default();
+            if served.path.starts_with(OWNERS) {
+                common.answer("x-request-id", "string", "What the request is known by.");
+            }
+            common
+        },
     };
-    let served: Vec<Served> = Endpoint::ALL.into_iter().map(Endpoint::served).collect();
+    let mut served: Vec<Served> = Endpoint::ALL.into_iter().map(Endpoint::served).collect();
+    served.extend(owner::served());
     document.of(&served)
 }
 
@@ -174,14 +180,6 @@ fn model_doc() -> Doc {
         .refuses(&[404])
 }
 
-fn usage_doc() -> Doc {
-    let says =
-        "Lists what the account used, page by page; or sums of it; or all of it as a stream.";
-    usage::described(doc("listUsage", says))
-        .answers_as(200, "application/json", usage::answer_for_account)
-        .header("x-request-id", "string", "What the exchange is known by.")
-}
-
 fn health(id: &'static str, summary: &'static str) -> Doc {
     openai(id, summary)
         .answers_as(200, "application/json", |_| {
@@ -204,10 +202,6 @@ fn asks_nothing(_: &mut Operation<'_>) {}
 
 fn asks_model(operation: &mut Operation<'_>) {
     operation.path("model", None, "The model's name; a slash may be written `%2F`.");
-}
-
-fn asks_usage(operation: &mut Operation<'_>) {
-    operation.query::<usage::Asked>();
 }
 
 /// Where a request would go, by the models that it names.

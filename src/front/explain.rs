@@ -11,7 +11,7 @@ use super::{AnswerBody, Shared, body, json as answer};
 use crate::accept::ActiveRequest;
 use crate::dialect::wish::Wish;
 use crate::error::ApiError;
-use crate::exchange::{Question, explain};
+use crate::exchange::{Explained, Question, explain};
 
 impl Shared {
     /// Answers a request that has the body and headers of a chat completion. Nothing is charged.
@@ -24,16 +24,20 @@ impl Shared {
         let world = &self.world;
         let _admission = world.gate.enter().ok_or_else(ApiError::overloaded)?;
         let caller = self.caller(&request, client).await?;
-        let key = self.permitted(caller, &[KeyScope::Inference]).await?;
+        let key = self.permitted(&caller, &[KeyScope::Inference]).await?;
         let (parts, body) = request.into_parts();
         let wish = Wish::of_headers(&parts.headers);
         let wish = wish.map_err(|error| ApiError::envelope(&error))?;
         let body = body::read(&parts.headers, body, **self.limits.load()).await?;
         active.body_was_read();
-        let question = Question { caller, wish, body: &body, for_operator: false };
+        let markup = key.plan.markup;
+        let question = Question { caller, markup, wish, body: &body, for_operator: false };
         let models = explain(world, question, |model| key.allows(model))?;
         if models.first().is_some_and(|asked_for| !asked_for.is_allowed()) {
-            return Err(Denial::ModelNotAllowed.into());
+            let asked_for = models.first().map_or("", Explained::name);
+            let is_keys = !key.key.allows(asked_for);
+            let denial = if is_keys { Denial::ModelNotAllowed } else { Denial::ModelNotInPlan };
+            return Err(denial.into());
         }
         // Texts and numbers can always be written as JSON.
         Ok(answer(serde_json::to_vec(&Explanation { models }).unwrap_or_default()))

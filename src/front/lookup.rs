@@ -17,7 +17,7 @@ use super::{AnswerBody, Shared, json};
 use crate::error::ApiError;
 use crate::openapi::{Doc, Errors, Operation, doc, pattern};
 use crate::operate::amount::{usd, wide};
-use crate::usage::{Spent, calendar, provider, served, spent};
+use crate::usage::{Spent, calendar, finish_name, provider, served, spent};
 
 #[derive(Deserialize, JsonSchema)]
 struct Asked {
@@ -135,7 +135,7 @@ impl Shared {
         client: SocketAddr,
     ) -> Result<Response<AnswerBody>, ApiError> {
         let caller = self.caller(request, client).await?;
-        self.permitted(caller, &OWN_SCOPES).await?;
+        self.permitted(&caller, &OWN_SCOPES).await?;
         let account = caller.account;
         let asked = Query::<Asked>::try_from_uri(request.uri()).ok();
         let id = asked.and_then(|Query(asked)| asked.id);
@@ -178,7 +178,7 @@ impl Shared {
         let now_ms = self.world.clock.now().wall_ms;
         let spent = spent(&self.world, account.id, key.id, now_ms).await;
         let Spent { ever, day, week, month } = spent.map_err(|error| unreadable(&error))?;
-        let limits = [key.limits.requests_per_minute, account.limits.requests_per_minute];
+        let limits = [key.limits.requests_per_minute, account.plan.limits.requests_per_minute];
         let requests = limits.into_iter().flatten().min();
         Ok(answer(ShownKey {
             label: &key.name,
@@ -201,7 +201,7 @@ impl Shared {
         scopes: &[KeyScope],
     ) -> Result<(Key, AccountView), ApiError> {
         let caller = self.caller(request, client).await?;
-        let key = self.permitted(caller, scopes).await?;
+        let key = self.permitted(&caller, scopes).await?.key;
         let account = self.world.accounts.inspect(caller.account).await;
         Ok((key, account.map_err(|_| ApiError::unavailable())?))
     }
@@ -226,7 +226,7 @@ impl<'e> Generation<'e> {
             cancelled: bill.end == End::ClientGone,
             latency: first,
             generation_time: first.map(|first| record.total_ms.saturating_sub(first)),
-            finish_reason: None,
+            finish_reason: record.finish.map(finish_name),
             native_finish_reason: None,
             tokens_prompt: prompt,
             tokens_completion: completion,

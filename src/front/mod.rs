@@ -9,26 +9,29 @@ mod models;
 mod sentry;
 #[cfg(test)]
 mod tests;
-mod usage;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
-use infergate_actors::account::{Key, KeyScope, Presented, Refusal};
+use infergate_actors::account::{KeyScope, Origin, Presented, Refusal, origin_of};
 use infergate_actors::id::ExchangeId;
 
 use crate::accept::{ActiveRequest, Service};
 use crate::auth;
+use crate::config::SignUp;
 use crate::dialect::wish::Wish;
 use crate::error::{ApiError, Hints};
 use crate::exchange::{self, Caller, Control, Head, World};
-use endpoint::Endpoint;
+use crate::owner::Office;
 #[cfg(test)]
 pub(crate) use endpoint::document;
+use endpoint::{Endpoint, OWNERS};
+use models::Permitted;
+pub(crate) use models::working_key;
 pub(crate) use sentry::Sentry;
 
 pub use body::{AnswerBody, BodyLimits};
@@ -49,14 +52,23 @@ pub struct Front(Arc<Shared>);
 struct Shared {
     world: Arc<World>,
     limits: ArcSwap<BodyLimits>,
-    sentry: Sentry,
+    sentry: Arc<Sentry>,
+    /// The API of account owners.
+    office: Office,
 }
 
 impl Front {
     /// A front door to `world`.
     pub fn new(world: Arc<World>, limits: BodyLimits) -> Self {
         let limits = ArcSwap::from_pointee(limits);
-        Self(Arc::new(Shared { world, limits, sentry: Sentry::new() }))
+        let sentry = Arc::new(Sentry::new());
+        let office = Office::new(Arc::clone(&world), Arc::clone(&sentry));
+        Self(Arc::new(Shared { world, limits, sentry, office }))
+    }
+
+    /// Changes who may sign up, for requests from now on.
+    pub fn set_sign_up(&self, policy: SignUp) {
+        self.0.office.set_sign_up(policy);
     }
 
     /// Changes the limits on bodies, for requests from now on.
@@ -67,6 +79,7 @@ impl Front {
     /// To be called every few seconds.
     pub fn tidy(&self) {
         self.0.sentry.tidy();
+        self.0.office.tidy();
         let (world, stall) = (&self.0.world, self.0.limits.load().stall);
         let dropped = world.handouts.drop_stalled(world.clock.mono(), stall);
         if dropped > 0 {
@@ -118,6 +131,9 @@ impl Shared {
     ) -> Result<Response<AnswerBody>, ApiError> {
         let path = request.uri().path();
         let method = request.method();
+        if path.starts_with(OWNERS) {
+            return Ok(self.office.answer(request, client).await);
+        }
         let endpoint = Endpoint::at(path);
         let endpoint = endpoint.ok_or_else(|| ApiError::unknown_path(method.as_str(), path))?;
         let allowed = endpoint.method();
@@ -141,7 +157,6 @@ impl Shared {
             Endpoint::Generation => self.generation(&request, client).await,
             Endpoint::Credits => self.credits(&request, client).await,
             Endpoint::Key => self.about_key(&request, client).await,
-            Endpoint::Usage => Ok(self.usage(&request, client).await),
             Endpoint::Alive => Ok(json(HEALTHY)),
             Endpoint::Ready => self.ready(),
             Endpoint::Document => Ok(json(DOCUMENT.clone())),
@@ -179,25 +194,7 @@ impl Shared {
         request: &Request<Incoming>,
         client: SocketAddr,
     ) -> Result<Caller, ApiError> {
-        let token = auth::bearer(request.headers()).ok_or_else(ApiError::missing_key)?;
-        let wrong = |message| match self.sentry.wrong_key(client.ip()) {
-            Ok(()) => ApiError::invalid_key(message),
-            Err(wait) => ApiError::too_many_wrong_keys(wait),
-        };
-        if auth::is_mistyped(token) {
-            return Err(wrong(
-                "This API key is mistyped or cut: its last letters do not fit the rest of it.",
-            ));
-        }
-        let hash = auth::hash(token);
-        let found = self.world.accounts.find_key(hash).await;
-        let found = found.map_err(|error| {
-            tracing::error!(%error, "key can't be looked up");
-            ApiError::unavailable()
-        })?;
-        let (account, key) = found.ok_or_else(|| wrong("Incorrect API key provided."))?;
-        let presented = Presented { secret: Some(hash), address: Some(client.ip()) };
-        Ok(Caller { account, key, presented })
+        caller(&self.world, &self.sentry, request.headers(), client.ip()).await
     }
 
     fn ready(&self) -> Result<Response<AnswerBody>, ApiError> {
@@ -206,20 +203,65 @@ impl Shared {
     }
 
     /// The key that came with the request, if it may be used.
-    async fn key(&self, request: &Request<Incoming>, client: SocketAddr) -> Result<Key, ApiError> {
-        self.permitted(self.caller(request, client).await?, &[KeyScope::Inference]).await
+    async fn key(
+        &self,
+        request: &Request<Incoming>,
+        client: SocketAddr,
+    ) -> Result<Permitted, ApiError> {
+        self.permitted(&self.caller(request, client).await?, &[KeyScope::Inference]).await
     }
 
     /// The key, if it may be used and has one of `scopes`.
-    async fn permitted(&self, caller: Caller, scopes: &[KeyScope]) -> Result<Key, ApiError> {
+    async fn permitted(&self, caller: &Caller, scopes: &[KeyScope]) -> Result<Permitted, ApiError> {
         let account = self.world.accounts.inspect(caller.account).await;
-        let account = account.map_err(|refusal| match refusal {
-            Refusal::Denied(denial) => denial.into(),
-            Refusal::Unavailable(_) => ApiError::unavailable(),
-        })?;
+        let account = account.map_err(unreachable)?;
         let now_ms = self.world.clock.now().wall_ms;
-        Ok(models::permitted_key(account, caller, scopes, now_ms)?)
+        Ok(models::permitted_key(&account, caller, scopes, now_ms)?)
     }
+}
+
+/// Whose key came with a request from `client`. Whether it may be used is the account's to say.
+pub(crate) async fn caller(
+    world: &World,
+    sentry: &Sentry,
+    headers: &HeaderMap,
+    client: IpAddr,
+) -> Result<Caller, ApiError> {
+    let token = auth::bearer(headers).ok_or_else(ApiError::missing_key)?;
+    let wrong = |message| match sentry.wrong_key(client) {
+        Ok(()) => ApiError::invalid_key(message),
+        Err(wait) => ApiError::too_many_wrong_keys(wait),
+    };
+    if auth::is_mistyped(token) {
+        return Err(wrong(
+            "This API key is mistyped or cut: its last letters do not fit the rest of it.",
+        ));
+    }
+    let hash = auth::hash(token);
+    let found = world.accounts.find_key(hash).await.map_err(|error| {
+        tracing::error!(%error, "key can't be looked up");
+        ApiError::unavailable()
+    })?;
+    let (account, key) = found.ok_or_else(|| wrong("Incorrect API key provided."))?;
+    let presented =
+        Presented { secret: Some(hash), address: Some(client), origin: origin(headers) };
+    Ok(Caller { account, key, presented })
+}
+
+/// Why an account can't be looked at.
+pub(crate) fn unreachable(refusal: Refusal) -> ApiError {
+    match refusal {
+        Refusal::Denied(denial) => denial.into(),
+        Refusal::Unavailable(_) => ApiError::unavailable(),
+    }
+}
+
+/// What the request says of the page that it was made by. Only browsers say it, so that it costs others
+/// nothing.
+fn origin(headers: &HeaderMap) -> Origin {
+    let said = headers.get(header::ORIGIN).or_else(|| headers.get(header::REFERER));
+    let origin = said.and_then(|said| said.to_str().ok()).map(origin_of);
+    origin.map_or(Origin::Unsaid, |origin| Origin::Of(origin.into()))
 }
 
 fn json(body: impl Into<Bytes>) -> Response<AnswerBody> {

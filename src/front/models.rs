@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use http::Response;
-use infergate_actors::account::{AccountView, Denial, Key, KeyScope, KeyView, Status};
+use infergate_actors::account::{
+    AccountView, Denial, Key, KeyScope, KeyView, PlanView, Project, Status,
+};
 
 use super::endpoint::MODEL;
 use super::{AnswerBody, json};
@@ -12,51 +14,88 @@ use crate::dialect::chat;
 use crate::error::ApiError;
 use crate::exchange::Caller;
 
+/// A key that may be used, its project, and what holds of its account.
+pub(super) struct Permitted {
+    pub(super) key: Key,
+    project: Option<Project>,
+    pub(super) plan: Box<PlanView>,
+}
+
+impl Permitted {
+    /// Whether it may be used for the model of this public name.
+    pub(super) fn allows(&self, model: &str) -> bool {
+        self.key.allows(model)
+            && self.project.as_ref().is_none_or(|project| project.allows(model))
+            && self.plan.allows(model)
+    }
+}
+
 /// The caller's key, if it may be used for any model.
 pub(super) fn permitted_key(
-    account: AccountView,
-    caller: Caller,
+    account: &AccountView,
+    caller: &Caller,
     scopes: &[KeyScope],
     now_ms: u64,
-) -> Result<Key, Denial> {
+) -> Result<Permitted, Denial> {
+    let view = working_key(account, caller, now_ms)?;
+    let KeyView { key, settings, .. } = view;
+    // Any of them will do; where none does, what the last one lacks is told.
+    let denial = |scope: &KeyScope| settings.denial(key, *scope, &caller.presented, now_ms);
+    let denials: Option<Vec<Denial>> = scopes.iter().map(denial).collect();
+    if let Some(denial) = denials.and_then(|denials| denials.last().copied()) {
+        return Err(denial);
+    }
+    let mut projects = account.projects.iter().map(|view| &view.project);
+    let project = projects.find(|known| Some(known.id) == view.project).cloned();
+    Ok(Permitted { key: key.clone(), project, plan: account.plan.clone() })
+}
+
+/// The caller's key, if it works for anything.
+pub(crate) fn working_key<'a>(
+    account: &'a AccountView,
+    caller: &Caller,
+    now_ms: u64,
+) -> Result<&'a KeyView, Denial> {
     match account.status {
         Status::Active | Status::Restricted => {}
         Status::Suspended => {
-            let class = account.status_set.map(|(set, _)| set.class).unwrap_or_default();
+            let class = account.status_set.as_ref().map(|(set, _)| set.class).unwrap_or_default();
             return Err(Denial::Suspended(class));
         }
         Status::Closed => return Err(Denial::Closed),
     }
-    let view = account.keys.into_iter().find(|known| known.key.id == caller.key);
-    let KeyView { key, settings, .. } = view.ok_or(Denial::UnknownKey)?;
+    let view = account.keys.iter().find(|known| known.key.id == caller.key);
+    let view = view.ok_or(Denial::UnknownKey)?;
+    let key = &view.key;
     if key.revoked_at_ms.is_some() {
         return Err(Denial::RevokedKey);
     }
     if key.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
         return Err(Denial::ExpiredKey);
     }
-    // Any of them will do; where none does, what the last one lacks is told.
-    let denial = |scope: &KeyScope| settings.denial(&key, *scope, &caller.presented, now_ms);
-    let denials: Option<Vec<Denial>> = scopes.iter().map(denial).collect();
-    match denials.and_then(|denials| denials.last().copied()) {
-        Some(denial) => Err(denial),
-        None => Ok(key),
+    if let Some(denial) = view.denial(&caller.presented) {
+        return Err(denial);
     }
+    let project = account.projects.iter().find(|known| Some(known.project.id) == view.project);
+    if project.is_some_and(|known| known.project.archived_at_ms.is_some()) {
+        return Err(Denial::ProjectArchived);
+    }
+    Ok(view)
 }
 
-/// All that `key` may use at `wall_ms`, in milliseconds since 1970.
-pub(super) fn list(catalog: &Catalog, key: &Key, wall_ms: u64) -> Response<AnswerBody> {
+/// All that a key may use at `wall_ms`, in milliseconds since 1970, at what its account pays.
+pub(super) fn list(catalog: &Catalog, key: &Permitted, wall_ms: u64) -> Response<AnswerBody> {
     let models = catalog.models().iter().map(|model| &model.settings);
     let models = models
         .filter(|model| key.allows(&model.name) && !model.lifecycle.is_retired(wall_ms))
-        .map(|model| chat::Model::new(model, wall_ms));
+        .map(|model| chat::Model::new(model, key.plan.markup, wall_ms));
     json(chat::model_list(&models.collect::<Vec<_>>()))
 }
 
 /// One of them, by the request's path, in which a slash of its name may be written `%2F`.
 pub(super) fn one(
     catalog: &Catalog,
-    key: &Key,
+    key: &Permitted,
     path: &str,
     wall_ms: u64,
 ) -> Result<Response<AnswerBody>, ApiError> {
@@ -66,7 +105,7 @@ pub(super) fn one(
     if model.lifecycle.is_retired(wall_ms) {
         return Err(ApiError::retired_model(&name, &model.lifecycle));
     }
-    Ok(json(chat::model(&chat::Model::new(model, wall_ms))))
+    Ok(json(chat::model(&chat::Model::new(model, key.plan.markup, wall_ms))))
 }
 
 /// RFC 3986 §2.1. What is not valid stays as it is: no model is called so.

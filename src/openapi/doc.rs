@@ -31,6 +31,27 @@ pub(super) struct Answer {
 /// Makes a schema.
 pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
+/// What many operations have in common.
+#[derive(Debug, Default)]
+pub(crate) struct Common {
+    pub(super) headers: Vec<(&'static str, &'static str)>,
+    pub(super) answers: Vec<(&'static str, &'static str, &'static str)>,
+    pub(super) problems: Vec<u16>,
+}
+
+impl Common {
+    /// They may have this header, and be refused with these statuses for it.
+    pub(crate) fn header(&mut self, name: &'static str, says: &'static str, statuses: &[u16]) {
+        self.headers.push((name, says));
+        self.problems.extend(statuses);
+    }
+
+    /// Their answers, not their refusals, have this header; `kind` is the type of a JSON schema.
+    pub(crate) fn answer(&mut self, name: &'static str, kind: &'static str, says: &'static str) {
+        self.answers.push((name, kind, says));
+    }
+}
+
 /// How refusals are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Errors {

@@ -6,7 +6,7 @@ use http::StatusCode;
 use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
-use super::doc::{Answer, Doc, Errors};
+use super::doc::{Answer, Common, Doc, Errors};
 use super::routes::Served;
 use super::schema::{self, Apart};
 use super::takes::Operation;
@@ -23,6 +23,8 @@ pub(crate) struct Document {
     pub(crate) refusals: &'static [u16],
     /// The same of every operation.
     pub(crate) faults: &'static [u16],
+    /// What else an operation has because of its place.
+    pub(crate) common: fn(&Served) -> Common,
 }
 
 /// Name of the security scheme.
@@ -39,11 +41,16 @@ impl Document {
             if let Some(example) = &served.doc.example {
                 operation.example(example);
             }
+            let common = (self.common)(served);
+            for (name, says) in &common.headers {
+                operation.header(name, says);
+            }
             let Operation { parameters, body, mut problems, .. } = operation;
             problems.extend(&served.doc.problems);
+            problems.extend(&common.problems);
             problems.extend(self.faults);
             problems.extend(self.refusals.iter().filter(|_| !served.doc.is_open));
-            let responses = responses(&served.doc, problems, &mut answers);
+            let responses = responses(&served.doc, &common, problems, &mut answers);
             asked.push((served, parameters, body, responses));
         }
         let problem = answers.subschema_for::<crate::operate::Details>().to_value();
@@ -135,6 +142,7 @@ fn operation(
 
 fn responses(
     doc: &Doc,
+    common: &Common,
     problems: impl IntoIterator<Item = u16>,
     answers: &mut SchemaGenerator,
 ) -> Map<String, Value> {
@@ -154,7 +162,8 @@ fn responses(
         let header = json!({ "description": says, "schema": { "type": kind } });
         ((*name).to_owned(), header)
     };
-    let headers: Map<String, Value> = doc.headers.iter().map(header).collect();
+    let headers: Map<String, Value> =
+        doc.headers.iter().chain(&common.answers).map(header).collect();
     for (status, content) in contents {
         let mut response = json!({ "description": title(status), "content": content });
         if let Some(object) = response.as_object_mut().filter(|_| !headers.is_empty()) {

@@ -17,7 +17,7 @@ mod takes;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use doc::{Doc, Errors, doc};
+pub(crate) use doc::{Common, Doc, Errors, doc};
 pub(crate) use document::Document;
 pub(crate) use routes::{Routes, Served, get, patch, post};
 pub(crate) use schema::{amount_if_any, amounts, columns, member, one_amount};

@@ -4,6 +4,16 @@
 pub(crate) const ACCOUNT: &str = "^acct_[0-9a-fA-F]{16}$";
 /// A key's id within its account.
 pub(crate) const KEY: &str = "^key_[0-9]{1,9}$";
+/// A project's id within its account.
+pub(crate) const PROJECT: &str = "^proj_[0-9]{1,9}$";
+/// A member's id within its account.
+pub(crate) const MEMBER: &str = "^mem_[0-9]{1,9}$";
+/// A top-up's id within its account.
+pub(crate) const TOP_UP: &str = "^topup_[0-9]{1,9}$";
+/// A webhook's id within its account.
+pub(crate) const WEBHOOK: &str = "^hook_[0-9]{1,9}$";
+/// An operator's token's id.
+pub(crate) const TOKEN: &str = "^tok_[0-9]{1,9}$";
 /// A grant's id within its account.
 pub(crate) const GRANT: &str = "^grant_[0-9]{1,9}$";
 /// The id of an exchange.
@@ -17,5 +27,7 @@ pub(crate) const USAGE_CURSOR: &str =
     r"^acct_[0-9a-fA-F]{16}(\.[0-9]{1,18}\.req_[0-9a-fA-F]{32})?$";
 /// A date, or milliseconds since 1970.
 pub(crate) const TIME: &str = "^([0-9]{1,18}|[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))$";
+/// What sums are by, with commas between.
+pub(crate) const GROUP_BY: &str = "^(hour|day|month|key|project|user|client|asked_model|model|provider|dialect|end|status|finish|source)$";
 /// A month.
 pub(crate) const MONTH: &str = "^(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])$";

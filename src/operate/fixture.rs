@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::exchange::{World, WorldParts};
 use crate::front::{BodyLimits, Front};
+use crate::notify::Notifier;
 
 pub(crate) const TOKEN: &str = "ig-admin-of-the-tests";
 
@@ -55,9 +56,13 @@ route = { tiers = [[{ provider = "simulated" }]] }
 
 pub(crate) struct Gateway {
     pub(crate) directory: TempDir,
+    /// In there, or all of it.
+    pub(crate) data_dir: PathBuf,
     pub(crate) world: Arc<World>,
     pub(crate) operator: Arc<Operator>,
     pub(crate) system: System,
+    pub(crate) notifier: Notifier,
+    front: Front,
     pub(crate) admin: SocketAddr,
     pub(crate) data: SocketAddr,
     /// Both ports close when it is dropped.
@@ -74,6 +79,8 @@ pub(crate) struct Setup {
     pub(crate) grace: Duration,
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) clock: Clock,
+    /// A data directory to go on with.
+    pub(crate) data: Option<TempDir>,
 }
 
 pub(crate) struct Reply {
@@ -93,22 +100,25 @@ impl Default for Setup {
             grace: Duration::ZERO,
             tls: None,
             clock: Clock::real(),
+            data: None,
         }
     }
 }
 
 impl Setup {
     pub(crate) async fn start(self) -> Gateway {
-        let directory = TempDir::new().unwrap();
+        let is_new = self.data.is_none();
+        let directory = self.data.unwrap_or_else(|| TempDir::new().unwrap());
         let clock = self.clock;
-        let options = LedgerOptions::new(directory.path().join("data"));
-        let (ledger, _) = Ledger::open(options, clock.clone()).unwrap();
-        let accounts =
-            AccountOptions { snapshot_every_events: 1_000, idle: Duration::from_mins(5) };
-        let system = System::start(ledger.clone(), clock.clone(), accounts).await.unwrap();
         let config = Config::parse("test.toml", &self.config, &|_| None).unwrap();
+        let path = directory.path();
+        let data_dir = if is_new { path.join("data") } else { path.to_owned() };
+        let (ledger, system) = system(&config, &data_dir, &clock).await;
+        let notices = config.notices.clone();
+        let notifier = Notifier::start(ledger.clone(), clock.clone(), notices, &config.webhooks)
+            .await
+            .unwrap();
         let catalog = Catalog::build(&config, &system.providers, &clock).await.unwrap();
-        system.accounts.set_credit_rules(config.credit.clone());
         let world = Arc::new(World::new(WorldParts {
             accounts: system.accounts.clone(),
             ledger,
@@ -122,8 +132,13 @@ impl Setup {
         }));
         let (stop, stopped) = watch::channel(false);
         let (listener, admin) = listen().await;
-        let operator =
-            Arc::new(Operator::new(Arc::clone(&world), system.clone(), auth::hash(TOKEN)));
+        let operator = Arc::new(Operator::new(
+            Arc::clone(&world),
+            system.clone(),
+            notifier.clone(),
+            auth::hash(TOKEN),
+        ));
+        operator.recover().await.unwrap();
         let router = admin::router(Arc::clone(&operator));
         tokio::spawn(admin::serve(listener, router, clock.clone(), stopped.clone()));
         let (listener, data) = listen().await;
@@ -135,14 +150,46 @@ impl Setup {
             clock,
         };
         let front = Front::new(Arc::clone(&world), self.body);
+        front.set_sign_up(config.sign_up.clone());
         let before_cut = {
             let world = Arc::clone(&world);
             move || world.cut()
         };
-        let serving = accept::serve(listener, options, front, stopped, self.grace, before_cut);
+        let serving =
+            accept::serve(listener, options, front.clone(), stopped, self.grace, before_cut);
         let serving = tokio::spawn(serving);
-        Gateway { directory, world, operator, system, admin, data, stop, serving }
+        Gateway {
+            directory,
+            data_dir,
+            world,
+            operator,
+            system,
+            notifier,
+            front,
+            admin,
+            data,
+            stop,
+            serving,
+        }
     }
+}
+
+/// The actors over a ledger, as the configuration wants them.
+async fn system(config: &Config, data_dir: &Path, clock: &Clock) -> (Ledger, System) {
+    let options = LedgerOptions {
+        keep: config.usage,
+        // Sums are brought up to date where a test says so.
+        rollup_interval: Duration::from_hours(1),
+        ..LedgerOptions::new(data_dir)
+    };
+    let (ledger, _) = Ledger::open(options, clock.clone()).unwrap();
+    let accounts = AccountOptions { snapshot_every_events: 1_000, idle: Duration::from_mins(5) };
+    let system = System::start(ledger.clone(), clock.clone(), accounts).await.unwrap();
+    system.accounts.set_credit_rules(config.credit.clone());
+    system.accounts.set_guard(config.guard.clone());
+    system.accounts.set_plans(config.plans.clone());
+    system.accounts.load_due_times().await.unwrap();
+    (ledger, system)
 }
 
 impl Gateway {
@@ -167,6 +214,10 @@ impl Gateway {
         let catalog = Catalog::build(&config, &self.system.providers, &self.world.clock).await;
         self.world.cache.resize(config.cache);
         self.world.accounts.set_credit_rules(config.credit.clone());
+        self.notifier.reconfigure(config.notices.clone(), &config.webhooks).await.unwrap();
+        self.world.accounts.set_guard(config.guard.clone());
+        self.world.accounts.set_plans(config.plans.clone());
+        self.front.set_sign_up(config.sign_up.clone());
         self.world.catalog.store(Arc::new(catalog.unwrap()));
     }
 
@@ -193,6 +244,25 @@ impl Gateway {
         let reply = self.ask(Method::POST, path, Some(body)).await;
         assert_eq!(reply.status, status, "{path}: {:?}", reply.body);
         reply.json()
+    }
+
+    /// Asks the data port, with a key where there is one.
+    pub(crate) async fn ask_data(
+        &self,
+        method: Method,
+        path: &str,
+        key: &str,
+        body: Option<&Value>,
+    ) -> Reply {
+        let mut request = Request::builder().method(method).uri(path);
+        if !key.is_empty() {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
+        }
+        let request = match body {
+            Some(body) => request.header(header::CONTENT_TYPE, "application/json").body(json(body)),
+            None => request.body(Full::default()),
+        };
+        send(self.data, request.unwrap()).await
     }
 
     /// What an account, by its path, has been charged, in nano-USD. Also when the ports are closed.
@@ -227,8 +297,33 @@ impl Gateway {
     /// What a machine that loses power now would find: a copy of the data directory.
     pub(crate) fn copy_of_data(&self) -> TempDir {
         let copy = TempDir::new().unwrap();
-        copy_folder(&self.directory.path().join("data"), copy.path());
+        copy_folder(&self.data_dir, copy.path());
         copy
+    }
+
+    /// What starts behind such a loss of power.
+    pub(crate) async fn restarted(&self) -> Gateway {
+        let clock = self.world.clock.clone();
+        Setup { data: Some(self.copy_of_data()), clock, ..Setup::default() }.start().await
+    }
+
+    /// Asks the admin port with some token and some headers.
+    pub(crate) async fn ask_as(
+        &self,
+        token: &str,
+        (method, path): (Method, &str),
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Reply {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .header(header::CONTENT_TYPE, "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        send(self.admin, request.body(body.map_or_else(Full::default, json)).unwrap()).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a choice of route depends on, of the request. Pure.
 
 use infergate_actors::id::{AccountId, KeyId};
-use infergate_actors::money::Rates;
+use infergate_actors::money::{Markup, Rates};
 
 use crate::config::{Abilities, Model, Sticky, StickyBy};
 use crate::dialect::envelope::Envelope;
@@ -70,6 +70,15 @@ impl<'a> Asked<'a> {
             rates: *model.price.at(wall_ms).rates(input_tokens),
             wish,
         }
+    }
+}
+
+impl Asked<'_> {
+    /// The same for who pays this markup.
+    #[must_use]
+    pub fn marked(mut self, markup: Markup) -> Self {
+        self.rates = self.rates.marked(markup);
+        self
     }
 }
 

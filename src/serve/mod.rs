@@ -21,6 +21,7 @@ use crate::catalog::{Catalog, CatalogError};
 use crate::config::{Config, Durability, Faults, Verify};
 use crate::exchange::{World, WorldParts};
 use crate::front::{BodyLimits, Front};
+use crate::notify::{Notifier, NotifyError};
 use crate::operate::admin::{self, Operator};
 use crate::operate::metrics::{Metrics, MetricsError};
 
@@ -52,6 +53,9 @@ pub enum ServeError {
     /// The configuration can't be put to use.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// Webhooks can't be set up.
+    #[error(transparent)]
+    Notify(#[from] NotifyError),
     /// The metrics can't be set up.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
@@ -87,6 +91,7 @@ struct Gateway {
     data: TcpListener,
     operator: TcpListener,
     secrets: Secrets,
+    notifier: Notifier,
     admin_token: infergate_actors::id::KeyHash,
 }
 
@@ -126,6 +131,12 @@ impl Gateway {
         };
         let system = System::start(ledger.clone(), clock.clone(), options).await?;
         system.accounts.set_credit_rules(config.credit.clone());
+        system.accounts.set_guard(config.guard.clone());
+        system.accounts.set_plans(config.plans.clone());
+        system.accounts.load_due_times().await?;
+        let notices = config.notices.clone();
+        let notifier =
+            Notifier::start(ledger.clone(), clock.clone(), notices, &config.webhooks).await?;
         let catalog = Catalog::build(&config, &system.providers, &clock).await?;
         let world = Arc::new(World::new(WorldParts {
             accounts: system.accounts.clone(),
@@ -140,7 +151,19 @@ impl Gateway {
         }));
         let (admin_token, secrets) = first_run::prepare(&config, &world, environment).await?;
         let front = Front::new(Arc::clone(&world), body_limits(&config));
-        Ok(Self { config, accept, system, world, front, data, operator, secrets, admin_token })
+        front.set_sign_up(config.sign_up.clone());
+        Ok(Self {
+            config,
+            accept,
+            system,
+            world,
+            front,
+            data,
+            operator,
+            secrets,
+            notifier,
+            admin_token,
+        })
     }
 
     fn announce(&self, config_path: &Path) -> Result<(), ServeError> {
@@ -163,8 +186,13 @@ impl Gateway {
             }
         });
         tokio::spawn(wait_for_signal(stop.clone(), Arc::clone(&self.world)));
-        let operator =
-            Arc::new(Operator::new(Arc::clone(&self.world), self.system.clone(), self.admin_token));
+        let operator = Arc::new(Operator::new(
+            Arc::clone(&self.world),
+            self.system.clone(),
+            self.notifier.clone(),
+            self.admin_token,
+        ));
+        operator.recover().await?;
         let upkeep = upkeep(Arc::clone(&self.world), self.front.clone(), Arc::clone(&operator));
         let upkeep = tokio::spawn(upkeep);
         // The operator's port stays as long as there is something to look at.
@@ -194,6 +222,7 @@ impl Gateway {
             tracing::error!(%error, "the operator's port failed");
         }
         upkeep.abort();
+        self.notifier.stop();
         close(self.system, ledger).await
     }
 }
@@ -221,6 +250,7 @@ async fn open_ledger(config: &Config, clock: Clock) -> Result<Ledger, ServeError
             Verify::Tail => VerifyOnStart::Tail,
         },
         node: config.store.node,
+        keep: config.usage,
         ..LedgerOptions::new(PathBuf::from(&config.store.path))
     };
     let opening = tokio::task::spawn_blocking(move || Ledger::open(options, clock));
@@ -261,6 +291,7 @@ async fn upkeep(world: Arc<World>, front: Front, operator: Arc<Operator>) {
     loop {
         ticks.tick().await;
         world.metrics.upkeep();
+        world.accounts.wake_due();
         front.tidy();
         operator.tidy();
     }

@@ -12,6 +12,7 @@ use crate::config::watch::Reason;
 use crate::config::{Config, diff};
 use crate::exchange::World;
 use crate::front::Front;
+use crate::notify::Notifier;
 
 /// Reads the configuration again when there is reason to.
 pub(super) struct Reloader {
@@ -20,6 +21,7 @@ pub(super) struct Reloader {
     system: System,
     world: Arc<World>,
     front: Front,
+    notifier: Notifier,
 }
 
 impl Reloader {
@@ -30,6 +32,7 @@ impl Reloader {
             system: gateway.system.clone(),
             world: Arc::clone(&gateway.world),
             front: gateway.front.clone(),
+            notifier: gateway.notifier.clone(),
         }
     }
 
@@ -67,10 +70,27 @@ impl Reloader {
         self.world.gate.resize(config.server.requests_in_flight_max as usize);
         self.world.cache.resize(config.cache);
         self.world.accounts.set_credit_rules(config.credit.clone());
+        self.world.accounts.set_guard(config.guard.clone());
+        self.notifier.reconfigure(config.notices.clone(), &config.webhooks).await?;
+        for gone in gone(&self.config, &config) {
+            tracing::warn!(
+                plan = gone,
+                "plan removed: accounts on it are refused what costs something until it is back or \
+                 they are on another"
+            );
+        }
+        self.world.accounts.set_plans(config.plans.clone());
         self.front.set_limits(body_limits(&config));
+        self.front.set_sign_up(config.sign_up.clone());
         self.config = config;
         Ok(changes.len())
     }
+}
+
+/// The plans that only the old configuration has.
+fn gone<'c>(old: &'c Config, new: &Config) -> Vec<&'c str> {
+    let plans = old.plans.all().iter().filter(|plan| new.plans.get(&plan.name).is_none());
+    plans.map(|plan| plan.name.as_str()).collect()
 }
 
 /// The keys that differ and are read only at a start.
@@ -96,6 +116,13 @@ fn waiting(old: &Config, new: &Config) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plan_that_is_removed_is_named() {
+        let config = |text: &str| Config::parse("test.toml", text, &|_| None).unwrap();
+        let (old, new) = (config("[plans.a]\n[plans.b]\n"), config("[plans.b]\n[plans.c]\n"));
+        assert_eq!(gone(&old, &new), ["a"]);
+    }
 
     #[test]
     fn what_only_a_start_takes_up_is_named() {

@@ -114,7 +114,8 @@ pub fn bearer(secret: &Secret) -> Option<HeaderValue> {
     Some(value)
 }
 
-fn tls_config() -> Result<rustls::ClientConfig, rustls::Error> {
+/// How others are spoken to over TLS.
+pub(crate) fn tls_config() -> Result<rustls::ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?;

@@ -4,14 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use infergate_actors::ledger::{LedgerError, UsageEntry};
+use infergate_actors::id::{AccountId, ExchangeId};
+use infergate_actors::ledger::{Kept, LedgerError, UsageEntry};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::ask::{Asked, Format, GroupBy, Question, Whose};
+use super::ask::{Asked, Format, Question, Whose};
+use super::calendar::{DAY_MS, day_text};
 use super::column::{Json, csv_head, csv_line, json_line};
+use super::filter::Filter;
+use super::group::GroupBy;
+use super::rolled::{self, Split};
 use super::row::Row;
-use super::sums::{GROUPS_MAX, Groups, TooMany};
+use super::sums::{GROUPS_MAX, Group, Groups, TooMany};
 use super::walk::{Place, Walk};
 use crate::exchange::World;
 
@@ -56,14 +61,45 @@ pub(crate) async fn answer(
 ) -> Result<Answered, UsageError> {
     let question = asked.read(whose, accept).map_err(UsageError::Wrong)?;
     let Question { filter, after, limit, group_by, format, .. } = question;
+    let kept = world.ledger.kept();
+    check_kept(kept, &filter, &group_by).map_err(UsageError::Wrong)?;
+    if !group_by.is_empty() {
+        let groups = Groups::new(group_by, whose);
+        return Ok(Answered::Whole(format, sums(world, filter, groups, format, kept).await?));
+    }
+    if let (Some(account), Some(id), Format::Json) = (filter.account, filter.detail.id, format) {
+        return Ok(Answered::Whole(format, one(world, account, id, &filter, whose).await?));
+    }
     let walk = Walk::new(world, filter, after);
-    Ok(match (group_by, format) {
-        (Some(by), format) => Answered::Whole(format, sums(walk, by, whose, format).await?),
-        (None, Format::Json) => Answered::Whole(format, page(walk, limit, whose).await?),
-        (None, Format::Csv | Format::Ndjson) => {
-            Answered::Export(format, export(walk, whose, format))
-        }
+    Ok(match format {
+        Format::Json => Answered::Whole(format, page(walk, limit, whose, kept).await?),
+        Format::Csv | Format::Ndjson => Answered::Export(format, export(walk, whose, format)),
     })
+}
+
+/// Refuses what begins, on purpose, before there is anything that could answer it.
+fn check_kept(kept: Kept, filter: &Filter, by: &[GroupBy]) -> Result<(), String> {
+    let records = kept.records_from_ms;
+    let rollups = u64::from(kept.rollups_from_day) * DAY_MS;
+    let is_early = |from: u64, start: u64| start > 0 && start < from;
+    let Split { days, edges } = Split::of(filter, by);
+    let split = !by.is_empty();
+    let whole = std::slice::from_ref(&filter.span);
+    let walked = if split { edges.as_slice() } else { whole };
+    if walked.iter().any(|edge| is_early(records, edge.start)) {
+        let told = format!("records are kept from {} on: ask `from` then", day_text(records));
+        if split || rollups < records {
+            let from = day_text(rollups);
+            return Err(format!(
+                "{told}; sums over whole days, by what days can tell, go back to {from}"
+            ));
+        }
+        return Err(told);
+    }
+    if !days.is_empty() && is_early(rollups, u64::from(days.start) * DAY_MS) {
+        return Err(format!("sums are kept from {} on: ask `from` then", day_text(rollups)));
+    }
+    Ok(())
 }
 
 #[derive(Serialize)]
@@ -71,9 +107,42 @@ struct Page<'r> {
     usage: Vec<Json<'r, Row<'r>>>,
     /// What to go on behind; none at the end.
     next: Option<String>,
+    /// From when on there are records, where they are not kept for ever.
+    #[serde(skip_serializing_if = "is_zero")]
+    records_from_ms: u64,
 }
 
-async fn page(mut walk: Walk, limit: usize, whose: Whose) -> Result<Bytes, UsageError> {
+#[derive(Serialize)]
+struct GroupList<'g> {
+    group_by: String,
+    groups: Vec<Json<'g, Group<'g>>>,
+    /// From when on what these are the sums of is there, where it is not kept for ever.
+    #[serde(skip_serializing_if = "is_zero")]
+    sums_from_ms: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// The one record with this id, if the rest holds for it as well.
+async fn one(
+    world: &Arc<World>,
+    account: AccountId,
+    id: ExchangeId,
+    filter: &Filter,
+    whose: Whose,
+) -> Result<Bytes, UsageError> {
+    let _turn = world.reads.acquire().await;
+    let found = world.accounts.read(move |ledger| ledger.find_usage(account, id)).await?;
+    let row =
+        found.as_ref().and_then(|entry| Some(Row { entry, bill: filter.bill(entry)?, whose }));
+    let usage = row.iter().map(Json).collect();
+    Ok(json(&Page { usage, next: None, records_from_ms: world.ledger.kept().records_from_ms }))
+}
+
+async fn page(mut walk: Walk, limit: usize, whose: Whose, kept: Kept) -> Result<Bytes, UsageError> {
     let mut found = Vec::new();
     let mut steps = 0;
     while found.len() <= limit && steps < STEPS_MAX {
@@ -88,29 +157,32 @@ async fn page(mut walk: Walk, limit: usize, whose: Whose) -> Result<Bytes, Usage
         walk.place()
     };
     let rows = rows(&walk, &found, whose);
-    let page =
-        Page { usage: rows.iter().map(Json).collect(), next: next.map(|next| next.to_string()) };
-    Ok(json(&page))
+    let usage = rows.iter().map(Json).collect();
+    let (next, records_from_ms) = (next.map(|next| next.to_string()), kept.records_from_ms);
+    Ok(json(&Page { usage, next, records_from_ms }))
 }
 
 async fn sums(
-    mut walk: Walk,
-    by: GroupBy,
-    whose: Whose,
+    world: &Arc<World>,
+    filter: Filter,
+    groups: Groups,
     format: Format,
+    kept: Kept,
 ) -> Result<Bytes, UsageError> {
-    let mut groups = Groups::new(by, whose);
-    while let Some(found) = walk.next().await? {
-        for Row { entry, bill, .. } in rows(&walk, &found, whose) {
-            groups.add(entry, bill).map_err(|TooMany| UsageError::TooMany)?;
-        }
-    }
+    let is_walked = Split::of(&filter, groups.by()).days.is_empty();
+    let groups = rolled::groups(world, filter, groups).await?;
+    groups.check().map_err(|TooMany| UsageError::TooMany)?;
     let mut out = Vec::new();
     match format {
         Format::Json => {
             let list: Vec<_> = groups.iter().collect();
-            let list: Vec<_> = list.iter().map(Json).collect();
-            return Ok(json(&serde_json::json!({ "group_by": by.name(), "groups": list })));
+            let names: Vec<_> = groups.by().iter().map(|by| by.name()).collect();
+            let rollups_from_ms = u64::from(kept.rollups_from_day) * DAY_MS;
+            return Ok(json(&GroupList {
+                group_by: names.join(","),
+                groups: list.iter().map(Json).collect(),
+                sums_from_ms: if is_walked { kept.records_from_ms } else { rollups_from_ms },
+            }));
         }
         Format::Ndjson => groups.iter().for_each(|group| json_line(&group, &mut out)),
         Format::Csv => {

@@ -1,12 +1,17 @@
 //! What a query on usage says, and what it means. Pure.
 
-use infergate_actors::account::End;
-use infergate_actors::id::AccountId;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use infergate_actors::account::{Dialect, End, Finish, Source};
+use infergate_actors::id::{AccountId, IdError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::calendar;
-use super::filter::Filter;
+use super::filter::{Detail, Filter, Kind};
+use super::group::GroupBy;
 use super::walk::Place;
 use crate::openapi::pattern;
 
@@ -16,26 +21,49 @@ const LIMIT_MAX: usize = 1_000;
 /// The query string of a question, as it is written.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "as they stand in the query")]
 pub(crate) struct Asked {
     #[schemars(regex(pattern = pattern::ACCOUNT))]
     account: Option<String>,
+    #[schemars(regex(pattern = pattern::EXCHANGE))]
+    id: Option<String>,
     /// Within `account`.
     #[schemars(regex(pattern = pattern::KEY))]
     key: Option<String>,
+    /// Within `account`.
+    #[schemars(regex(pattern = pattern::PROJECT))]
+    project: Option<String>,
     /// The client's own name for its user.
     user: Option<String>,
+    /// The client's address.
+    client: Option<IpAddr>,
+    /// The one that was asked for.
+    asked_model: Option<String>,
     /// The one that answered.
     model: Option<String>,
     provider: Option<String>,
+    dialect: Option<Dialect>,
     end: Option<End>,
     /// Of the last attempt.
     status: Option<u16>,
+    finish: Option<Finish>,
+    source: Option<Source>,
+    streamed: Option<bool>,
+    attempts_min: Option<u64>,
+    attempts_max: Option<u64>,
+    first_content_ms_min: Option<u64>,
+    first_content_ms_max: Option<u64>,
+    total_ms_min: Option<u64>,
+    total_ms_max: Option<u64>,
     /// A date, or milliseconds since 1970, of settlement.
     #[schemars(regex(pattern = pattern::TIME))]
     from: Option<String>,
     #[schemars(regex(pattern = pattern::TIME))]
     to: Option<String>,
-    group_by: Option<GroupBy>,
+    /// Up to four of `hour`, `day`, `month`, `key`, `project`, `user`, `client`, `asked_model`, `model`,
+    /// `provider`, `dialect`, `end`, `status`, `finish` and `source`, with commas between.
+    #[schemars(regex(pattern = pattern::GROUP_BY))]
+    group_by: Option<String>,
     /// The `next` of the page before.
     #[schemars(regex(pattern = pattern::USAGE_CURSOR))]
     after: Option<String>,
@@ -51,24 +79,6 @@ pub(crate) enum Whose {
     Operator,
     /// Sees this account alone.
     Account(AccountId),
-}
-
-/// What sums are by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum GroupBy {
-    /// The day of settlement, in UTC.
-    Day,
-    /// The hour of settlement, in UTC.
-    Hour,
-    /// The public name of the model that answered.
-    Model,
-    /// The key, named behind its account.
-    Key,
-    /// The provider that answered, or was tried last.
-    Provider,
-    /// The client's own name for its user.
-    User,
 }
 
 /// How an answer is written.
@@ -88,28 +98,11 @@ pub(crate) enum Format {
 pub(super) struct Question {
     pub(super) whose: Whose,
     pub(super) filter: Filter,
-    pub(super) group_by: Option<GroupBy>,
+    /// What sums are by; where there is nothing, records are asked for.
+    pub(super) group_by: Vec<GroupBy>,
     pub(super) after: Option<Place>,
     pub(super) limit: usize,
     pub(super) format: Format,
-}
-
-impl GroupBy {
-    /// All of them.
-    pub(super) const ALL: [Self; 6] =
-        [Self::Day, Self::Hour, Self::Model, Self::Key, Self::Provider, Self::User];
-
-    /// Its name, which is also that of the column it makes.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Day => "day",
-            Self::Hour => "hour",
-            Self::Model => "model",
-            Self::Key => "key",
-            Self::Provider => "provider",
-            Self::User => "user",
-        }
-    }
 }
 
 impl Format {
@@ -147,33 +140,71 @@ impl Asked {
             }
             (Whose::Account(own), _) => Some(own),
         };
-        let key = self.key.as_deref().map(str::parse).transpose();
-        let key = key.map_err(|error| format!("`key`: {error}"))?;
-        if key.is_some() && account.is_none() {
-            return Err("`key` counts within an account: name its `account` too".to_owned());
+        let filter = Filter { account, ..self.filter()? };
+        for (name, is_asked) in
+            [("key", filter.kind.key.is_some()), ("project", filter.kind.project.is_some())]
+        {
+            if is_asked && account.is_none() {
+                return Err(format!("`{name}` counts within an account: name its `account` too"));
+            }
         }
+        let group_by = self.group_by.as_deref().map(GroupBy::read).transpose()?.unwrap_or_default();
         let after: Option<Place> = self.after.as_deref().map(Place::read).transpose()?;
         if after.is_some_and(|place| account.is_some_and(|account| account != place.account)) {
             return Err("`after` is no cursor of this query".to_owned());
         }
-        if after.is_some() && (self.group_by.is_some() || format != Format::Json) {
+        if after.is_some() && (!group_by.is_empty() || format != Format::Json) {
             return Err("only pages are read on behind `after`".to_owned());
         }
         let limit = self.limit.unwrap_or(LIMIT_DEFAULT);
         if !(1..=LIMIT_MAX).contains(&limit) {
             return Err(format!("`limit` must be 1 to {LIMIT_MAX}"));
         }
-        let span = time("from", self.from)?.unwrap_or(0)..time("to", self.to)?.unwrap_or(u64::MAX);
-        let Self { user, model, provider, end, status, group_by, .. } = self;
-        let filter = Filter { account, key, user, model, provider, end, status, span };
         Ok(Question { whose, filter, group_by, after, limit, format })
+    }
+
+    /// The conditions, but for the account.
+    fn filter(&self) -> Result<Filter, String> {
+        let start = time("from", self.from.as_deref())?.unwrap_or(0);
+        let end = time("to", self.to.as_deref())?.unwrap_or(u64::MAX);
+        let kind = Kind {
+            key: id("key", self.key.as_deref())?,
+            project: id("project", self.project.as_deref())?,
+            asked_model: self.asked_model.clone(),
+            model: self.model.clone(),
+            provider: self.provider.clone(),
+            dialect: self.dialect,
+            end: self.end,
+            status: self.status,
+            finish: self.finish,
+            source: self.source,
+        };
+        let detail = Detail {
+            id: id("id", self.id.as_deref())?,
+            user: self.user.clone(),
+            client: self.client.map(|client| client.to_canonical()),
+            streamed: self.streamed,
+            attempts: within(self.attempts_min, self.attempts_max),
+            first_content_ms: within(self.first_content_ms_min, self.first_content_ms_max),
+            total_ms: within(self.total_ms_min, self.total_ms_max),
+        };
+        Ok(Filter { account: None, span: start..end, kind, detail })
     }
 }
 
-fn time(field: &str, text: Option<String>) -> Result<Option<u64>, String> {
+fn within(min: Option<u64>, max: Option<u64>) -> Option<RangeInclusive<u64>> {
+    let is_asked = min.is_some() || max.is_some();
+    is_asked.then(|| min.unwrap_or(0)..=max.unwrap_or(u64::MAX))
+}
+
+fn id<T: FromStr<Err = IdError>>(field: &str, text: Option<&str>) -> Result<Option<T>, String> {
+    text.map(str::parse).transpose().map_err(|error: IdError| format!("`{field}`: {error}"))
+}
+
+fn time(field: &str, text: Option<&str>) -> Result<Option<u64>, String> {
     let wrong =
         || format!("`{field}` must be a date such as `2026-11-24`, or milliseconds since 1970");
-    text.map(|text| calendar::time(&text).ok_or_else(wrong)).transpose()
+    text.map(|text| calendar::time(text).ok_or_else(wrong)).transpose()
 }
 
 #[cfg(test)]
@@ -192,7 +223,16 @@ mod tests {
             (own, Asked { account: text("acct_0000000000000008"), ..Asked::default() }, "own"),
             (Whose::Operator, Asked { key: text("key_1"), ..Asked::default() }, "its `account`"),
             (own, Asked { key: text("1"), ..Asked::default() }, "`key`"),
+            (own, Asked { project: text("1"), ..Asked::default() }, "`project`"),
+            (
+                Whose::Operator,
+                Asked { project: text("proj_1"), ..Asked::default() },
+                "its `account`",
+            ),
             (own, Asked { from: text("today"), ..Asked::default() }, "`from`"),
+            (own, Asked { group_by: text("day,day"), ..Asked::default() }, "each once"),
+            (own, Asked { group_by: text("weekday"), ..Asked::default() }, "`group_by`"),
+            (own, Asked { id: text("7"), ..Asked::default() }, "`id`"),
             (own, Asked { limit: Some(0), ..Asked::default() }, "`limit`"),
             (own, Asked { after: text("x"), format: json, ..Asked::default() }, "cursor"),
             (

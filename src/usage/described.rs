@@ -1,8 +1,9 @@
 //! Answers about usage as the API's documents describe them. Pure.
 
-use schemars::{JsonSchema as _, Schema, SchemaGenerator, json_schema};
+use schemars::{Schema, SchemaGenerator, json_schema};
 
-use super::ask::{Format, GroupBy, Whose};
+use super::ask::{Format, Whose};
+use super::group::GroupBy;
 use crate::openapi::{self, Doc};
 
 /// The columns of a record that its account sees. One that ends in `?` may be null.
@@ -10,7 +11,10 @@ const RECORD: &[(&str, &str)] = &[
     ("id", "string"),
     ("account", "string"),
     ("key", "string"),
+    ("project", "string?"),
     ("user", "string?"),
+    ("client", "string?"),
+    ("dialect", "string"),
     ("started_at_ms", "integer"),
     ("settled_at_ms", "integer"),
     ("model", "string"),
@@ -20,10 +24,21 @@ const RECORD: &[(&str, &str)] = &[
     ("streamed", "boolean"),
     ("end", "string"),
     ("status", "integer?"),
+    ("finish", "string?"),
     ("attempts", "integer"),
     ("first_content_ms", "integer?"),
     ("total_ms", "integer"),
     ("estimated", "boolean"),
+    ("cost_nano_usd", "integer"),
+    ("input_cost_nano_usd", "integer"),
+    ("cached_input_cost_nano_usd", "integer"),
+    ("cache_write_cost_nano_usd", "integer"),
+    ("output_cost_nano_usd", "integer"),
+    ("reasoning_cost_nano_usd", "integer"),
+    ("audio_cost_nano_usd", "integer"),
+    ("image_cost_nano_usd", "integer"),
+    ("tool_calls_cost_nano_usd", "integer"),
+    ("request_cost_nano_usd", "integer"),
 ];
 /// Those of tokens and of what was charged, in records and sums.
 const COUNTS: &[(&str, &str)] = &[
@@ -48,7 +63,14 @@ const COSTS: &[(&str, &str)] = &[
     ("provider_cost_nano_usd", "integer"),
     ("margin_nano_usd", "integer"),
 ];
-const SUMS: &[(&str, &str)] = &[("requests", "integer"), ("estimated", "integer")];
+const SUMS: &[(&str, &str)] = &[
+    ("requests", "integer"),
+    ("estimated", "integer"),
+    ("attempts", "integer"),
+    ("first_content_ms", "integer"),
+    ("first_contents", "integer"),
+    ("total_ms", "integer"),
+];
 const LINE: &[(&str, &str)] = &[
     ("line", "string"),
     ("at", "string?"),
@@ -57,6 +79,8 @@ const LINE: &[(&str, &str)] = &[
     ("requests", "integer?"),
     ("amount_usd", "string"),
     ("amount_nano_usd", "integer"),
+    ("paid_usd", "string?"),
+    ("paid_nano_usd", "integer?"),
 ];
 
 /// `doc` with the streams that a question on usage may be answered with.
@@ -85,7 +109,6 @@ fn answer(generator: &mut SchemaGenerator, whose: Whose) -> Schema {
             columns.insert(by.name().to_owned(), serde_json::json!({ "type": "string" }));
         }
     }
-    let by = GroupBy::json_schema(generator);
     let definitions = generator.definitions_mut();
     definitions.insert("UsageEntry".to_owned(), record.to_value());
     definitions.insert("UsageSums".to_owned(), sums.to_value());
@@ -96,6 +119,7 @@ fn answer(generator: &mut SchemaGenerator, whose: Whose) -> Schema {
             "properties": {
                 "usage": { "type": "array", "items": { "$ref": "#/components/schemas/UsageEntry" } },
                 "next": { "type": ["string", "null"] },
+                "records_from_ms": { "type": "integer" },
             },
             "required": ["usage", "next"],
         },
@@ -103,7 +127,8 @@ fn answer(generator: &mut SchemaGenerator, whose: Whose) -> Schema {
             "title": "UsageGroups",
             "type": "object",
             "properties": {
-                "group_by": by,
+                "group_by": { "type": "string" },
+                "sums_from_ms": { "type": "integer" },
                 "groups": { "type": "array", "items": { "$ref": "#/components/schemas/UsageSums" } },
             },
             "required": ["group_by", "groups"],
@@ -115,8 +140,15 @@ fn answer(generator: &mut SchemaGenerator, whose: Whose) -> Schema {
 pub(crate) fn statement_schema(generator: &mut SchemaGenerator) -> Schema {
     let line = openapi::columns(LINE);
     generator.definitions_mut().insert("StatementLine".to_owned(), line.to_value());
-    let mut statement =
-        openapi::amounts(&["opening", "credited", "charged", "expired", "returned", "closing"]);
+    let mut statement = openapi::amounts(&[
+        "opening",
+        "credited",
+        "charged",
+        "expired",
+        "returned",
+        "closing",
+        "subscription_paid",
+    ]);
     for (name, schema) in [
         ("account", serde_json::json!({ "type": "string" })),
         ("from_ms", serde_json::json!({ "type": "integer" })),

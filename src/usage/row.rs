@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use infergate_actors::account::{End, Settlement, Source};
+use infergate_actors::account::{Dialect, End, Finish, Settlement, Source};
 use infergate_actors::ledger::UsageEntry;
-use infergate_actors::money::Usage;
+use infergate_actors::money::{CostParts, Usage};
 
 use super::ask::Whose;
 use super::column::{Columns, Value};
@@ -73,7 +73,28 @@ pub(super) fn end_name(end: End) -> &'static str {
     }
 }
 
-fn source_name(source: Source) -> &'static str {
+/// A wire format's name.
+pub(super) fn dialect_name(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Openai => "openai",
+        Dialect::Anthropic => "anthropic",
+        Dialect::Gemini => "gemini",
+    }
+}
+
+/// Why a model stopped, in one word.
+pub(crate) fn finish_name(finish: Finish) -> &'static str {
+    match finish {
+        Finish::Stop => "stop",
+        Finish::Length => "length",
+        Finish::ToolCalls => "tool_calls",
+        Finish::ContentFilter => "content_filter",
+        Finish::Other => "other",
+    }
+}
+
+/// Where an answer came from, in one word.
+pub(super) fn source_name(source: Source) -> &'static str {
     match source {
         Source::Provider => "provider",
         Source::Cache => "cache",
@@ -89,7 +110,10 @@ impl Columns for Row<'_> {
         tell("id", Value::owned(&bill.hold));
         tell("account", Value::owned(&entry.entry.record.account));
         tell("key", Value::owned(&bill.key));
+        tell("project", record.project.map_or(Value::Nothing, |project| Value::owned(&project)));
         tell("user", Value::text(record.user.as_deref()));
+        tell("client", record.client.map_or(Value::Nothing, |client| Value::owned(&client)));
+        tell("dialect", word(dialect_name(record.dialect)));
         tell("started_at_ms", Value::Number(record.started_at_ms.into()));
         tell("settled_at_ms", Value::Number(entry.at_ms.into()));
         tell("model", Value::text(Some(&record.model)));
@@ -99,6 +123,7 @@ impl Columns for Row<'_> {
         tell("streamed", Value::Flag(record.streamed));
         tell("end", word(end_name(bill.end)));
         tell("status", Value::number(status(bill)));
+        tell("finish", Value::text(record.finish.map(finish_name)));
         tell("attempts", Value::Number(record.attempts.len() as i128));
         tell("first_content_ms", Value::number(record.first_content_ms));
         tell("total_ms", Value::Number(record.total_ms.into()));
@@ -108,6 +133,10 @@ impl Columns for Row<'_> {
         tell("estimated", Value::Flag(bill.estimated));
         tell("charged_usd", Value::owned(&bill.charged));
         tell("charged_nano_usd", Value::Number(wide(bill.charged)));
+        tell("cost_nano_usd", Value::Number(wide(bill.cost)));
+        for (name, part) in CostParts::of(&bill.rates, &bill.usage, bill.markup).named() {
+            tell(name, Value::Number(wide(part)));
+        }
         if *whose == Whose::Operator {
             let costs = provider_cost(bill);
             let margin = wide(bill.charged) - costs;

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use infergate_actors::id::{AccountId, KeyId};
 use infergate_actors::ledger::LedgerError;
 
-use super::calendar::{day_begin, month_begin, week_begin};
-use super::filter::Filter;
-use super::walk::Walk;
+use super::calendar::{DAY_MS, day_begin, month_begin, week_begin};
+use super::rolled::{Add, fold};
 use crate::exchange::World;
-use crate::operate::amount::wide;
 
 /// Sums in nano-USD. Days, weeks (from Monday on) and months are UTC's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,15 +25,14 @@ pub(crate) async fn spent(
     key: KeyId,
     now_ms: u64,
 ) -> Result<Spent, LedgerError> {
-    let filter = Filter { key: Some(key), ..Filter::of_account(account) };
-    let mut walk = Walk::new(world, filter, None);
-    let mut spent = Spent::default();
-    while let Some(found) = walk.next().await? {
-        for entry in &found {
-            let charged = walk.filter().bill(entry).map_or(0, |bill| wide(bill.charged));
-            spent.add(entry.at_ms, charged, now_ms);
+    let add: Add<(Spent, KeyId, u64)> = |(spent, key, now_ms), row| {
+        if row.of.key == *key {
+            // All periods begin with a day.
+            spent.add(u64::from(row.day) * DAY_MS, row.sums.charged, *now_ms);
         }
-    }
+    };
+    let begun = (Spent::default(), key, now_ms);
+    let (spent, ..) = fold(world, Some(account), 0..u32::MAX, begun, add).await?;
     Ok(spent)
 }
 
@@ -56,7 +53,7 @@ impl Spent {
 
 #[cfg(test)]
 mod tests {
-    use super::super::calendar::{DAY_MS, time};
+    use super::super::calendar::time;
     use super::*;
 
     #[test]

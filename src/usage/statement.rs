@@ -7,16 +7,17 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use infergate_actors::account::{Event, GrantKind, Return};
+use infergate_actors::account::{
+    Event, GrantKind, Return, SubscriptionEvent, SubscriptionPayment, SubscriptionStep,
+};
 use infergate_actors::id::{AccountId, GrantId};
-use infergate_actors::ledger::LedgerError;
+use infergate_actors::ledger::{LedgerError, Sums};
 use infergate_actors::money::NanoUsd;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::calendar;
 use super::column::{Columns, Json, Value, csv_head, csv_line};
 use super::row::served;
-use super::sums::Sums;
 use crate::exchange::World;
 use crate::operate::amount::{usd, wide};
 
@@ -33,6 +34,15 @@ pub(crate) struct Statement {
     usage: BTreeMap<String, Sums>,
     /// What was taken out of the credit other than for use.
     taken: Vec<Taken>,
+    /// What was paid for the subscription, which buys a period and is no credit.
+    periods: Vec<PaidPeriod>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct PaidPeriod {
+    at_ms: u64,
+    plan: String,
+    payment: SubscriptionPayment,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +80,8 @@ struct Line<'s> {
     requests: Option<u64>,
     /// What it does to the balance; of the first and the last line the balance itself.
     amount: i128,
+    /// What was paid for it that is no credit.
+    paid: Option<i128>,
 }
 
 /// Reads an account's statement of the month that takes `span`.
@@ -105,6 +117,7 @@ impl Statement {
             credits: Vec::new(),
             usage: BTreeMap::new(),
             taken: Vec::new(),
+            periods: Vec::new(),
         }
     }
 
@@ -136,8 +149,9 @@ impl Statement {
             Event::Reclaimed { grant, amount } => self.take(Why::Dispute, at_ms, *grant, *amount),
             Event::Refunded(back) => self.take_back(Why::Refund, at_ms, back),
             Event::ChargedBack(back) => self.take_back(Why::Dispute, at_ms, back),
+            Event::Subscription(event) => self.paid_for(at_ms, event),
             Event::Settled(bill) => {
-                self.usage.entry(served(bill).to_owned()).or_default().add(bill);
+                self.usage.entry(served(bill).to_owned()).or_default().add(&Sums::of(bill));
             }
             Event::Opened { .. }
             | Event::StatusChanged { .. }
@@ -157,10 +171,26 @@ impl Statement {
             | Event::Project(_)
             | Event::Member(_)
             | Event::Plan(_)
-            | Event::Subscription(_)
             | Event::Watch(_)
-            | Event::Operator(_) => {}
+            | Event::Operator(_)
+            | Event::KeyGuarded { .. }
+            | Event::KeyRestricted { .. }
+            | Event::KeyReleased { .. } => {}
         }
+    }
+
+    fn paid_for(&mut self, at_ms: u64, SubscriptionEvent::Changed(change): &SubscriptionEvent) {
+        let paid =
+            change.payment.as_ref().filter(|_| change.step != SubscriptionStep::PaymentFailed);
+        let plan = match change.step {
+            SubscriptionStep::PaidAhead => change.contract.next_terms().0,
+            _ => change.contract.plan.as_str(),
+        };
+        self.periods.extend(paid.map(|payment| PaidPeriod {
+            at_ms,
+            plan: plan.to_owned(),
+            payment: payment.clone(),
+        }));
     }
 
     fn take(&mut self, why: Why, at_ms: u64, grant: GrantId, amount: NanoUsd) {
@@ -199,6 +229,10 @@ impl Statement {
         self.taken_by(|why| why != Why::Expiry)
     }
 
+    fn subscriptions(&self) -> i128 {
+        self.periods.iter().map(|paid| wide(paid.payment.amount)).sum()
+    }
+
     fn taken_by(&self, is_meant: impl Fn(Why) -> bool) -> i128 {
         let meant = self.taken.iter().filter(|taken| is_meant(taken.why));
         meant.map(|taken| wide(taken.amount)).sum()
@@ -225,6 +259,7 @@ impl Statement {
             reference: None,
             requests: None,
             amount,
+            paid: None,
         };
         let mut lines = vec![balance("opening", self.span.start, self.opening())];
         lines.extend(self.credits.iter().map(Credit::line));
@@ -235,8 +270,10 @@ impl Statement {
             reference: None,
             requests: Some(sums.requests),
             amount: -sums.charged,
+            paid: None,
         }));
         lines.extend(self.taken.iter().map(Taken::line));
+        lines.extend(self.periods.iter().map(PaidPeriod::line));
         lines.push(balance("closing", self.span.end, self.closing()));
         lines
     }
@@ -270,7 +307,10 @@ fn change(event: &Event) -> i128 {
         | Event::Plan(_)
         | Event::Subscription(_)
         | Event::Watch(_)
-        | Event::Operator(_) => 0,
+        | Event::Operator(_)
+        | Event::KeyGuarded { .. }
+        | Event::KeyRestricted { .. }
+        | Event::KeyReleased { .. } => 0,
     }
 }
 
@@ -291,6 +331,21 @@ impl Credit {
             reference: Some(&self.reference),
             requests: None,
             amount: wide(self.amount),
+            paid: None,
+        }
+    }
+}
+
+impl PaidPeriod {
+    fn line(&self) -> Line<'_> {
+        Line {
+            what: "subscription",
+            at_ms: Some(self.at_ms),
+            item: self.plan.clone(),
+            reference: Some(&self.payment.payment),
+            requests: None,
+            amount: 0,
+            paid: Some(wide(self.payment.amount)),
         }
     }
 }
@@ -308,6 +363,7 @@ impl Taken {
             reference: self.reference.as_deref(),
             requests: None,
             amount: -wide(self.amount),
+            paid: None,
         }
     }
 }
@@ -322,6 +378,9 @@ impl Columns for Line<'_> {
         tell("requests", Value::number(self.requests));
         tell("amount_usd", Value::owned(&usd(self.amount)));
         tell("amount_nano_usd", Value::Number(self.amount));
+        let paid = self.paid.map(usd);
+        tell("paid_usd", Value::text(paid.as_deref()));
+        tell("paid_nano_usd", Value::number(self.paid));
     }
 }
 
@@ -338,6 +397,7 @@ impl Serialize for Statement {
             ("expired", self.expired()),
             ("returned", self.returned()),
             ("closing", self.closing()),
+            ("subscription_paid", self.subscriptions()),
         ] {
             map.serialize_entry(&format!("{name}_usd"), &usd(amount))?;
             map.serialize_entry(&format!("{name}_nano_usd"), &amount)?;

@@ -174,6 +174,127 @@ async fn statements_follow_each_other_and_end_at_the_balance() {
     assert!(totals.expired.is_positive() && totals.settled.is_positive());
 }
 
+/// Every day's sums by all that rows tell, in one text an answer.
+async fn answers(gateway: &Gateway, account: AccountId, from: u64) -> Vec<String> {
+    let mut answers = Vec::new();
+    let (day, to) = (from - from % DAY_MS, from + 5 * DAY_MS);
+    for by in [
+        "day",
+        "day,model",
+        "month,key,source",
+        "finish,dialect,status,end",
+        "asked_model,provider",
+    ] {
+        for more in ["", "&model=a", "&key=key_1&end=completed", "&finish=stop"] {
+            for span in [
+                String::new(),
+                format!("&from={from}"),
+                format!("&from={day}&to={}", day + 3 * DAY_MS),
+                format!("&from={from}&to={to}"),
+                format!("&to={}", day + DAY_MS / 2),
+            ] {
+                for account in [String::new(), format!("&account={account}")] {
+                    if account.is_empty() && more.contains("key") {
+                        continue;
+                    }
+                    let query = format!("/admin/v1/usage?group_by={by}{more}{span}{account}");
+                    let rolled = gateway.get(&query).await["groups"].to_string();
+                    // What only records can tell, and all of them have.
+                    let walked = gateway.get(&format!("{query}&attempts_min=0")).await;
+                    assert_eq!(rolled, walked["groups"].to_string(), "{query}");
+                    answers.push(rolled);
+                }
+            }
+        }
+    }
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sums_are_the_same_by_rows_and_by_walking_however_far_the_rows_have_come() {
+    let (gateway, account) = gateway_on("2026-11-28").await;
+    let world = &gateway.world;
+    let other: AccountId = gateway.account("two").await.parse().unwrap();
+    gateway.post(&format!("/admin/v1/accounts/{other}/keys"), &json!({ "name": "k" }), 201).await;
+    for account in [account, other] {
+        grant(world, account, 1_000_000_000, None).await;
+    }
+    let from = world.clock.now().wall_ms + 7 * 3_600_000;
+    for number in 0..150_u64 {
+        let whose = if number % 5 == 0 { other } else { account };
+        exchange(
+            world,
+            whose,
+            ["a", "b", "c"][usize::try_from(number % 3).unwrap()],
+            1 + number % 7,
+        )
+        .await;
+        world.clock.advance(Duration::from_mins(67));
+        if number == 60 {
+            world.ledger.roll_up().unwrap();
+        }
+    }
+    let partly = answers(&gateway, account, from).await;
+    assert!(partly.iter().any(|answer| answer.len() > 200));
+    let spent = super::spent(world, account, KeyId(1), world.clock.now().wall_ms).await.unwrap();
+    world.ledger.roll_up().unwrap();
+    assert_eq!(answers(&gateway, account, from).await, partly);
+    let again = super::spent(world, account, KeyId(1), world.clock.now().wall_ms).await.unwrap();
+    let settled = world.accounts.inspect(account).await.unwrap().totals.settled;
+    assert_eq!((spent, spent.ever), (again, i128::from(settled.nano())));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_for_what_is_not_kept_is_told_from_when_on_there_is_something() {
+    let clock = Clock::manual(time("2026-11-01").unwrap());
+    let default = Setup::default().config;
+    let config = format!("{default}[usage]\nkeep_records = \"10d\"\nkeep_rollups = \"20d\"\n");
+    let gateway = Setup { config, clock, ..Setup::default() }.start().await;
+    let world = &gateway.world;
+    let account: AccountId = gateway.account("one").await.parse().unwrap();
+    gateway.post(&format!("/admin/v1/accounts/{account}/keys"), &json!({ "name": "k" }), 201).await;
+    grant(world, account, 1_000_000_000, None).await;
+    for _ in 0..29 {
+        exchange(world, account, "a", 1).await;
+        world.clock.advance(Duration::from_millis(DAY_MS));
+    }
+    world.ledger.roll_up().unwrap();
+    let records_from = time("2026-11-20").unwrap();
+    let usage = |query: &str| format!("/admin/v1/usage?account={account}{query}");
+    let page = gateway.get(&usage("")).await;
+    assert_eq!(
+        (page["usage"].as_array().unwrap().len(), &page["records_from_ms"]),
+        (10, &json!(records_from))
+    );
+    let sums = gateway.get(&usage("&group_by=month")).await;
+    assert_eq!(
+        (&sums["groups"][0]["requests"], &sums["sums_from_ms"]),
+        (&json!(20), &json!(time("2026-11-10").unwrap()))
+    );
+    let hours = gateway.get(&usage("&group_by=hour")).await;
+    assert_eq!(
+        (hours["groups"].as_array().unwrap().len(), &hours["sums_from_ms"]),
+        (10, &json!(records_from))
+    );
+    let some = gateway.get(&usage("&group_by=day&from=2026-11-15&to=2026-11-17")).await;
+    assert_eq!(some["groups"].as_array().unwrap().len(), 2);
+    for (query, told) in [
+        ("&from=2026-11-19", "records are kept from 2026-11-20 on"),
+        ("&from=2026-11-19&format=csv", "records are kept from 2026-11-20 on"),
+        ("&from=2026-11-19&group_by=user", "sums over whole days"),
+        ("&from=1794744000000&group_by=day", "records are kept from 2026-11-20 on"),
+        ("&from=2026-11-09&group_by=day", "sums are kept from 2026-11-10 on"),
+    ] {
+        let reply = gateway.ask(http::Method::GET, &usage(query), None).await;
+        assert_eq!(reply.status, 400, "{query}");
+        let detail = text(&reply.json()["detail"]);
+        assert!(detail.contains(told), "{query}: {detail}");
+    }
+    let statement = format!("/admin/v1/accounts/{account}/statement?month=2026-11");
+    let statement = gateway.get(&statement).await.to_string();
+    assert!(statement.contains("\"requests\":29"), "{statement}");
+}
+
 /// What the account gains or loses at a time.
 fn history() -> impl Strategy<Value = Vec<(u64, bool, i64)>> {
     let begin = time("2026-10-01").unwrap();

@@ -8,14 +8,15 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use super::handle::{Accounts, Turn, Unavailable};
 use super::living::Life;
 use super::machine::{Failure, Machine};
+use super::operators::Ask;
 use super::standing::{Board, Notice};
 use super::state::Account;
 use super::{
-    AccountView, Admit, CodeTerms, CodeUse, Denial, End, Extend, Movement, Order, Permit, Settle,
-    Terms, Transfer,
+    AccountView, Admit, CodeTerms, CodeUse, Denial, End, Extend, InviteBatch, Movement, Order,
+    Permit, Settle, Terms, Transfer,
 };
 use crate::clock::Now;
-use crate::id::{AccountId, HoldId};
+use crate::id::{AccountId, HoldId, KeyHash};
 use crate::ledger::{Batch, JournalEntry, Loaded, Snapshot, Ticket};
 use crate::money::NanoUsd;
 
@@ -27,12 +28,19 @@ pub(super) enum Message {
     Settle(Settle, RpcReplyPort<Result<NanoUsd, Ended>>),
     Void(HoldId, End, RpcReplyPort<Result<(), Ended>>),
     /// Answered when it is on disk.
-    Order(Order, RpcReplyPort<Result<AccountView, Refusal>>),
+    /// Part of an operator's action, if it is to be marked so.
+    Order(Order, Option<u64>, RpcReplyPort<Result<AccountView, Refusal>>),
+    /// For the operators' actor.
+    Operators(Box<Ask>),
     /// Answered when it is on disk.
     Transfer(Transfer, RpcReplyPort<Result<Movement, Refusal>>),
     /// Answered when it is on disk.
     UseCode(CodeUse, RpcReplyPort<Result<CodeTerms, Refusal>>),
+    /// About what is nobody's account.
+    Hall(HallMessage),
     Inspect(RpcReplyPort<Result<AccountView, Denial>>),
+    /// Let time pass.
+    Lapse,
     /// Take a snapshot; answered when it is written.
     Snapshot(RpcReplyPort<()>),
     /// Stop, if nothing is under way.
@@ -41,6 +49,15 @@ pub(super) enum Message {
     Stop(RpcReplyPort<()>),
     /// Break down, as a fault in the code would.
     BreakDown(Breakdown, RpcReplyPort<()>),
+}
+
+/// What a register or a batch of invites may be sent.
+pub(super) enum HallMessage {
+    /// Answered when it is on disk.
+    Claim(KeyHash, RpcReplyPort<Result<AccountId, Refusal>>),
+    /// Whether a code may be used.
+    LookAtCode(CodeUse, RpcReplyPort<Result<(), Denial>>),
+    Inspect(RpcReplyPort<Result<InviteBatch, Denial>>),
 }
 
 /// When an actor is to break down, in tests.
@@ -90,6 +107,8 @@ pub(super) struct AccountActor {
 pub(super) struct State {
     machine: Machine,
     snapshot_number: u64,
+    /// When time alone will change it next, as it is known outside.
+    due_at_ms: Option<u64>,
     /// It has left the directory, so another may live already: this one writes nothing any more (I5).
     is_over: bool,
     breakdown: Option<Breakdown>,
@@ -108,7 +127,11 @@ impl Actor for AccountActor {
                 let machine = Machine::new(account, self.accounts.clock().now());
                 // Last, because only one that runs is followed to its end by the supervisor.
                 self.accounts.began(me.get_id(), self.account);
-                Ok(State { machine, snapshot_number, is_over: false, breakdown: None })
+                let due_at_ms = machine.account().due_at_ms();
+                if due_at_ms.is_some() {
+                    self.accounts.set_due(self.account, due_at_ms);
+                }
+                Ok(State { machine, snapshot_number, due_at_ms, is_over: false, breakdown: None })
             }
             Err(error) => {
                 tracing::error!(account = %self.account, error, "account can't be loaded");
@@ -131,10 +154,10 @@ impl Actor for AccountActor {
         self.life.vitals.on_handle();
         let now = self.accounts.clock().now();
         let machine = &mut state.machine;
+        self.accounts.tell_rules(machine, now);
         let mut batch = Batch::new();
         match message {
             Message::Admit(admit, turn, reply) => {
-                self.accounts.tell_rules(machine);
                 let answer = match turn {
                     Turn::First => machine.admit(&admit, now, &mut batch),
                     Turn::Again => machine.admit_again(&admit, now, &mut batch),
@@ -155,14 +178,13 @@ impl Actor for AccountActor {
                 let answer = denied(machine.void(hold, end, now, &mut batch))?;
                 self.append_end(batch.lazy(), answer, reply);
             }
-            Message::Order(order, reply) => {
-                let answer = denied(machine.order(&order, now, &mut batch))?;
-                let notice = Notice::of(&order, machine.account().number());
+            Message::Order(order, action, reply) => {
+                let answer = denied(machine.order_as(action, &order, now, &mut batch))?;
+                let notice = Notice::of(&order, machine.account());
                 let answer = answer.map(|()| (AccountView::of(machine, now), notice));
                 self.append_order(batch, answer, reply);
             }
             Message::Transfer(transfer, reply) => {
-                self.accounts.tell_rules(machine);
                 let answer = denied(machine.transfer(&transfer, now, &mut batch))?;
                 let answer = answer.map(|done| (done, Notice::of_account(machine.account())));
                 self.append_order(batch, answer, reply);
@@ -171,14 +193,14 @@ impl Actor for AccountActor {
                 let answer = denied(machine.use_code(&wish, now, &mut batch))?;
                 self.append_order(batch, answer.map(|terms| (terms, None)), reply);
             }
+            Message::Operators(ask) => self.answer_operators(*ask, machine, now)?,
+            Message::Hall(message) => self.answer_hall(message, machine, now)?,
             Message::Inspect(reply) => {
-                machine.lapse(now, &mut batch)?;
-                self.append_unasked(batch);
-                let account = machine.account();
-                let known = account.number() > 0 && !account.is_code_batch();
-                let view = known.then(|| AccountView::of(machine, now));
+                self.pass_time(machine, now)?;
+                let view = machine.account().is_open().then(|| AccountView::of(machine, now));
                 let _ = reply.send(view.ok_or(Denial::NoSuchAccount));
             }
+            Message::Lapse => self.pass_time(machine, now)?,
             Message::Snapshot(reply) => self.snapshot(state, now, Some(reply)),
             Message::Retire => self.retire(&me, state, now),
             Message::Stop(reply) => self.stop(&me, state, now, Some(reply)),
@@ -188,6 +210,7 @@ impl Actor for AccountActor {
                 let _ = reply.send(());
             }
         }
+        self.note_due(state);
         if state.events_since_snapshot() >= self.accounts.options().snapshot_every_events {
             self.snapshot(state, now, None);
         }
@@ -202,11 +225,50 @@ impl State {
 }
 
 impl AccountActor {
+    /// Writes what time has brought.
+    fn pass_time(&self, machine: &mut Machine, now: Now) -> Result<(), ActorProcessingErr> {
+        let mut batch = Batch::new();
+        machine.lapse(now, &mut batch)?;
+        self.append_unasked(batch);
+        Ok(())
+    }
+
     /// Writes what happened by the way and nobody waits for, if anything did.
     fn append_unasked(&self, batch: Batch) {
         if !batch.is_empty() {
             self.accounts.ledger().append(batch.lazy(), None);
         }
+    }
+
+    /// Tells where it is looked up when time alone will change the account next.
+    fn note_due(&self, state: &mut State) {
+        let due_at_ms = state.machine.account().due_at_ms();
+        if due_at_ms != state.due_at_ms {
+            self.accounts.set_due(self.account, due_at_ms);
+            state.due_at_ms = due_at_ms;
+        }
+    }
+
+    fn answer_hall(
+        &self,
+        message: HallMessage,
+        machine: &mut Machine,
+        now: Now,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            HallMessage::Claim(person, reply) => {
+                let mut batch = Batch::new();
+                let answer = denied(machine.claim(person, now, &mut batch))?;
+                self.append_order(batch, answer.map(|account| (account, None)), reply);
+            }
+            HallMessage::LookAtCode(wish, reply) => {
+                let _ = reply.send(machine.account().use_code(&wish, now.wall_ms).map(drop));
+            }
+            HallMessage::Inspect(reply) => {
+                let _ = reply.send(machine.account().invite_batch().ok_or(Denial::NoSuchAccount));
+            }
+        }
+        Ok(())
     }
 
     fn permit(&self, admit: &Admit, terms: Terms, machine: &Machine) -> Permit {
@@ -271,7 +333,7 @@ impl AccountActor {
         let board = Arc::clone(&self.board);
         let then = Box::new(move |written: Result<(), _>| {
             if let (Ok(()), Some(notice)) = (&written, notice) {
-                board.put_up(notice);
+                board.put_up(&notice);
             }
             let _ = reply.send(written.map(|()| done).map_err(|_| Unavailable.into()));
         });

@@ -53,7 +53,21 @@ pub(super) struct Room {
     pub(super) denial: Denial,
 }
 
+/// Budgets, and what is counted for them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counted<'a> {
+    pub(super) budgets: &'a [Budget],
+    pub(super) spending: &'a Spending,
+}
+
 impl Spending {
+    /// When the newest period of a kind began, and what was spent in it.
+    pub(super) fn newest(&self, period: Period) -> (u64, NanoUsd) {
+        let mut known = Period::ALL.into_iter().zip(&self.0);
+        let newest = known.find(|(known, _)| *known == period).map(|(_, spent)| spent);
+        newest.map_or((0, NanoUsd::ZERO), |spent| (spent.began_at_ms, spent.amount))
+    }
+
     /// Counts a settlement.
     pub(super) fn add(&mut self, amount: NanoUsd, at_ms: u64) {
         for (period, spent) in Period::ALL.into_iter().zip(&mut self.0) {

@@ -10,9 +10,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use smallvec::{SmallVec, smallvec};
 
 use super::state::Account;
-use super::{Denial, Event, GrantKind};
+use super::{Denial, Event, GrantKind, InviteBatch, MemberEvent, Order, Removal};
 use crate::id::{AccountId, KeyHash};
 use crate::money::NanoUsd;
 
@@ -43,9 +44,20 @@ pub(super) struct Codes {
     uses: BTreeMap<(u32, AccountId), u64>,
 }
 
+/// What a code is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeKind {
+    /// Credit.
+    Credit,
+    /// An account of one's own.
+    Invite,
+}
+
 /// A wish to use a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CodeUse {
+    /// What for.
+    pub what: CodeKind,
     /// The code's hash.
     pub hash: KeyHash,
     /// Who uses it.
@@ -117,9 +129,14 @@ impl Account {
     /// Decides whether a code may be used: the event, unless the account used it before.
     pub fn use_code(&self, wish: &CodeUse, now_ms: u64) -> Result<Option<Event>, Denial> {
         let codes = self.codes.as_ref().ok_or(Denial::UnknownCode)?;
-        let code = codes.place(&wish.hash).ok_or(Denial::UnknownCode)?;
+        let kind = if self.is_of_invites() { CodeKind::Invite } else { CodeKind::Credit };
+        let code = codes.place(&wish.hash).filter(|_| kind == wish.what);
+        let code = code.ok_or(Denial::UnknownCode)?;
         if codes.uses.contains_key(&(code, wish.account)) {
             return Ok(None);
+        }
+        if self.revoked_batch().is_some() {
+            return Err(Denial::RevokedCode);
         }
         if codes.batch.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
             return Err(Denial::ExpiredCode);
@@ -128,6 +145,51 @@ impl Account {
             return Err(Denial::UsedUpCode);
         }
         Ok(Some(Event::CodeUsed { code, account: wish.account }))
+    }
+
+    /// Decides an order about invites; `None` where it is another.
+    pub(super) fn invite_order(
+        &self,
+        order: &Order,
+        now_ms: u64,
+    ) -> Option<Result<SmallVec<[Event; 2]>, Denial>> {
+        let event = match order {
+            Order::MakeInvites(batch) if self.number == 0 => {
+                MemberEvent::InvitesMade(batch.clone())
+            }
+            Order::MakeInvites(_) => return Some(Err(Denial::AlreadyOpen)),
+            Order::ListInvites(batch) if self.id == AccountId::invites(self.id.node()) => {
+                MemberEvent::InvitesListed { batch: *batch }
+            }
+            Order::RevokeInvites { by, reason } if self.is_of_invites() => {
+                if self.revoked_batch().is_some() {
+                    return Some(Ok(SmallVec::new()));
+                }
+                let (by, reason) = (by.clone(), reason.clone());
+                MemberEvent::InvitesRevoked { removal: Removal { at_ms: now_ms, by, reason } }
+            }
+            Order::ListInvites(_) | Order::RevokeInvites { .. } => {
+                return Some(Err(Denial::NoSuchAccount));
+            }
+            _ => return None,
+        };
+        Some(Ok(smallvec![Event::Member(Box::new(event))]))
+    }
+
+    /// This batch of invites, where it is one.
+    pub(super) fn invite_batch(&self) -> Option<InviteBatch> {
+        let codes = self.codes.as_ref().filter(|_| self.is_of_invites())?;
+        let CodeBatch { name, hashes, uses_max, expires_at_ms, .. } = &codes.batch;
+        Some(InviteBatch {
+            id: self.id,
+            name: name.clone(),
+            made_at_ms: self.opened_at_ms,
+            invites: hashes.len(),
+            uses_max: *uses_max,
+            used: codes.uses.len(),
+            expires_at_ms: *expires_at_ms,
+            revoked: self.revoked_batch().cloned(),
+        })
     }
 
     /// What a code gives an account that used it.

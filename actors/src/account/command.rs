@@ -6,11 +6,12 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::{
-    Budget, CodeBatch, End, GrantKind, KeyChange, Limits, Period, Presented, ReasonClass, Standing,
-    StatusSet, UsageRecord,
+    Budget, CodeBatch, End, GrantKind, KeyChange, Limits, MemberOrder, NewProject, PlanOrder,
+    Presented, ProjectChange, SignUp, Standing, StatusSet, SubscriptionOrder, UsageRecord,
+    WatchOrder,
 };
-use crate::id::{HoldId, KeyHash, KeyId};
-use crate::money::{NanoUsd, Rates, Usage};
+use crate::id::{AccountId, HoldId, KeyHash, KeyId, MemberId, ProjectId};
+use crate::money::{Markup, NanoUsd, Rates, Usage};
 
 /// A request to begin an exchange: may this key spend this much?
 #[derive(Clone, Debug)]
@@ -67,6 +68,8 @@ pub struct Terms {
     pub fallbacks_allowed: SmallVec<[bool; 2]>,
     /// The tightest limits, for the answer's head.
     pub rate: RateStatus,
+    /// What is paid, relative to the list price.
+    pub markup: Markup,
 }
 
 /// An exchange may go on.
@@ -83,6 +86,8 @@ pub struct Permit {
     pub fallbacks_allowed: SmallVec<[bool; 2]>,
     /// The tightest limits, for the answer's head.
     pub rate: RateStatus,
+    /// What is paid, relative to the list price.
+    pub markup: Markup,
     /// Tells when the exchange must end after all.
     pub standing: Standing,
 }
@@ -90,14 +95,21 @@ pub struct Permit {
 impl Permit {
     /// The permit of an exchange that may begin on these terms.
     pub(super) fn new(terms: Terms, standing: Standing) -> Self {
-        let Terms { held, completion_tokens_held, completion_tokens_max, fallbacks_allowed, rate } =
-            terms;
+        let Terms {
+            held,
+            completion_tokens_held,
+            completion_tokens_max,
+            fallbacks_allowed,
+            rate,
+            markup,
+        } = terms;
         Self {
             held,
             completion_tokens_held,
             completion_tokens_max,
             fallbacks_allowed,
             rate,
+            markup,
             standing,
         }
     }
@@ -211,6 +223,53 @@ pub enum Order {
     },
     /// Change the account's own budgets.
     SetBudgets(Vec<Budget>),
+    /// Create a project.
+    CreateProject(NewProject),
+    /// Change a project. What it is already is not written again.
+    ChangeProject {
+        /// Which.
+        project: ProjectId,
+        /// How.
+        changes: Vec<ProjectChange>,
+    },
+    /// Archive a project: its keys do not work any more.
+    ArchiveProject(ProjectId),
+    /// Restore it.
+    RestoreProject(ProjectId),
+    /// Let a key work again that the guard has stopped.
+    ReleaseKey {
+        /// Which.
+        key: KeyId,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Open the account for somebody who signs up, with all that it begins with.
+    SignUp(Box<SignUp>),
+    /// Change who belongs to the account.
+    Member(Box<MemberOrder>),
+    /// Create a key that is this person's.
+    CreateKeyFor(MemberId, Box<NewKey>),
+    /// Change the account's own budgets, as its owners may.
+    SetOwnBudgets(Vec<Budget>),
+    /// Make invites: what begins a batch of them, under an id that is no account's.
+    MakeInvites(CodeBatch),
+    /// Note that there is, or will be, such a batch of invites.
+    ListInvites(AccountId),
+    /// Take a batch of invites back.
+    RevokeInvites {
+        /// By whom.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Change what it is watched for.
+    Watch(WatchOrder),
+    /// Change the plan, or where the account differs from it.
+    Plan(Box<PlanOrder>),
+    /// Begin, change or end the subscription.
+    Subscription(Box<SubscriptionOrder>),
 }
 
 /// A key to be created.
@@ -230,150 +289,4 @@ pub struct NewKey {
     pub limits: Limits,
     /// What else it is given from the start.
     pub rest: Vec<KeyChange>,
-}
-
-/// Which limit was met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scope {
-    /// The account's.
-    Account,
-    /// The key's own.
-    Key,
-}
-
-/// Why an account refuses. Each is something else to the client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Denial {
-    /// The account is suspended.
-    #[error("the account is suspended (reason: {})", .0.as_str())]
-    Suspended(ReasonClass),
-    /// The account is restricted to models that are free.
-    #[error("the account is restricted to free models (reason: {})", .0.as_str())]
-    Restricted(ReasonClass),
-    /// Models that cost something are for accounts that have paid.
-    #[error("the account has not paid yet, and only free models are open to it")]
-    NotPaidYet,
-    /// The account is closed.
-    #[error("the account is closed")]
-    Closed,
-    /// The key is unknown to the account.
-    #[error("the key is unknown")]
-    UnknownKey,
-    /// The key was revoked.
-    #[error("the key was revoked")]
-    RevokedKey,
-    /// The key's time is over.
-    #[error("the key has expired")]
-    ExpiredKey,
-    /// The key has another secret now.
-    #[error("the key has another secret now")]
-    ReplacedSecret,
-    /// The key is not good for this.
-    #[error("the key does not have the scope for this")]
-    ScopeMissing,
-    /// The key may not be used from the client's address.
-    #[error("the key may not be used from this address")]
-    AddressNotAllowed,
-    /// The key may not use this model.
-    #[error("the key may not use this model")]
-    ModelNotAllowed,
-    /// The credit does not cover a useful answer.
-    #[error("the credit left ({available} USD) does not cover the request (up to {needed} USD)")]
-    InsufficientCredit {
-        /// What a hold could take.
-        available: NanoUsd,
-        /// What even the least useful answer could cost.
-        needed: NanoUsd,
-    },
-    /// A spend budget does not cover a useful answer.
-    #[error("the budget of {limit} USD ({}) does not cover the request", period.name())]
-    BudgetExceeded {
-        /// Whose budget.
-        scope: Scope,
-        /// Of which period.
-        period: Period,
-        /// What it is.
-        limit: NanoUsd,
-        /// When it is whole again, in milliseconds since 1970.
-        resets_at_ms: Option<u64>,
-    },
-    /// Too many requests in a minute.
-    #[error("too many requests in a minute")]
-    RequestRate {
-        /// Whose limit.
-        scope: Scope,
-        /// What it is.
-        limit: u64,
-        /// When to try again.
-        retry_after: Duration,
-    },
-    /// Too many tokens in a minute.
-    #[error("too many tokens in a minute")]
-    TokenRate {
-        /// Whose limit.
-        scope: Scope,
-        /// What it is.
-        limit: u64,
-        /// When to try again; `None` when the request alone is above the limit.
-        retry_after: Option<Duration>,
-    },
-    /// Too many requests at one time.
-    #[error("too many requests at one time")]
-    InFlight {
-        /// Whose limit.
-        scope: Scope,
-        /// What it is.
-        limit: u64,
-    },
-    /// The exchange is known already.
-    #[error("the exchange has begun already")]
-    DuplicateHold,
-    /// The exchange is not known, or has ended.
-    #[error("the exchange is not open")]
-    UnknownHold,
-    /// The account was opened already.
-    #[error("the account is open already")]
-    AlreadyOpen,
-    /// The account was never opened.
-    #[error("the account does not exist")]
-    NoSuchAccount,
-    /// An amount that is not above zero, or does not fit.
-    #[error("the amount must be above zero, and the sum within 9.2 billion USD")]
-    BadAmount,
-    /// Budgets that can't be.
-    #[error("budgets must not be below zero, and one of a kind")]
-    BadBudget,
-    /// A grant with this reference was made before.
-    #[error("a grant with this reference was made already")]
-    DuplicateReference,
-    /// A key with this secret exists in the account.
-    #[error("a key with this secret exists already")]
-    DuplicateKey,
-    /// Too many former secrets of a key work still.
-    #[error("too many former secrets of the key work still")]
-    TooManySecrets,
-    /// A status that can't follow the present one.
-    #[error("a closed account stays closed")]
-    StatusFinal,
-    /// No payment is known by this.
-    #[error("no payment to this account is known by this")]
-    UnknownPayment,
-    /// No credit lot has this number.
-    #[error("the account has no such grant")]
-    UnknownGrant,
-    /// Credit of this kind is not paid back.
-    #[error("credit of this kind is not refundable")]
-    NotRefundable,
-    /// No code is like this.
-    #[error("no such code")]
-    UnknownCode,
-    /// The code's time is over.
-    #[error("the code has expired")]
-    ExpiredCode,
-    /// As many accounts have used the code as may.
-    #[error("the code is used up")]
-    UsedUpCode,
-    /// The id was used for something else.
-    #[error("this id was used before, for something else")]
-    ReusedId,
 }

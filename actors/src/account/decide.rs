@@ -4,12 +4,15 @@
 use smallvec::SmallVec;
 
 use super::buckets::Buckets;
+use super::plan::InForce;
+use super::project::Spender;
 use super::state::{Account, Grant};
 use super::{
     Admit, CreditRules, Denial, Event, Extend, Key, KeyScope, Kinds, Settle, Settlement, Status,
+    UsageRecord,
 };
 use crate::id::KeyId;
-use crate::money::{NanoUsd, Rates};
+use crate::money::{Markup, NanoUsd, Rates};
 
 /// What a hold was decided to cover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,11 +72,16 @@ impl Account {
     }
 
     /// The key of a question, if it may be used for what is asked now.
-    pub(super) fn permitted_key(&self, admit: &Admit, now_ms: u64) -> Result<&Key, Denial> {
+    pub(super) fn permitted_key(
+        &self,
+        admit: &Admit,
+        plan: &InForce<'_>,
+        now_ms: u64,
+    ) -> Result<&Key, Denial> {
         if let Some(denial) = self.status_denial() {
             return Err(denial);
         }
-        if self.number == 0 || self.is_code_batch() {
+        if !self.is_open() {
             return Err(Denial::NoSuchAccount);
         }
         let key = self.key(admit.key).ok_or(Denial::UnknownKey)?;
@@ -89,10 +97,26 @@ impl Account {
         {
             return Err(denial);
         }
-        if !key.allows(&admit.model) {
+        if let Some(denial) = self.keyring_denial(key.id, &admit.presented) {
+            return Err(denial);
+        }
+        let project = self.project_of(key.id).and_then(|project| self.project(project));
+        if project.is_some_and(|project| project.archived_at_ms.is_some()) {
+            return Err(Denial::ProjectArchived);
+        }
+        if !self.allows(key, &admit.model) {
             return Err(Denial::ModelNotAllowed);
         }
+        if !plan.allows(&admit.model) {
+            return Err(Denial::ModelNotInPlan);
+        }
         Ok(key)
+    }
+
+    /// Whether the key, and its project, may use the public model name `model`.
+    fn allows(&self, key: &Key, model: &str) -> bool {
+        let project = self.project_of(key.id).and_then(|project| self.project(project));
+        key.allows(model) && project.is_none_or(|project| project.allows(model))
     }
 
     /// Why nothing of the account may go on, whatever its keys.
@@ -106,11 +130,12 @@ impl Account {
     }
 
     /// Why the account may not begin anything that costs something.
-    pub(super) fn paid_denial(&self, rules: &CreditRules) -> Option<Denial> {
+    pub(super) fn paid_denial(&self, rules: &CreditRules, plan: &InForce<'_>) -> Option<Denial> {
         if self.status == Status::Restricted {
             return Some(Denial::Restricted(self.status_class()));
         }
-        (rules.paid_entitlement && !self.has_paid()).then_some(Denial::NotPaidYet)
+        let unpaid = rules.paid_entitlement && !self.has_paid();
+        plan.paid_denial().or_else(|| unpaid.then_some(Denial::NotPaidYet))
     }
 
     /// Which models a question that came with `key` may end up at, and what may pay for all of them. A
@@ -120,7 +145,7 @@ impl Account {
         &self,
         admit: &Admit,
         key: &Key,
-        rules: &CreditRules,
+        (rules, plan): (&CreditRules, &InForce<'_>),
         now_ms: u64,
     ) -> Reach {
         let mut reach = Reach::new(admit, kinds_for(&admit.model, admit.free, rules));
@@ -129,8 +154,9 @@ impl Account {
             let rates = reach.rates.max(fallback.rates);
             let is_covered =
                 || kinds == reach.kinds || self.affords(admit, &rates, kinds, now_ms).is_ok();
-            let allowed = key.allows(&fallback.model)
-                && (fallback.free || self.paid_denial(rules).is_none())
+            let allowed = self.allows(key, &fallback.model)
+                && plan.allows(&fallback.model)
+                && (fallback.free || self.paid_denial(rules, plan).is_none())
                 && is_covered();
             if allowed {
                 (reach.rates, reach.kinds) = (rates, kinds);
@@ -141,11 +167,18 @@ impl Account {
     }
 
     /// [`Account::reach`] of a question whose hold is there already, and counts on `kinds`.
-    fn reach_held(&self, admit: &Admit, key: &Key, kinds: Kinds, rules: &CreditRules) -> Reach {
+    fn reach_held(
+        &self,
+        admit: &Admit,
+        key: &Key,
+        kinds: Kinds,
+        (rules, plan): (&CreditRules, &InForce<'_>),
+    ) -> Reach {
         let mut reach = Reach::new(admit, kinds);
         for fallback in &admit.fallbacks {
-            let allowed = key.allows(&fallback.model)
-                && (fallback.free || self.paid_denial(rules).is_none())
+            let allowed = self.allows(key, &fallback.model)
+                && plan.allows(&fallback.model)
+                && (fallback.free || self.paid_denial(rules, plan).is_none())
                 && kinds.are_within(kinds_for(&fallback.model, fallback.free, rules));
             if allowed {
                 reach.rates = reach.rates.max(fallback.rates);
@@ -165,10 +198,10 @@ impl Account {
         self.keys.iter().find(|candidate| candidate.id == id)
     }
 
-    /// What a new or larger hold of a key may take that counts on these kinds of credit: what is free of
+    /// What a new or larger hold of a spender may take that counts on these kinds of credit: what is free of
     /// them, as far as the budgets reach.
-    fn free(&self, key: KeyId, kinds: Kinds, now_ms: u64) -> NanoUsd {
-        let (available, room) = (self.available_of(kinds), self.room(key, now_ms));
+    fn free(&self, spender: Spender, kinds: Kinds, now_ms: u64) -> NanoUsd {
+        let (available, room) = (self.available_of(kinds), self.room(spender, now_ms));
         room.map_or(available, |room| available.min(room.left))
     }
 
@@ -176,13 +209,13 @@ impl Account {
     /// of that, the credit before the budgets.
     fn short(
         &self,
-        key: KeyId,
+        spender: Spender,
         kinds: Kinds,
         (more, needed): (NanoUsd, NanoUsd),
         now_ms: u64,
     ) -> Denial {
         let available = self.available_of(kinds);
-        match self.room(key, now_ms) {
+        match self.room(spender, now_ms) {
             Some(room) if room.left < more && more <= available => room.denial,
             _ => Denial::InsufficientCredit { available, needed },
         }
@@ -195,7 +228,7 @@ impl Account {
             return Err(Denial::DuplicateHold);
         }
         let affordable = self.affords(admit, &reach.rates, reach.kinds, now_ms)?;
-        Ok(self.cover(admit, &reach.rates, affordable))
+        Ok(cover(admit, &reach.rates, affordable, self.markup))
     }
 
     /// How many completion tokens these kinds of credit, and the budgets, cover, if they cover a useful
@@ -207,35 +240,31 @@ impl Account {
         kinds: Kinds,
         now_ms: u64,
     ) -> Result<u64, Denial> {
-        let (free, prompt) = (self.free(admit.key, kinds, now_ms), admit.prompt_tokens_max);
+        let spender = self.spender(admit.key);
+        let (free, prompt) = (self.free(spender, kinds, now_ms), admit.prompt_tokens_max);
         let affordable = rates.affordable_completion(free, prompt, self.markup);
         let useful = admit.completion_tokens_min.min(admit.completion_tokens_max);
         let affordable = affordable.filter(|tokens| *tokens >= useful);
         affordable.ok_or_else(|| {
             let needed = rates.cost_ceiling(prompt, useful, self.markup);
-            self.short(admit.key, kinds, (needed, needed), now_ms)
+            self.short(spender, kinds, (needed, needed), now_ms)
         })
-    }
-
-    fn cover(&self, admit: &Admit, rates: &Rates, affordable: u64) -> Cover {
-        let first = admit.completion_tokens_first.min(admit.completion_tokens_max);
-        let tokens_held = first.min(affordable);
-        Cover {
-            amount: rates.cost_ceiling(admit.prompt_tokens_max, tokens_held, self.markup),
-            tokens_held,
-            tokens_max: if tokens_held < first { tokens_held } else { admit.completion_tokens_max },
-        }
     }
 
     /// What an open hold covers, if it is the one that `admit` asks for: a question whose answer was
     /// lost is asked again, and its hold is there already.
-    pub(super) fn held_for(&self, admit: &Admit, rules: &CreditRules) -> Option<(Reach, Cover)> {
+    pub(super) fn held_for(
+        &self,
+        admit: &Admit,
+        terms: (&CreditRules, &InForce<'_>),
+    ) -> Option<(Reach, Cover)> {
         let hold = self.holds.get(&admit.hold).filter(|hold| hold.key == admit.key)?;
         let kinds = self.kinds_of(admit.hold);
-        let reach = self.reach_held(admit, self.key(admit.key)?, kinds, rules);
+        let reach = self.reach_held(admit, self.key(admit.key)?, kinds, terms);
         let (rates, prompt) = (&reach.rates, admit.prompt_tokens_max);
-        let covered = rates.affordable_completion(hold.amount, prompt, self.markup)?;
-        let cover = self.cover(admit, rates, covered);
+        let markup = self.markup_of(admit.hold);
+        let covered = rates.affordable_completion(hold.amount, prompt, markup)?;
+        let cover = cover(admit, rates, covered, markup);
         (cover.amount == hold.amount).then_some((reach, cover))
     }
 
@@ -244,17 +273,19 @@ impl Account {
     pub fn extend(&self, extend: &Extend, now_ms: u64) -> Result<(Event, u64), Denial> {
         let hold = self.holds.get(&extend.hold).ok_or(Denial::UnknownHold)?;
         let kinds = self.kinds_of(extend.hold);
-        let payable = hold.amount.saturating_add(self.free(hold.key, kinds, now_ms));
+        let spender = self.spender_of(extend.hold, hold.key);
+        let payable = hold.amount.saturating_add(self.free(spender, kinds, now_ms));
         let (rates, prompt) = (&extend.rates, extend.prompt_tokens_max);
-        let affordable = rates.affordable_completion(payable, prompt, self.markup).unwrap_or(0);
+        let markup = self.markup_of(extend.hold);
+        let affordable = rates.affordable_completion(payable, prompt, markup).unwrap_or(0);
         let tokens = extend.completion_tokens.min(affordable);
-        let needed = rates.cost_ceiling(prompt, tokens, self.markup);
+        let needed = rates.cost_ceiling(prompt, tokens, markup);
         if tokens <= extend.completion_tokens_held {
             let wanted = extend.completion_tokens_held.saturating_add(1);
             let wanted = wanted.min(extend.completion_tokens);
-            let wanted = rates.cost_ceiling(prompt, wanted, self.markup);
+            let wanted = rates.cost_ceiling(prompt, wanted, markup);
             let more = wanted.saturating_sub(hold.amount);
-            return Err(self.short(hold.key, kinds, (more, needed), now_ms));
+            return Err(self.short(spender, kinds, (more, needed), now_ms));
         }
         let amount = needed.saturating_sub(hold.amount).max(NanoUsd::ZERO);
         Ok((Event::Extended { hold: extend.hold, amount }, tokens))
@@ -264,8 +295,10 @@ impl Account {
     /// of that; never more.
     pub fn settle(&self, settle: Settle, now_ms: u64) -> Result<Event, Denial> {
         let hold = self.holds.get(&settle.hold).ok_or(Denial::UnknownHold)?;
-        let cost = settle.rates.cost(&settle.usage, self.markup);
-        let free = self.free(hold.key, self.kinds_of(settle.hold), now_ms);
+        let markup = self.markup_of(settle.hold);
+        let cost = settle.rates.cost(&settle.usage, markup);
+        let spender = self.spender_of(settle.hold, hold.key);
+        let free = self.free(spender, self.kinds_of(settle.hold), now_ms);
         let payable = hold.amount.saturating_add(free);
         let charged = cost.min(payable);
         Ok(Event::Settled(Box::new(Settlement {
@@ -274,13 +307,13 @@ impl Account {
             usage: settle.usage,
             estimated: settle.estimated,
             rates: settle.rates,
-            markup: self.markup,
+            markup,
             cost,
             charged,
             absorbed: cost.saturating_sub(charged),
             draws: self.draws(settle.hold, charged),
             end: settle.end,
-            record: settle.record,
+            record: UsageRecord { project: spender.project, ..settle.record },
         })))
     }
 }
@@ -288,4 +321,15 @@ impl Account {
 /// Which credit may pay for a model. For one that is free nothing has to.
 fn kinds_for(model: &str, free: bool, rules: &CreditRules) -> Kinds {
     if free { Kinds::ALL } else { rules.buying(model) }
+}
+
+/// What a hold has to be, where so many completion tokens can be paid for.
+fn cover(admit: &Admit, rates: &Rates, affordable: u64, markup: Markup) -> Cover {
+    let first = admit.completion_tokens_first.min(admit.completion_tokens_max);
+    let tokens_held = first.min(affordable);
+    Cover {
+        amount: rates.cost_ceiling(admit.prompt_tokens_max, tokens_held, markup),
+        tokens_held,
+        tokens_max: if tokens_held < first { tokens_held } else { admit.completion_tokens_max },
+    }
 }

@@ -13,7 +13,7 @@ use super::credit_rules::Kinds;
 use super::payment::{Payment, Return};
 use super::{
     Budget, KeyChange, MemberEvent, OperatorEvent, PlanEvent, ProjectEvent, SubscriptionEvent,
-    UsageRecord, WatchEvent,
+    Suspicion, UsageRecord, WatchEvent,
 };
 use crate::id::{AccountId, GrantId, HoldId, KeyHash, KeyId};
 use crate::money::{Markup, NanoUsd, Rates, Usage};
@@ -167,6 +167,43 @@ pub enum Event {
     Watch(Box<WatchEvent>),
     /// Of the operators.
     Operator(Box<OperatorEvent>),
+    /// The guard looks at a key from here on, or does not any more.
+    KeyGuarded {
+        /// Which.
+        key: KeyId,
+        /// Whether it does.
+        on: bool,
+    },
+    /// The guard stopped a key that was used as it never was.
+    KeyRestricted {
+        /// Which.
+        key: KeyId,
+        /// What was unusual.
+        suspicion: Suspicion,
+    },
+    /// An operator let it work again.
+    KeyReleased {
+        /// Which.
+        key: KeyId,
+        /// Who: an operator's name.
+        by: String,
+        /// Why, in the operator's words.
+        reason: String,
+    },
+}
+
+impl Event {
+    /// Whether it is one of those that every request has: there are so many that nobody is told of each.
+    pub fn is_of_a_request(&self) -> bool {
+        matches!(
+            self,
+            Self::Held { .. }
+                | Self::HeldOf { .. }
+                | Self::Extended { .. }
+                | Self::Settled(_)
+                | Self::Voided { .. }
+        )
+    }
 }
 
 /// A status and its reason.

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use dashmap::DashMap;
 use ractor::rpc::CallResult;
 use ractor::{ActorCell, ActorId, ActorRuntime, RpcReplyPort};
 use tokio::sync::{Mutex, MutexGuard, oneshot};
 
 use super::actor::{AccountActor, Breakdown, Ended, Message, Refusal};
+use super::due::DueTimes;
 use super::living::{ActorLine, Life, Living};
 use super::standing::Boards;
 use super::{
-    AccountView, Admit, CreditRules, Denial, End, Extend, Limits, NewKey, Order, Permit, Settle,
+    AccountView, Admit, CreditRules, Denial, End, Extend, GuardRules, Limits, NewKey, Order,
+    Permit, Plans, Settle, operators,
 };
 use crate::clock::Clock;
 use crate::directory::Directory;
@@ -70,6 +72,12 @@ pub(super) struct Shared {
     key_creation: Mutex<()>,
     /// What holds of every account's credit.
     pub(super) credit_rules: ArcSwap<CreditRules>,
+    /// When the use of any key is unusual.
+    pub(super) guard: ArcSwapOption<GuardRules>,
+    /// All plans.
+    pub(super) plans: ArcSwap<Plans>,
+    /// When time alone will change accounts.
+    pub(super) due: DueTimes,
     /// No actor is started any more.
     closed: AtomicBool,
 }
@@ -93,6 +101,9 @@ impl Accounts {
             faults: DashMap::new(),
             key_creation: Mutex::new(()),
             credit_rules: ArcSwap::default(),
+            guard: ArcSwapOption::empty(),
+            plans: ArcSwap::default(),
+            due: DueTimes::default(),
             closed: AtomicBool::new(false),
         }))
     }
@@ -178,9 +189,13 @@ impl Accounts {
             Order::CreateKey(NewKey { hash, .. }) | Order::RotateKey { hash, .. } => {
                 Some(self.claim_key(*hash).await?)
             }
+            Order::CreateKeyFor(_, new) => Some(self.claim_key(new.hash).await?),
+            Order::SignUp(wish) => Some(self.claim_key(wish.key.hash).await?),
             _ => None,
         };
-        self.ask(account, TRIES_MAX, |_, reply| Message::Order(order.clone(), reply)).await?
+        let action = operators::action();
+        self.ask(account, TRIES_MAX, |_, reply| Message::Order(order.clone(), action, reply))
+            .await?
     }
 
     /// The account as it is now.
@@ -197,7 +212,7 @@ impl Accounts {
             (account, answer)
         };
         let asked: Vec<_> = self.0.directory.accounts().into_iter().map(ask).collect();
-        let count = asked.len();
+        let count = asked.iter().filter(|(account, _)| *account != AccountId::OPERATORS).count();
         for (account, answer) in asked {
             if answer.await.is_err() {
                 // It went to sleep, and took one, or broke down.
@@ -255,7 +270,8 @@ impl Accounts {
 
     /// How many accounts are in memory.
     pub fn living(&self) -> usize {
-        self.0.directory.len()
+        let operators = usize::from(self.0.directory.has(AccountId::OPERATORS));
+        self.0.directory.len().saturating_sub(operators)
     }
 
     /// How often an account's actor was rebuilt after a fault.
@@ -331,7 +347,7 @@ impl Accounts {
     }
 
     /// The account's incarnation, a new one where there is none.
-    fn start(&self, account: AccountId) -> Result<Living, Unavailable> {
+    pub(super) fn start(&self, account: AccountId) -> Result<Living, Unavailable> {
         let living = self.living_or_new(account)?;
         let now = self.0.clock.mono();
         if living.life.is_past(now) {

@@ -105,11 +105,6 @@ impl Limiter {
     pub(super) fn in_flight(&self) -> u32 {
         self.in_flight
     }
-
-    /// The limits.
-    pub(super) fn limits(&self) -> Limits {
-        self.limits
-    }
 }
 
 impl RateStatus {

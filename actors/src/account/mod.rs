@@ -7,8 +7,13 @@ mod code;
 mod command;
 mod credit_rules;
 mod decide;
+mod denial;
+mod due;
 mod event;
+mod guard;
+mod hall;
 mod handle;
+mod keyring;
 mod limits;
 mod living;
 mod machine;
@@ -21,6 +26,7 @@ mod period;
 mod plan;
 mod project;
 mod record;
+mod referrer;
 mod rules;
 mod settings;
 mod snapshot;
@@ -36,32 +42,54 @@ mod watch;
 pub use actor::Breakdown;
 pub use actor::Refusal;
 pub use budget::{Budget, BudgetView};
-pub use code::{CodeBatch, CodeTerms, CodeUse};
+pub use code::{CodeBatch, CodeKind, CodeTerms, CodeUse};
 pub use command::{
-    Admit, Denial, Extend, Fallback, NewKey, Order, Permit, RateStatus, Remaining, Scope, Settle,
-    Terms,
+    Admit, Extend, Fallback, NewKey, Order, Permit, RateStatus, Remaining, Settle, Terms,
 };
 pub use credit_rules::{CreditRules, KindRule, Kinds, OnDispute};
+pub use denial::{Denial, Scope};
 pub use event::{
     Attempt, AttemptOutcome, Draw, End, Event, GrantKind, Key, Limits, ReasonClass, Settlement,
     Status, StatusSet,
 };
+pub use guard::{GuardRules, Suspicion};
 pub use handle::{AccountOptions, Accounts, Unavailable};
+pub use keyring::Restriction;
 pub use living::ActorLine;
 pub(crate) use living::status_name;
 pub use machine::{Failure, Machine};
-pub use member::MemberEvent;
+#[cfg(test)]
+pub(crate) use member::any_member_event;
+pub use member::{
+    By, Email, EmailError, InviteBatch, Member, MemberChange, MemberEvent, MemberOrder,
+    MemberStatus, NewMember, Permission, Permissions, Removal, Role, SignUp, TrialGrant,
+};
 pub use network::{Network, NetworkError};
-pub use operators::OperatorEvent;
+#[cfg(test)]
+pub(crate) use operators::any_operator_event;
+pub use operators::{
+    Asked, Begun, Deed, Ended, Idempotency, KeptAnswer, NewToken, Operation, OperatorDenial,
+    OperatorEvent, OperatorRefusal, OperatorRole, Operators, Outcome, RotatedToken, Token, acting,
+    carried,
+};
 pub use payment::{Movement, MovementKind, Payment, Return, Transfer, TransferKind};
 pub use period::Period;
-pub use plan::PlanEvent;
-pub use project::ProjectEvent;
+pub use plan::{Overrides, PlanEvent, PlanOrder, PlanTerms, PlanView, Plans};
+pub use project::{NewProject, Project, ProjectChange, ProjectEvent};
 pub use record::{Dialect, Finish, Source, UsageRecord};
+pub use referrer::{Origin, is_pattern as is_referrer, origin_of};
 pub use settings::{FormerSecret, KeyChange, KeyScope, KeySettings, Presented};
 pub use snapshot::SnapshotError;
 pub use standing::Standing;
 pub use state::{Account, Grant, Hold, Inconsistency, Totals};
-pub use subscription::SubscriptionEvent;
-pub use view::{AccountView, KeyView, LimitUsage};
-pub use watch::WatchEvent;
+pub use subscription::{
+    Allowance, BillingPeriod, Contract, NextTerms, Offer, PaidBy, Proration, SubscriptionChange,
+    SubscriptionEvent, SubscriptionOrder, SubscriptionPayment, SubscriptionState, SubscriptionStep,
+};
+pub use view::{AccountView, KeyView, LimitUsage, ProjectView};
+#[cfg(test)]
+pub(crate) use watch::watch_event;
+pub use watch::{
+    AutoTopUp, BudgetOwner, BudgetReached, TopUp, TopUpEnd, WatchEvent, WatchOrder, WatchSettings,
+    WatchView, Webhook, WebhookChange,
+};

@@ -34,6 +34,11 @@ impl Network {
             (first, address) => masked(address, self.prefix) == bits(first),
         }
     }
+
+    /// Whether all of its addresses are in `other` too.
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.prefix >= other.prefix && other.contains(self.first)
+    }
 }
 
 /// The address's bits, from the most significant one of 128 on.

@@ -3,33 +3,36 @@
 use smallvec::{SmallVec, smallvec};
 
 use super::state::Account;
-use super::{Denial, Event, Key, KeyChange, NewKey, Order, Status, budget};
+use super::{Denial, Event, Key, KeyChange, NewKey, Order, Plans, Status, budget};
 use crate::id::{GrantId, KeyHash, KeyId};
 use crate::money::NanoUsd;
 
 impl Account {
     /// Decides an operator's order.
-    pub fn order(&self, order: &Order, now_ms: u64) -> Result<SmallVec<[Event; 2]>, Denial> {
-        let opened = self.number > 0;
-        if let Order::Open { name, limits } = order {
-            if opened {
-                return Err(Denial::AlreadyOpen);
-            }
-            let mut events: SmallVec<[Event; 2]> = smallvec![Event::Opened { name: name.clone() }];
-            if *limits != super::Limits::default() {
-                events.push(Event::LimitsChanged { limits: *limits });
-            }
-            return Ok(events);
+    pub fn order(
+        &self,
+        order: &Order,
+        plans: &Plans,
+        now_ms: u64,
+    ) -> Result<SmallVec<[Event; 2]>, Denial> {
+        if let Some(answer) = self.begin(order, now_ms) {
+            return answer;
         }
-        if let Order::MakeCodes(batch) = order {
-            let made = || smallvec![Event::CodesMade(Box::new(batch.clone()))];
-            return if opened { Err(Denial::AlreadyOpen) } else { Ok(made()) };
-        }
-        if !opened || self.is_code_batch() {
+        if !self.is_open() {
             return Err(Denial::NoSuchAccount);
         }
         let event = match order {
-            Order::Open { .. } | Order::MakeCodes(_) => return Err(Denial::AlreadyOpen),
+            Order::Open { .. }
+            | Order::MakeCodes(_)
+            | Order::SignUp(_)
+            | Order::MakeInvites(_)
+            | Order::ListInvites(_)
+            | Order::RevokeInvites { .. } => return Err(Denial::AlreadyOpen),
+            Order::Member(order) => return self.member_order(order, now_ms),
+            Order::CreateKeyFor(member, new) => return self.create_key_for(*member, new, now_ms),
+            Order::SetOwnBudgets(budgets) => return self.set_own_budgets(budgets),
+            Order::Plan(order) => return self.plan_order(order, plans),
+            Order::Subscription(order) => return self.subscription_order(order, plans, now_ms),
             Order::SetLimits(limits) => Event::LimitsChanged { limits: *limits },
             Order::SetStatus(set) => {
                 if self.status == Status::Closed {
@@ -56,24 +59,57 @@ impl Account {
             }
             Order::ChangeKey { key, changes } => return self.changed_key(*key, changes),
             Order::RotateKey { key, hash, hint, overlap } => {
-                self.working_key(*key)?;
-                self.may_use(hash)?;
-                if !self.key_settings(*key).may_rotate(now_ms) {
-                    return Err(Denial::TooManySecrets);
-                }
                 let overlap_ms = u64::try_from(overlap.as_millis()).unwrap_or(u64::MAX);
                 let former_until_ms = now_ms.saturating_add(overlap_ms);
-                Event::KeyRotated { key: *key, hash: *hash, hint: hint.clone(), former_until_ms }
+                return self.rotated(*key, *hash, hint.clone(), former_until_ms, now_ms);
             }
+            Order::CreateProject(_)
+            | Order::ChangeProject { .. }
+            | Order::ArchiveProject(_)
+            | Order::RestoreProject(_) => return self.project_order(order, now_ms),
+            Order::ReleaseKey { key, by, reason } => return self.release_key(*key, by, reason),
             Order::SetBudgets(budgets) => {
                 budget::check(budgets)?;
                 if budgets == self.budgets() {
                     return Ok(SmallVec::new());
                 }
-                Event::BudgetsChanged { budgets: budgets.clone() }
+                let changed = Event::BudgetsChanged { budgets: budgets.clone() };
+                return Ok(self.ceilings_under(budgets).into_iter().chain([changed]).collect());
+            }
+            Order::Watch(order) => {
+                let event = self.watch_order(order, now_ms)?;
+                return Ok(event.into_iter().map(|it| Event::Watch(Box::new(it))).collect());
             }
         };
         Ok(smallvec![event])
+    }
+
+    /// Decides an order that something begins with, or that is for what is nobody's; `None` where it is
+    /// another.
+    fn begin(&self, order: &Order, now_ms: u64) -> Option<Result<SmallVec<[Event; 2]>, Denial>> {
+        let opened = self.number > 0;
+        match order {
+            Order::Open { .. } | Order::MakeCodes(_) if opened => Some(Err(Denial::AlreadyOpen)),
+            Order::Open { name, limits } => {
+                let mut events: SmallVec<[Event; 2]> =
+                    smallvec![Event::Opened { name: name.clone() }];
+                if *limits != super::Limits::default() {
+                    events.push(Event::LimitsChanged { limits: *limits });
+                }
+                Some(Ok(events))
+            }
+            Order::MakeCodes(batch) => {
+                Some(Ok(smallvec![Event::CodesMade(Box::new(batch.clone()))]))
+            }
+            Order::SignUp(_) if self.is_nobodys() => Some(Err(Denial::NoSuchAccount)),
+            Order::SignUp(wish) => Some(self.sign_up(wish, now_ms)),
+            _ => self.invite_order(order, now_ms),
+        }
+    }
+
+    /// Whether it is somebody's account.
+    pub(super) fn is_open(&self) -> bool {
+        self.number > 0 && !self.is_nobodys()
     }
 
     pub(super) fn may_grant(&self, amount: NanoUsd, reference: &str) -> Result<(), Denial> {
@@ -91,14 +127,57 @@ impl Account {
         if self.secrets().any(|known| known == hash) { Err(Denial::DuplicateKey) } else { Ok(()) }
     }
 
-    fn working_key(&self, key: KeyId) -> Result<&Key, Denial> {
+    pub(super) fn working_key(&self, key: KeyId) -> Result<&Key, Denial> {
         let key = self.key(key).ok_or(Denial::UnknownKey)?;
         if key.revoked_at_ms.is_some() { Err(Denial::RevokedKey) } else { Ok(key) }
     }
 
-    fn create_key(&self, new: &NewKey, now_ms: u64) -> Result<SmallVec<[Event; 2]>, Denial> {
+    /// Another secret of a key.
+    pub(super) fn rotated(
+        &self,
+        key: KeyId,
+        hash: KeyHash,
+        hint: String,
+        former_until_ms: u64,
+        now_ms: u64,
+    ) -> Result<SmallVec<[Event; 2]>, Denial> {
+        self.working_key(key)?;
+        self.may_use(&hash)?;
+        if !self.key_settings(key).may_rotate(now_ms) {
+            return Err(Denial::TooManySecrets);
+        }
+        // A secret that somebody else may have gets no time.
+        let former_until_ms = self.restriction(key).map_or(former_until_ms, |_| now_ms);
+        Ok(smallvec![Event::KeyRotated { key, hash, hint, former_until_ms }])
+    }
+
+    /// Releasing a key that is not restricted changes nothing.
+    fn release_key(
+        &self,
+        key: KeyId,
+        by: &str,
+        reason: &str,
+    ) -> Result<SmallVec<[Event; 2]>, Denial> {
+        self.working_key(key)?;
+        let (by, reason) = (by.to_owned(), reason.to_owned());
+        let released = self.restriction(key).map(|_| Event::KeyReleased { key, by, reason });
+        Ok(released.into_iter().collect())
+    }
+
+    fn may_change(&self, change: &KeyChange) -> Result<(), Denial> {
+        match change {
+            KeyChange::Project(Some(project)) => self.may_join(*project),
+            change => change.check(),
+        }
+    }
+
+    pub(super) fn create_key(
+        &self,
+        new: &NewKey,
+        now_ms: u64,
+    ) -> Result<SmallVec<[Event; 2]>, Denial> {
         self.may_use(&new.hash)?;
-        new.rest.iter().try_for_each(KeyChange::check)?;
+        new.rest.iter().try_for_each(|change| self.may_change(change))?;
         let last = self.keys.iter().map(|key| key.id.0).max().unwrap_or(0);
         let key = Key {
             id: KeyId(last.saturating_add(1)),
@@ -125,9 +204,13 @@ impl Account {
         changes: &[KeyChange],
     ) -> Result<SmallVec<[Event; 2]>, Denial> {
         let key = self.working_key(id)?;
-        changes.iter().try_for_each(KeyChange::check)?;
+        changes.iter().try_for_each(|change| self.may_change(change))?;
         let settings = self.key_settings(id);
-        let is_new = |change: &&KeyChange| !change.is_made(key, &settings);
+        let is_new = |change: &&KeyChange| match change {
+            KeyChange::Project(project) => *project != self.project_of(id),
+            KeyChange::Referrers(referrers) => *referrers != self.referrers(id),
+            change => !change.is_made(key, &settings),
+        };
         let changes: Vec<KeyChange> = changes.iter().filter(is_new).cloned().collect();
         if changes.is_empty() {
             return Ok(SmallVec::new());

@@ -10,7 +10,7 @@ use smallvec::{SmallVec, smallvec};
 use super::buckets::Buckets;
 use super::state::{Account, Grant};
 use super::{CreditRules, Denial, Event, GrantKind, ReasonClass, Status, StatusSet};
-use crate::id::GrantId;
+use crate::id::{GrantId, TopUpId};
 use crate::money::NanoUsd;
 
 /// What has happened to money outside.
@@ -33,6 +33,8 @@ pub enum TransferKind {
         amount: NanoUsd,
         /// When what is left of it lapses, in milliseconds since 1970.
         expires_at_ms: Option<u64>,
+        /// The automatic top-up that it is, where it is one.
+        top_up: Option<TopUpId>,
     },
     /// Of a payment, something was paid back.
     Refund {
@@ -54,6 +56,18 @@ pub enum TransferKind {
         grant: GrantId,
         /// How much; `None`: all of it.
         amount: Option<NanoUsd>,
+    },
+    /// A period of the subscription was paid for.
+    SubscriptionPaid {
+        /// What the payment is known by.
+        payment: String,
+        /// How much; `None`: what the period costs.
+        amount: Option<NanoUsd>,
+    },
+    /// A payment for a period of the subscription failed.
+    SubscriptionFailed {
+        /// What the payment is known by.
+        payment: String,
     },
 }
 
@@ -114,11 +128,20 @@ pub enum MovementKind {
     Refunded,
     /// Credit was taken back because its payment is disputed.
     ChargedBack,
+    /// A subscription was paid for; the lot is its allowance, and none until that is given.
+    SubscriptionPaid,
+    /// A payment for a subscription failed.
+    SubscriptionUnpaid,
 }
 
 impl Movement {
+    /// Whether money came in with it.
+    fn is_payment(&self) -> bool {
+        matches!(self.kind, MovementKind::Paid | MovementKind::SubscriptionPaid)
+    }
+
     /// What a transfer that asks for this would do again.
-    fn is_of(&self, transfer: &TransferKind) -> bool {
+    pub(super) fn is_of(&self, transfer: &TransferKind) -> bool {
         let same = |kind, payment: &String, amount: Option<NanoUsd>| {
             self.kind == kind
                 && self.payment.as_ref() == Some(payment)
@@ -139,6 +162,12 @@ impl Movement {
                     && (self.payment.is_none() && self.grant == *grant)
                     && amount.is_none_or(|amount| amount == self.asked)
             }
+            TransferKind::SubscriptionPaid { payment, amount } => {
+                same(MovementKind::SubscriptionPaid, payment, *amount)
+            }
+            TransferKind::SubscriptionFailed { payment } => {
+                same(MovementKind::SubscriptionUnpaid, payment, None)
+            }
         }
     }
 }
@@ -151,7 +180,8 @@ impl Account {
 
     /// Whether a payment was ever received, or paid credit is left.
     pub fn has_paid(&self) -> bool {
-        let is_payment = |movement: &Movement| movement.kind == MovementKind::Paid;
+        let is_payment =
+            |movement: &Movement| movement.is_payment() && movement.asked.is_positive();
         self.credit.movements.values().any(is_payment)
             || self.grants.iter().any(|lot| lot.kind == GrantKind::Paid)
     }
@@ -161,28 +191,34 @@ impl Account {
         &self,
         transfer: &Transfer,
         rules: &CreditRules,
+        now_ms: u64,
     ) -> Result<SmallVec<[Event; 2]>, Denial> {
         let Transfer { id, what } = transfer;
-        if self.number == 0 || self.is_code_batch() {
+        if !self.is_open() {
             return Err(Denial::NoSuchAccount);
         }
         if let Some(done) = self.movement(id) {
             return if done.is_of(what) { Ok(SmallVec::new()) } else { Err(Denial::ReusedId) };
         }
         Ok(match what {
-            TransferKind::Payment { payment, amount, expires_at_ms } => {
+            TransferKind::Payment { payment, amount, expires_at_ms, top_up } => {
                 self.may_grant(*amount, payment)?;
-                smallvec![Event::Paid(Box::new(Payment {
+                let paid = Event::Paid(Box::new(Payment {
                     id: id.clone(),
                     payment: payment.clone(),
                     grant: GrantId(self.grants_made.saturating_add(1)),
                     amount: *amount,
                     expires_at_ms: *expires_at_ms,
-                }))]
+                }));
+                let ended = self.paid_top_up(*top_up, payment)?;
+                let ended = ended.map(|event| Event::Watch(Box::new(event)));
+                std::iter::once(paid).chain(ended).collect()
             }
             TransferKind::Refund { payment, amount } => {
                 let back = self.back(id, payment, *amount)?;
-                smallvec![Event::Refunded(Box::new(back))]
+                let is_all = amount.is_none_or(|amount| self.is_all_of(payment, amount));
+                let unpaid = is_all.then(|| self.unpaid_ahead(payment)).flatten();
+                std::iter::once(Event::Refunded(Box::new(back))).chain(unpaid).collect()
             }
             TransferKind::Dispute { payment, amount } => {
                 let back = self.back(id, payment, *amount)?;
@@ -191,11 +227,16 @@ impl Account {
                     let (by, class) = ("system".to_owned(), ReasonClass::Payment);
                     Event::StatusSet(StatusSet { status, by, class, reason })
                 });
-                std::iter::once(Event::ChargedBack(Box::new(back))).chain(status).collect()
+                let unpaid = self.unpaid_ahead(payment);
+                let back = Event::ChargedBack(Box::new(back));
+                std::iter::once(back).chain(status).chain(unpaid).collect()
             }
             TransferKind::GrantRefund { grant, amount } => {
                 let back = self.grant_back(id, *grant, *amount, rules)?;
                 smallvec![Event::Refunded(Box::new(back))]
+            }
+            TransferKind::SubscriptionPaid { .. } | TransferKind::SubscriptionFailed { .. } => {
+                return self.subscription_told(transfer, now_ms);
             }
         })
     }
@@ -205,7 +246,8 @@ impl Account {
         let status = rules.on_dispute.status();
         let stricter = match self.status {
             Status::Active => true,
-            Status::Restricted => status == Status::Suspended,
+            // Otherwise a payment for its subscription would lift what the dispute asks for.
+            Status::Restricted => status == Status::Suspended || self.is_restricted_as_overdue(),
             Status::Suspended | Status::Closed => false,
         };
         stricter.then_some(status)
@@ -213,16 +255,42 @@ impl Account {
 
     /// What can be taken back of a payment.
     fn back(&self, id: &str, payment: &str, amount: Option<NanoUsd>) -> Result<Return, Denial> {
-        let is_it = |movement: &&Movement| {
-            movement.kind == MovementKind::Paid && movement.payment.as_deref() == Some(payment)
-        };
-        let paid = self.credit.movements.values().find(is_it).ok_or(Denial::UnknownPayment)?;
-        let asked = amount.unwrap_or(paid.moved);
+        let paid = self.payment_of(payment).ok_or(Denial::UnknownPayment)?;
+        // Of a subscription, all of it is its allowance, where it has one.
+        let all = if paid.moved.is_positive() { paid.moved } else { paid.asked };
+        let asked = amount.unwrap_or(all);
         if !asked.is_positive() {
             return Err(Denial::BadAmount);
         }
         let (payment, grant) = (Some(payment.to_owned()), paid.grant);
         Ok(Return { id: id.to_owned(), payment, grant, asked, taken: self.unused(grant, asked) })
+    }
+
+    /// What was done when a payment came in.
+    fn payment_of(&self, payment: &str) -> Option<&Movement> {
+        let is_it = |movement: &&Movement| {
+            movement.is_payment() && movement.payment.as_deref() == Some(payment)
+        };
+        self.credit.movements.values().find(is_it)
+    }
+
+    fn is_all_of(&self, payment: &str, amount: NanoUsd) -> bool {
+        self.payment_of(payment).is_some_and(|paid| amount >= paid.asked)
+    }
+
+    /// Folds in what was given for a payment of the subscription.
+    pub(super) fn gave_for(
+        &mut self,
+        payment: &str,
+        (grant, amount): (GrantId, NanoUsd),
+    ) -> Result<(), &'static str> {
+        let is_it = |movement: &&mut Movement| {
+            movement.is_payment() && movement.payment.as_deref() == Some(payment)
+        };
+        let paid = self.credit.movements.values_mut().find(is_it);
+        let paid = paid.ok_or("it gives credit for a payment that did not come in")?;
+        (paid.grant, paid.moved) = (grant, amount);
+        Ok(())
     }
 
     /// What can be taken back of a lot that an operator names.
@@ -294,7 +362,10 @@ impl Account {
         }
         let sum = match kind {
             MovementKind::ChargedBack => &mut self.credit.charged_back,
-            MovementKind::Refunded | MovementKind::Paid => &mut self.credit.refunded,
+            MovementKind::Refunded
+            | MovementKind::Paid
+            | MovementKind::SubscriptionPaid
+            | MovementKind::SubscriptionUnpaid => &mut self.credit.refunded,
         };
         *sum = sum.checked_add(moved).ok_or("a sum does not fit")?;
         self.moved(id, Movement { kind, payment: payment.clone(), grant, asked, moved, at_ms })
@@ -317,7 +388,7 @@ impl Account {
         Ok(())
     }
 
-    fn moved(&mut self, id: &str, movement: Movement) -> Result<(), &'static str> {
+    pub(super) fn moved(&mut self, id: &str, movement: Movement) -> Result<(), &'static str> {
         match self.credit.movements.insert(id.to_owned(), movement) {
             None => Ok(()),
             Some(_) => Err("its id was used before"),

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::budget::{Room, Spending};
+use super::budget::{Counted, Room, Spending};
+use super::project::Spender;
 use super::state::Account;
 use super::{Budget, BudgetView, FormerSecret, KeyChange, KeySettings, Scope};
 use crate::id::{KeyHash, KeyId};
@@ -81,16 +82,29 @@ impl Account {
         self.keys.iter().map(|key| &key.hash).chain(former.map(|former| &former.hash))
     }
 
-    /// What the tightest budget over a key leaves for new holds; `None` where there is no budget.
-    pub(super) fn room(&self, key: KeyId, now_ms: u64) -> Option<Room> {
+    /// What the tightest budget over a spender leaves for new holds; `None` where there is no budget.
+    pub(super) fn room(&self, spender: Spender, now_ms: u64) -> Option<Room> {
+        let Spender { key, project } = spender;
         let of_key = self.rules.key(key).and_then(|settings| settings.room(now_ms));
+        let project = project.and_then(|project| self.project(project));
+        let of_project = project.and_then(|project| project.room(now_ms));
         let of_account = self.rules.spending.as_deref().and_then(|spending| {
             spending.room(Scope::Account, &self.rules.budgets, self.totals.held, now_ms)
         });
-        match (of_key, of_account) {
-            (Some(of_key), Some(of_account)) => Some(of_key.tighter(of_account)),
-            (of_key, of_account) => of_key.or(of_account),
-        }
+        [of_key, of_project, of_account].into_iter().flatten().reduce(Room::tighter)
+    }
+
+    /// The account's own budgets, if it has any, and what is counted for them.
+    pub(super) fn counted(&self) -> Option<Counted<'_>> {
+        let (budgets, spending) = (&self.rules.budgets, self.rules.spending.as_deref()?);
+        (!budgets.is_empty()).then_some(Counted { budgets, spending })
+    }
+
+    /// The same of a key.
+    pub(super) fn key_counted(&self, key: KeyId) -> Option<Counted<'_>> {
+        let settings = self.rules.key(key)?;
+        let (budgets, spent) = (&settings.budgets, settings.spending.as_deref()?);
+        (!budgets.is_empty()).then_some(Counted { budgets, spending: &spent.spending })
     }
 
     /// The account's own budgets as they are now.
@@ -122,7 +136,7 @@ impl Account {
         for change in changes {
             change.make(key, settings, held);
         }
-        Ok(())
+        changes.iter().try_for_each(|change| self.change_membership(id, change))
     }
 
     /// Folds another secret of a key in.
@@ -140,7 +154,13 @@ impl Account {
             hint: std::mem::replace(&mut key.hint, hint.to_owned()),
             until_ms,
         };
-        self.rules.keys.entry(id).or_default().rotated(former, at_ms);
+        let settings = self.rules.keys.entry(id).or_default();
+        settings.rotated(former, at_ms);
+        // Whichever secret it was that somebody else has, it is none that works.
+        let keyring = self.tenancy.keyring.as_deref_mut();
+        if keyring.is_some_and(|keyring| keyring.rotated(id)) {
+            settings.end_former(at_ms);
+        }
         Ok(())
     }
 }

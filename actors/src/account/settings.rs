@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::budget::{self, Room, Spending};
-use super::{Budget, Denial, Key, Limits, Network, Scope};
-use crate::id::KeyHash;
+use super::{Budget, Denial, Key, Limits, Network, Origin, Scope, referrer};
+use crate::id::{KeyHash, ProjectId};
 use crate::money::NanoUsd;
 
 /// One change of a key. Variants are only ever added at the end.
@@ -33,6 +33,10 @@ pub enum KeyChange {
     Scopes(Vec<KeyScope>),
     /// Where it may be used from. Empty: everywhere.
     AllowedIps(Vec<Network>),
+    /// The project it belongs to.
+    Project(Option<ProjectId>),
+    /// The origins of pages it may be used from, as patterns. Empty: it may be used without.
+    Referrers(Vec<String>),
 }
 
 /// What a key is good for.
@@ -47,6 +51,8 @@ pub enum KeyScope {
     UsageRead,
     /// Creating, changing and revoking keys.
     KeyManagement,
+    /// Adding and removing people, setting the account's budgets, redeeming codes.
+    AccountManagement,
 }
 
 /// A secret that a key had before it was rotated.
@@ -87,17 +93,20 @@ pub(super) struct KeySpending {
 const FORMER_MAX: usize = 16;
 
 /// What came with a request beside the key's number. What is `None` is not known, and not checked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Presented {
     /// Which of the key's secrets it was, by its hash.
     pub secret: Option<KeyHash>,
     /// The address of the client.
     pub address: Option<IpAddr>,
+    /// The page that the request was made by.
+    pub origin: Origin,
 }
 
 impl KeyScope {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Inference, Self::UsageRead, Self::KeyManagement];
+    pub const ALL: [Self; 4] =
+        [Self::Inference, Self::UsageRead, Self::KeyManagement, Self::AccountManagement];
 
     /// Its name, as it is written everywhere.
     pub fn name(self) -> &'static str {
@@ -105,6 +114,7 @@ impl KeyScope {
             Self::Inference => "inference",
             Self::UsageRead => "usage_read",
             Self::KeyManagement => "key_management",
+            Self::AccountManagement => "account_management",
         }
     }
 }
@@ -137,7 +147,7 @@ impl KeySettings {
         presented: &Presented,
         now_ms: u64,
     ) -> Option<Denial> {
-        let Presented { secret, address } = presented;
+        let Presented { secret, address, .. } = presented;
         let works = |former: &FormerSecret, hash| former.hash == hash && former.until_ms > now_ms;
         // One that is neither is so long over that it was dropped from the list.
         let is_over = |hash| hash != key.hash && !self.former.iter().any(|it| works(it, hash));
@@ -155,6 +165,13 @@ impl KeySettings {
     /// Whether one more former secret may work beside those that do.
     pub(super) fn may_rotate(&self, now_ms: u64) -> bool {
         self.former.iter().filter(|former| former.until_ms > now_ms).count() < FORMER_MAX
+    }
+
+    /// Every former secret is over.
+    pub(super) fn end_former(&mut self, at_ms: u64) {
+        for former in &mut self.former {
+            former.until_ms = former.until_ms.min(at_ms);
+        }
     }
 
     /// The secret that was in use until now is a former one.
@@ -195,17 +212,22 @@ impl KeyChange {
     pub(super) fn check(&self) -> Result<(), Denial> {
         match self {
             Self::Budgets(budgets) => budget::check(budgets),
+            Self::Referrers(patterns) => {
+                let all = patterns.iter().all(|pattern| referrer::is_pattern(pattern));
+                if all { Ok(()) } else { Err(Denial::BadReferrer) }
+            }
             Self::Name(_)
             | Self::Tags(_)
             | Self::Models(_)
             | Self::ExpiresAtMs(_)
             | Self::Limits(_)
             | Self::Scopes(_)
-            | Self::AllowedIps(_) => Ok(()),
+            | Self::AllowedIps(_)
+            | Self::Project(_) => Ok(()),
         }
     }
 
-    /// Whether the key is so already.
+    /// Whether the key is so already. Of what is not kept with the key, never.
     pub(super) fn is_made(&self, key: &Key, settings: &KeySettings) -> bool {
         match self {
             Self::Name(name) => *name == key.name,
@@ -216,10 +238,11 @@ impl KeyChange {
             Self::Budgets(budgets) => *budgets == settings.budgets,
             Self::Scopes(scopes) => *scopes == settings.scopes,
             Self::AllowedIps(networks) => *networks == settings.allowed_ips,
+            Self::Project(_) | Self::Referrers(_) => false,
         }
     }
 
-    /// Makes it. `held` is what the key's open holds may spend.
+    /// Makes it, where it is kept with the key. `held` is what the key's open holds may spend.
     pub(super) fn make(&self, key: &mut Key, settings: &mut KeySettings, held: NanoUsd) {
         match self {
             Self::Name(name) => key.name.clone_from(name),
@@ -234,6 +257,7 @@ impl KeyChange {
             }
             Self::Scopes(scopes) => settings.scopes.clone_from(scopes),
             Self::AllowedIps(networks) => settings.allowed_ips.clone_from(networks),
+            Self::Project(_) | Self::Referrers(_) => {}
         }
     }
 }
@@ -241,12 +265,24 @@ impl KeyChange {
 impl Key {
     /// Whether the key may use the public model name `model`.
     pub fn allows(&self, model: &str) -> bool {
-        self.models.is_empty() || self.models.iter().any(|pattern| matches(pattern, model))
+        allows(&self.models, model)
+    }
+
+    /// Whether all that it may use this one may use too. Patterns are compared as they are written: what
+    /// is said to be within a pattern is, whatever models there will be.
+    pub fn allows_all_of(&self, models: &[String]) -> bool {
+        self.models.is_empty()
+            || (!models.is_empty() && models.iter().all(|model| self.allows(model)))
     }
 }
 
+/// Whether `patterns` are of the public model name `model`; none are of all.
+pub(super) fn allows(patterns: &[String], model: &str) -> bool {
+    patterns.is_empty() || patterns.iter().any(|pattern| matches(pattern, model))
+}
+
 /// Whether `text` is what `pattern` says, where `*` stands for anything, also nothing.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(first) else { return false };
     let mut parts = rest.split('*').peekable();

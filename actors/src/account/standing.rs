@@ -16,7 +16,7 @@ use dashmap::DashMap;
 use tokio::sync::Notify;
 
 use super::state::Account;
-use super::{Denial, Order, Status, StatusSet};
+use super::{Denial, MemberOrder, Order, Status, StatusSet};
 use crate::id::{AccountId, KeyId};
 
 /// Whether an exchange may still go on. Cheap to clone; each clone tells the same.
@@ -53,12 +53,12 @@ struct Notices {
 }
 
 /// An order that ends exchanges.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Notice {
     /// Those that began before this event.
     Ended(u64, Denial),
-    /// Those with this key.
-    Revoked(KeyId),
+    /// Those with one of these keys.
+    Revoked(Vec<KeyId>),
 }
 
 impl Standing {
@@ -119,13 +119,16 @@ impl Board {
     }
 
     /// Puts up an order that is in force. Does not block.
-    pub(super) fn put_up(&self, notice: Notice) {
+    pub(super) fn put_up(&self, notice: &Notice) {
         self.notices.rcu(|known| {
             let mut notices = known.as_deref().cloned().unwrap_or_default();
             match notice {
-                Notice::Ended(number, denial) => notices.ended = Some((number, denial)),
-                Notice::Revoked(key) if notices.revoked.contains(&key) => {}
-                Notice::Revoked(key) => notices.revoked.push(key),
+                Notice::Ended(number, denial) => notices.ended = Some((*number, *denial)),
+                Notice::Revoked(keys) => {
+                    let new = keys.iter().filter(|key| !notices.revoked.contains(key));
+                    let new: Vec<KeyId> = new.copied().collect();
+                    notices.revoked.extend(new);
+                }
             }
             Some(Arc::new(notices))
         });
@@ -139,8 +142,9 @@ impl Notice {
         account.status_denial().map(|denial| Self::Ended(account.number(), denial))
     }
 
-    /// What running exchanges are to be told of an order whose last event has this number.
-    pub(super) fn of(order: &Order, number: u64) -> Option<Self> {
+    /// What running exchanges are to be told of an order that `account` has carried out.
+    pub(super) fn of(order: &Order, account: &Account) -> Option<Self> {
+        let number = account.number();
         match order {
             Order::SetStatus(StatusSet { status: Status::Suspended, class, .. }) => {
                 Some(Self::Ended(number, Denial::Suspended(*class)))
@@ -148,7 +152,13 @@ impl Notice {
             Order::SetStatus(StatusSet { status: Status::Closed, .. }) => {
                 Some(Self::Ended(number, Denial::Closed))
             }
-            Order::RevokeKey { key, .. } => Some(Self::Revoked(*key)),
+            Order::RevokeKey { key, .. } => Some(Self::Revoked(vec![*key])),
+            Order::Member(order) => match &**order {
+                MemberOrder::Remove { member, revoke_keys: true, .. } => {
+                    Some(Self::Revoked(account.keys_of(*member).collect()))
+                }
+                MemberOrder::Remove { .. } | MemberOrder::Add(..) | MemberOrder::Change(..) => None,
+            },
             Order::SetStatus(StatusSet { status: Status::Active | Status::Restricted, .. })
             | Order::Open { .. }
             | Order::MakeCodes(_)
@@ -157,7 +167,21 @@ impl Notice {
             | Order::CreateKey(_)
             | Order::ChangeKey { .. }
             | Order::RotateKey { .. }
-            | Order::SetBudgets(_) => None,
+            | Order::SetBudgets(_)
+            | Order::CreateProject(_)
+            | Order::ChangeProject { .. }
+            | Order::ArchiveProject(_)
+            | Order::RestoreProject(_)
+            | Order::ReleaseKey { .. }
+            | Order::Watch(_)
+            | Order::SignUp(_)
+            | Order::CreateKeyFor(..)
+            | Order::SetOwnBudgets(_)
+            | Order::MakeInvites(_)
+            | Order::ListInvites(_)
+            | Order::RevokeInvites { .. }
+            | Order::Plan(_)
+            | Order::Subscription(_) => None,
         }
     }
 }
@@ -183,15 +207,15 @@ mod tests {
         let board = Arc::new(Board::default());
         let [before, other_key] = [KEY, KeyId(2)].map(|key| board.standing(key, 4, None));
         assert_eq!(before.is_over(), None);
-        board.put_up(Notice::Ended(5, Denial::Suspended(ReasonClass::Other)));
+        board.put_up(&Notice::Ended(5, Denial::Suspended(ReasonClass::Other)));
         // Reinstated by event 6, which is nobody's business here.
         let after = board.standing(KEY, 7, None);
         assert_eq!(before.is_over(), Some(Denial::Suspended(ReasonClass::Other)));
         assert_eq!((before.clone().is_over(), after.is_over()), (before.is_over(), None));
         // Written later, and decided before the newest began.
-        board.put_up(Notice::Ended(6, Denial::Closed));
+        board.put_up(&Notice::Ended(6, Denial::Closed));
         assert_eq!((other_key.is_over(), after.is_over()), (Some(Denial::Closed), None));
-        board.put_up(Notice::Revoked(KEY));
+        board.put_up(&Notice::Revoked(vec![KEY]));
         assert_eq!(after.is_over(), Some(Denial::RevokedKey));
         assert_eq!(board.standing(KeyId(2), 8, None).is_over(), None);
     }
@@ -208,7 +232,7 @@ mod tests {
         };
         let revoking = async {
             told.await.unwrap();
-            board.put_up(Notice::Revoked(KEY));
+            board.put_up(&Notice::Revoked(vec![KEY]));
         };
         assert_eq!(tokio::join!(waiting, revoking).0, Denial::RevokedKey);
         tokio::select! {
@@ -217,7 +241,7 @@ mod tests {
             () = std::future::ready(()) => {}
         }
         assert_eq!((others.is_over(), mine.is_over()), (None, Some(Denial::RevokedKey)));
-        board.put_up(Notice::Ended(2, Denial::Suspended(ReasonClass::Other)));
+        board.put_up(&Notice::Ended(2, Denial::Suspended(ReasonClass::Other)));
         assert_eq!(others.ended().await, Denial::Suspended(ReasonClass::Other));
     }
 
@@ -233,7 +257,7 @@ mod tests {
         let (boards, account) = (Boards::default(), AccountId::new(0, 1));
         let standing = boards.of(account).standing(KEY, 1, None);
         boards.forget_unused();
-        boards.of(account).put_up(Notice::Revoked(KEY));
+        boards.of(account).put_up(&Notice::Revoked(vec![KEY]));
         assert_eq!(standing.is_over(), Some(Denial::RevokedKey));
         drop(standing);
         boards.forget_unused();

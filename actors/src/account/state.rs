@@ -21,7 +21,8 @@ use super::payment::{Movement, MovementKind};
 use super::rules::Rules;
 use super::tenancy::Tenancy;
 use super::{
-    CodeBatch, Event, GrantKind, Key, Kinds, Limits, ReasonClass, Settlement, Status, StatusSet,
+    CodeBatch, Event, GrantKind, Key, Kinds, Limits, MemberEvent, OperatorEvent, ReasonClass,
+    Settlement, Status, StatusSet,
 };
 use crate::id::{AccountId, GrantId, HoldId, KeyId};
 use crate::ledger::{Digest, Record};
@@ -257,12 +258,7 @@ impl Account {
             Event::Held { hold, key, amount } => {
                 self.begin_hold(*hold, Hold { key: *key, amount: *amount, at_ms })?;
             }
-            Event::Extended { hold, amount } => {
-                let hold = self.holds.get_mut(hold).ok_or("it extends a hold that is not open")?;
-                hold.amount = add(hold.amount, *amount)?;
-                self.totals.held = add(self.totals.held, *amount)?;
-                self.rules.held(hold.key, *amount);
-            }
+            Event::Extended { hold, amount } => self.extend_hold(*hold, *amount)?,
             Event::Settled(settlement) => self.fold_settlement(settlement, at_ms)?,
             Event::Voided { hold, .. } => self.end_hold(*hold)?,
             Event::KeyChanged { key, changes } => self.change_key(*key, changes)?,
@@ -287,14 +283,27 @@ impl Account {
                 codes.fold_use(*code, *account, at_ms)?;
             }
             Event::ChargedBack(back) => self.fold_return(MovementKind::ChargedBack, back, at_ms)?,
-            Event::Project(_)
-            | Event::Member(_)
-            | Event::Plan(_)
-            | Event::Subscription(_)
-            | Event::Watch(_)
-            | Event::Operator(_) => self.tenancy.fold(event)?,
+            Event::Member(event) => self.fold_member(event, at_ms)?,
+            Event::Plan(event) => self.fold_plan(event),
+            Event::Subscription(event) => self.fold_subscription(event, at_ms)?,
+            Event::Project(_) | Event::Watch(_) => self.tenancy.fold(event)?,
+            Event::Operator(event) => self.fold_operators(event, at_ms)?,
+            Event::KeyGuarded { .. } | Event::KeyRestricted { .. } | Event::KeyReleased { .. } => {
+                self.fold_guard(event, at_ms)?;
+            }
+        }
+        if let Some(watch) = self.tenancy.watch.as_deref_mut() {
+            watch.rearm(self.totals.remaining);
         }
         Ok(())
+    }
+
+    fn fold_member(&mut self, event: &MemberEvent, at_ms: u64) -> Result<(), &'static str> {
+        if let MemberEvent::InvitesMade(batch) = event {
+            self.fold_codes(batch)?;
+            self.opened_at_ms = at_ms;
+        }
+        self.tenancy.members.get_or_insert_default().fold(event)
     }
 
     fn fold_codes(&mut self, batch: &CodeBatch) -> Result<(), &'static str> {
@@ -305,13 +314,39 @@ impl Account {
         Ok(())
     }
 
+    fn fold_operators(&mut self, event: &OperatorEvent, at_ms: u64) -> Result<(), &'static str> {
+        // Which account's journal it is in is all that there is to know of it.
+        if matches!(event, OperatorEvent::Did { .. }) {
+            return Ok(());
+        }
+        if self.id != AccountId::OPERATORS {
+            return Err("it is of the operators, and this is an account");
+        }
+        let number = self.number.saturating_add(1);
+        self.tenancy.operators.get_or_insert_default().fold(event, number, at_ms)
+    }
+
     fn begin_hold(&mut self, hold: HoldId, entry: Hold) -> Result<(), &'static str> {
         self.totals.held = add(self.totals.held, entry.amount)?;
         self.rules.held(entry.key, entry.amount);
+        if let Some(projects) = &mut self.tenancy.projects {
+            projects.held(hold, entry.key, entry.amount);
+        }
         match self.holds.insert(hold, entry) {
             None => Ok(()),
             Some(_) => Err("the hold exists already"),
         }
+    }
+
+    fn extend_hold(&mut self, id: HoldId, amount: NanoUsd) -> Result<(), &'static str> {
+        let hold = self.holds.get_mut(&id).ok_or("it extends a hold that is not open")?;
+        hold.amount = add(hold.amount, amount)?;
+        self.totals.held = add(self.totals.held, amount)?;
+        self.rules.held(hold.key, amount);
+        if let Some(projects) = &mut self.tenancy.projects {
+            projects.extended(id, amount);
+        }
+        Ok(())
     }
 
     pub(super) fn grant(&mut self, lot: Grant, reference: &str) -> Result<(), &'static str> {
@@ -329,6 +364,10 @@ impl Account {
 
     fn fold_settlement(&mut self, settlement: &Settlement, at_ms: u64) -> Result<(), &'static str> {
         let kinds = self.kinds_of(settlement.hold);
+        let project = self.project_of_hold(settlement.hold);
+        if settlement.record.project != project {
+            return Err("it is of another project than its hold");
+        }
         self.end_hold(settlement.hold)?;
         let drawn: NanoUsd = settlement.draws.iter().map(|draw| draw.amount).sum();
         if drawn != settlement.charged {
@@ -347,14 +386,19 @@ impl Account {
         self.totals.settled = add(self.totals.settled, settlement.charged)?;
         self.totals.absorbed = add(self.totals.absorbed, settlement.absorbed)?;
         self.rules.settled(settlement.key, settlement.charged, at_ms);
+        self.tenancy.settled(settlement, at_ms);
         Ok(())
     }
 
     fn end_hold(&mut self, hold: HoldId) -> Result<(), &'static str> {
         let entry = self.holds.remove(&hold).ok_or("it ends a hold that is not open")?;
         self.credit.hold_kinds.remove(&hold);
+        self.forget_price_of(hold);
         self.totals.held = self.totals.held.saturating_sub(entry.amount);
         self.rules.ended(entry.key, entry.amount);
+        if let Some(projects) = &mut self.tenancy.projects {
+            projects.ended(hold, entry.amount);
+        }
         Ok(())
     }
 

@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Event;
+use super::keyring::Keyring;
 use super::member::Members;
-use super::operators::Operators;
+use super::operators;
 use super::plan::Plan;
 use super::project::Projects;
 use super::subscription::Subscription;
 use super::watch::Watch;
+use super::{Event, Settlement};
 
 /// A part of the account's state, and the fold of the same events. Behind everything else in a snapshot.
 ///
@@ -20,7 +21,9 @@ pub(super) struct Tenancy {
     pub(super) plan: Option<Box<Plan>>,
     pub(super) subscription: Option<Box<Subscription>>,
     pub(super) watch: Option<Box<Watch>>,
-    pub(super) operators: Option<Box<Operators>>,
+    pub(super) operators: Option<Box<operators::State>>,
+    /// What keys have beside their settings; of the events of keys.
+    pub(super) keyring: Option<Box<Keyring>>,
 }
 
 impl Tenancy {
@@ -28,12 +31,19 @@ impl Tenancy {
     pub(super) fn fold(&mut self, event: &Event) -> Result<(), &'static str> {
         match event {
             Event::Project(event) => self.projects.get_or_insert_default().fold(event),
-            Event::Member(event) => self.members.get_or_insert_default().fold(event),
-            Event::Plan(event) => self.plan.get_or_insert_default().fold(event),
-            Event::Subscription(event) => self.subscription.get_or_insert_default().fold(event),
             Event::Watch(event) => self.watch.get_or_insert_default().fold(event),
-            Event::Operator(event) => self.operators.get_or_insert_default().fold(event),
             _ => Ok(()),
+        }
+    }
+
+    /// Counts what a settlement charged.
+    pub(super) fn settled(&mut self, settlement: &Settlement, at_ms: u64) {
+        let Settlement { key, charged, record, .. } = settlement;
+        if let (Some(projects), Some(project)) = (&mut self.projects, record.project) {
+            projects.settled(project, *charged, at_ms);
+        }
+        if let Some(keyring) = &mut self.keyring {
+            keyring.settled(*key, *charged, record.client, at_ms);
         }
     }
 }

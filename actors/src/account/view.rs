@@ -3,9 +3,12 @@
 use super::limits::Limiter;
 use super::machine::Machine;
 use super::state::{Grant, Hold, Totals};
-use super::{BudgetView, Key, KeySettings, Limits, RateStatus, Status, StatusSet};
+use super::{
+    Budget, BudgetView, Contract, Denial, Key, KeySettings, Limits, Member, PlanView, Presented,
+    Project, RateStatus, Restriction, Status, StatusSet, WatchView,
+};
 use crate::clock::Now;
-use crate::id::{AccountId, HoldId, KeyId};
+use crate::id::{AccountId, HoldId, KeyId, MemberId, ProjectId};
 use crate::ledger::Digest;
 use crate::money::NanoUsd;
 
@@ -23,8 +26,12 @@ pub struct AccountView {
     pub status_set: Option<(StatusSet, u64)>,
     /// When it was opened, in milliseconds since 1970.
     pub opened_at_ms: u64,
-    /// Its limits.
+    /// Its own limits.
     pub limits: Limits,
+    /// What holds of it, from its plan and itself.
+    pub plan: Box<PlanView>,
+    /// Its subscription: the present one, or the last.
+    pub subscription: Option<Box<Contract>>,
     /// Its own budgets.
     pub budgets: Vec<BudgetView>,
     /// Its sums.
@@ -41,8 +48,16 @@ pub struct AccountView {
     pub holds: Vec<(HoldId, Hold)>,
     /// Its keys, without their secrets or hashes.
     pub keys: Vec<KeyView>,
+    /// Its projects, in the order of their numbers.
+    pub projects: Vec<ProjectView>,
+    /// Its people, some who were removed included, in the order they were added.
+    pub members: Vec<Member>,
+    /// What owners may not set budgets above.
+    pub ceilings: Vec<Budget>,
     /// What is left under the account's limits.
     pub usage: LimitUsage,
+    /// What it is watched for.
+    pub watch: Box<WatchView>,
     /// How many events there have been.
     pub events: u64,
     /// The digest of the last one.
@@ -58,8 +73,37 @@ pub struct KeyView {
     pub settings: KeySettings,
     /// Its own budgets.
     pub budgets: Vec<BudgetView>,
+    /// Whose it is, where it is somebody's.
+    pub member: Option<MemberId>,
     /// What is left under its limits.
     pub usage: LimitUsage,
+    /// The project it belongs to.
+    pub project: Option<ProjectId>,
+    /// The origins of pages it may be used from; none in the list: it may be used without.
+    pub referrers: Vec<String>,
+    /// Why the guard has stopped it, if it has.
+    pub restriction: Option<Restriction>,
+}
+
+/// A project as it is at this moment.
+#[derive(Clone, Debug)]
+pub struct ProjectView {
+    /// The project.
+    pub project: Project,
+    /// Its budgets.
+    pub budgets: Vec<BudgetView>,
+    /// What is left under its limits.
+    pub usage: LimitUsage,
+}
+
+impl KeyView {
+    /// Why the key may not be used as it was presented, beside what its settings say.
+    pub fn denial(&self, presented: &Presented) -> Option<Denial> {
+        if self.restriction.is_some() {
+            return Some(Denial::KeyRestricted);
+        }
+        (!presented.origin.fits(&self.referrers)).then_some(Denial::ReferrerNotAllowed)
+    }
 }
 
 /// What is left under some limits.
@@ -79,14 +123,22 @@ impl AccountView {
             rate: limiter.status(now.mono),
         };
         let key_usage = |key: KeyId| machine.key_limiter(key).map(usage).unwrap_or_default();
+        let project = |project: &Project| ProjectView {
+            project: project.clone(),
+            budgets: project.budget_views(now.wall_ms),
+            usage: machine.project_limiter(project.id).map(usage).unwrap_or_default(),
+        };
         let (refunded, charged_back) = account.taken_back();
+        let members = account.tenancy.members.as_deref();
         Self {
             id: account.id,
             name: account.name.clone(),
             status: account.status,
             status_set: account.status_set.as_deref().cloned(),
             opened_at_ms: account.opened_at_ms,
-            limits: machine.limiter().limits(),
+            limits: account.limits,
+            plan: Box::new(machine.plan_view()),
+            subscription: account.subscription().cloned().map(Box::new),
             budgets: account.budget_views(now.wall_ms),
             totals: account.totals,
             refunded,
@@ -101,10 +153,18 @@ impl AccountView {
                     key: key.clone(),
                     settings: account.key_settings(key.id),
                     budgets: account.key_budget_views(key.id, now.wall_ms),
+                    member: members.and_then(|members| members.keys().get(&key.id).copied()),
                     usage: key_usage(key.id),
+                    project: account.project_of(key.id),
+                    referrers: account.referrers(key.id).to_vec(),
+                    restriction: account.restriction(key.id),
                 })
                 .collect(),
+            projects: account.projects().iter().map(project).collect(),
+            members: account.members().to_vec(),
+            ceilings: account.budget_ceilings().to_vec(),
             usage: usage(machine.limiter()),
+            watch: Box::new(account.watch()),
             events: account.number,
             digest: account.digest,
         }

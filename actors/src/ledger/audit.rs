@@ -5,9 +5,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::account::{Event, GrantKind, Kinds, Payment, Return, Settlement};
+use crate::account::{
+    Allowance, Event, GrantKind, Kinds, Payment, PlanEvent, Return, Settlement, SubscriptionEvent,
+    SubscriptionStep,
+};
 use crate::id::{GrantId, HoldId};
-use crate::money::NanoUsd;
+use crate::money::{Markup, NanoUsd};
 
 /// Sums over all accounts, in nano-USD: wider than [`NanoUsd`], since they are sums of those.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +41,9 @@ pub(super) struct Audit {
     grants: HashMap<GrantId, (i128, GrantKind)>,
     /// What is held, and the kinds of credit that it counts on.
     holds: HashMap<HoldId, (i128, Kinds)>,
+    /// What the account pays, and what open holds were taken at.
+    markup: Markup,
+    markups: HashMap<HoldId, Markup>,
     /// Whether any hold ever counted on less than all credit.
     has_kinds: bool,
     /// The lot of each payment.
@@ -99,6 +105,12 @@ impl Audit {
             }
             Event::Extended { hold, amount } => self.extended(*hold, *amount, &mut faults),
             Event::Settled(settlement) => self.settled(settlement, &mut faults),
+            Event::Subscription(event) => self.subscription(event, &mut faults),
+            Event::Plan(event) => {
+                if let PlanEvent::Priced { markup } = **event {
+                    self.markup = markup;
+                }
+            }
             Event::Voided { hold, .. } => self.ended(*hold, &mut faults),
             Event::Opened { .. }
             | Event::StatusChanged { .. }
@@ -112,10 +124,11 @@ impl Audit {
             | Event::BudgetsChanged { .. }
             | Event::Project(_)
             | Event::Member(_)
-            | Event::Plan(_)
-            | Event::Subscription(_)
             | Event::Watch(_)
-            | Event::Operator(_) => return faults,
+            | Event::Operator(_)
+            | Event::KeyGuarded { .. }
+            | Event::KeyRestricted { .. }
+            | Event::KeyReleased { .. } => return faults,
         }
         let available = self.totals.balance - self.totals.held;
         if available < 0 {
@@ -149,6 +162,23 @@ impl Audit {
         self.granted(paid.grant, GrantKind::Paid, paid.amount, faults);
     }
 
+    fn subscription(&mut self, event: &SubscriptionEvent, faults: &mut Vec<String>) {
+        let SubscriptionEvent::Changed(change) = event;
+        if let Some(paid) = &change.payment {
+            self.told(&paid.id, faults);
+            let failed = change.step == SubscriptionStep::PaymentFailed;
+            // What it gives is named by the event that gives it.
+            if !failed && self.payments.insert(paid.payment.clone(), GrantId(0)).is_some() {
+                faults.push(format!("payment {} is received twice", paid.payment));
+            }
+        }
+        if let Some(Allowance { grant, payment: Some(payment), .. }) = &change.allowance
+            && self.payments.insert(payment.clone(), *grant) != Some(GrantId(0))
+        {
+            faults.push(format!("payment {payment} gives credit twice, or did not come in"));
+        }
+    }
+
     fn taken_back(&mut self, back: &Return, faults: &mut Vec<String>) {
         let Return { id, payment, grant, asked, taken } = back;
         self.told(id, faults);
@@ -159,7 +189,11 @@ impl Audit {
             faults
                 .push(format!("{grant} is taken back for payment {payment}, which is not its own"));
         }
-        // Of a lot, no more is ever taken than was left, and so no more than was paid.
+        // Of a lot, no more is ever taken than was left, and so no more than was paid. A payment that has
+        // given none has nothing to be taken.
+        if *grant == GrantId(0) && *taken == NanoUsd::ZERO {
+            return;
+        }
         self.draw(*grant, *taken, "taken back", Kinds::ALL, faults);
         self.totals.balance -= wide(*taken);
     }
@@ -224,6 +258,7 @@ impl Audit {
             faults.push(format!("{hold} holds a negative amount"));
         }
         let is_new = !self.ended.contains(&hold);
+        self.markups.insert(hold, self.markup);
         let before = self.holds.insert(hold, (wide(amount), kinds));
         if before.is_some() || !is_new {
             faults.push(format!("{hold} is held twice"));
@@ -244,6 +279,7 @@ impl Audit {
 
     fn ended(&mut self, hold: HoldId, faults: &mut Vec<String>) {
         let amount = self.holds.remove(&hold);
+        self.markups.remove(&hold);
         self.totals.held -= amount.map_or(0, |(amount, _)| amount);
         if !self.ended.insert(hold) {
             faults.push(format!("{hold} ends twice"));
@@ -254,6 +290,9 @@ impl Audit {
 
     fn settled(&mut self, settlement: &Settlement, faults: &mut Vec<String>) {
         let Settlement { hold, rates, usage, markup, cost, charged, absorbed, .. } = settlement;
+        if self.markups.remove(hold).is_some_and(|held_at| held_at != *markup) {
+            faults.push(format!("{hold} is charged at another markup than it was held at"));
+        }
         let derived = rates.cost(usage, *markup);
         if derived != *cost {
             faults.push(format!("{hold} costs {derived} USD and says {cost}"));

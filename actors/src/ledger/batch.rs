@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::glance::{Effect, Glance};
 use super::layout::Snapshot;
+use super::store::{Area, Bytes};
 use super::{Digest, Poisoned, Record};
 
 /// How safe something is.
@@ -30,8 +31,17 @@ pub struct Batch {
     pub(super) entries: SmallVec<[Entry; 1]>,
     pub(super) snapshots: Vec<Snapshot>,
     pub(super) providers: Vec<(String, Vec<u8>)>,
+    pub(super) upkeep: Option<Box<Upkeep>>,
+    pub(super) deliveries: Vec<(String, Vec<u8>)>,
     pub(super) on_disk: bool,
     pub(super) lazy: bool,
+}
+
+/// Changes of what is derived from the events and kept beside them.
+#[derive(Debug, Default)]
+pub(super) struct Upkeep {
+    pub(super) put: Vec<(Area, Bytes, Vec<u8>)>,
+    pub(super) removed: Vec<(Area, Bytes)>,
 }
 
 /// One record in a batch: where it ends in the bytes, and what the committer must know of it.
@@ -52,7 +62,10 @@ impl Batch {
         let bytes = record.encode();
         let digest = Digest::of(&bytes);
         let Record { account, number, previous, at_ms, ref event } = *record;
-        let glance = Glance { account, number, previous, at_ms, effect: Effect::of(event) };
+        // Of requests, which are nearly all of them, it is known without a look.
+        let notice = if event.is_of_a_request() { None } else { Glance::notice(&bytes) };
+        let effect = Effect::of(event);
+        let glance = Glance { account, number, previous, at_ms, effect, notice };
         if self.records.is_empty() {
             self.records = bytes;
         } else {
@@ -78,6 +91,11 @@ impl Batch {
         self.providers.push((name.to_owned(), state));
     }
 
+    /// Adds how far a reader of notices has come, in its own format.
+    pub fn delivery(&mut self, name: &str, state: Vec<u8>) {
+        self.deliveries.push((name.to_owned(), state));
+    }
+
     /// Asks that it be answered only when it is on disk, whatever the ledger's setting.
     pub fn on_disk(mut self) -> Self {
         self.on_disk = true;
@@ -97,7 +115,9 @@ impl Batch {
 
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.snapshots.is_empty() && self.providers.is_empty()
+        let has_states =
+            !self.providers.is_empty() || !self.deliveries.is_empty() || self.upkeep.is_some();
+        self.entries.is_empty() && self.snapshots.is_empty() && !has_states
     }
 
     /// Its records as they will be read, with their digests, for tests of what was decided.

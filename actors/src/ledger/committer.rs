@@ -173,6 +173,8 @@ impl Committer {
         counters.syncs.fetch_add(1, Ordering::Relaxed);
         counters.synced.store(ticket_last, Ordering::Release);
         counters.sequence_synced.store(head.sequence, Ordering::Release);
+        let notice = self.writer.notice_last();
+        shared.notices.send_if_modified(|seen| std::mem::replace(seen, notice) != notice);
         Ok(())
     }
 

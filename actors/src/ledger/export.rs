@@ -8,6 +8,7 @@
 //! | frame | kind (1) ‖ payload length (4) ‖ payload |
 //! | kind 1: an event | chain (16) ‖ record; sequences rise by one from the first |
 //! | kind 2: a provider | name length (2) ‖ name ‖ state ‖ seal (16) |
+//! | kind 3: how far a reader of notices has come | as a provider |
 //! | kind 0: the end | events (8) ‖ last sequence (8) ‖ chain there (16) ‖ seal (16) |
 
 use std::io::{self, Read, Write};
@@ -30,6 +31,7 @@ const PAYLOAD_BYTES_MAX: u32 = 64 << 20;
 const KIND_END: u8 = 0;
 const KIND_EVENT: u8 = 1;
 const KIND_PROVIDER: u8 = 2;
+const KIND_DELIVERY: u8 = 3;
 
 /// What went out, or came in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,9 +87,13 @@ pub fn import(input: &mut impl Read, path: &Path) -> Result<ExportReport, Ledger
                 stream.events = next;
             }
             KIND_PROVIDER => {
-                let (name, state) = split_provider(&payload).ok_or_else(|| stream.cut())?;
+                let (name, state) = split_named(&payload).ok_or_else(|| stream.cut())?;
                 rebuild.provider(name, state.to_vec());
                 providers += 1;
+            }
+            KIND_DELIVERY => {
+                let (name, state) = split_named(&payload).ok_or_else(|| stream.cut())?;
+                rebuild.delivery(name, state.to_vec());
             }
             KIND_END => {
                 let head = chain.head();
@@ -120,14 +126,16 @@ fn export(
         write_frame(out, KIND_EVENT, &value).map_err(failed)?;
         report.events += 1;
     }
-    for pair in view.from(Area::Providers, &[]) {
-        let (name, sealed) = pair?;
-        let what = || format!("provider `{}`", String::from_utf8_lossy(&name));
-        let state = unseal(&name, &sealed);
-        let state = state.ok_or_else(|| dir.damaged(Damage::Value { what: what() }))?;
-        let payload = provider_payload(&name, state);
-        write_frame(out, KIND_PROVIDER, &payload).map_err(failed)?;
-        report.providers += 1;
+    let named = [(Area::Providers, KIND_PROVIDER), (Area::Deliveries, KIND_DELIVERY)];
+    for (area, kind) in named {
+        for pair in view.from(area, &[]) {
+            let (name, sealed) = pair?;
+            let what = || format!("`{}` of {}", String::from_utf8_lossy(&name), area.name());
+            let state = unseal(&name, &sealed);
+            let state = state.ok_or_else(|| dir.damaged(Damage::Value { what: what() }))?;
+            write_frame(out, kind, &named_payload(&name, state)).map_err(failed)?;
+            report.providers += u64::from(kind == KIND_PROVIDER);
+        }
     }
     report.head = chain.head();
     let end = end_payload(report.events, report.head);
@@ -169,14 +177,14 @@ fn end_payload(events: u64, head: Head) -> Vec<u8> {
     sealed(bytes)
 }
 
-fn provider_payload(name: &[u8], state: &[u8]) -> Vec<u8> {
+fn named_payload(name: &[u8], state: &[u8]) -> Vec<u8> {
     let mut bytes = u16::try_from(name.len()).unwrap_or(u16::MAX).to_be_bytes().to_vec();
     bytes.extend_from_slice(name);
     bytes.extend_from_slice(state);
     sealed(bytes)
 }
 
-fn split_provider(payload: &[u8]) -> Option<(&str, &[u8])> {
+fn split_named(payload: &[u8]) -> Option<(&str, &[u8])> {
     let bytes = open_sealed(payload)?;
     let (len, rest) = bytes.split_first_chunk()?;
     let (name, state) = rest.split_at_checked(usize::from(u16::from_be_bytes(*len)))?;

@@ -50,7 +50,7 @@ impl Ledger {
         hold: HoldId,
     ) -> Result<Option<(u64, u64)>, LedgerError> {
         let every = [
-            usage_key(account, 0, ExchangeId(0)),
+            usage_key(account, self.kept().records_from_ms, ExchangeId(0)),
             usage_key(account, u64::MAX, ExchangeId(u128::MAX)),
         ];
         let [first, last] = &every;

@@ -13,6 +13,7 @@ use super::batch::{Batch, Durability, Then};
 use super::committer::Committer;
 use super::data_dir::DataDir;
 use super::error::{Damage, LedgerError, Poisoned};
+use super::follower::{Follower, Keep, kept};
 use super::layout::{account_journal_key, split_account_journal_key};
 use super::queue::{Shared, Ticket};
 use super::recovery::{self, RecoveryReport};
@@ -40,6 +41,10 @@ pub struct LedgerOptions {
     pub memtable_bytes: u64,
     /// For what is read back from tables, in bytes.
     pub cache_bytes: u64,
+    /// How often sums of usage are brought up to date in the background.
+    pub rollup_interval: Duration,
+    /// How long records and sums of usage are kept.
+    pub keep: Keep,
 }
 
 /// How much of the journal is proven before serving.
@@ -62,7 +67,9 @@ struct Inner {
     accounts_opened: AtomicU64,
     shared: Arc<Shared>,
     store: Arc<Store>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    follower: Arc<Follower>,
+    /// The committer's and the follower's.
+    threads: Mutex<Option<[JoinHandle<()>; 2]>>,
 }
 
 /// How the ledger is doing.
@@ -98,6 +105,8 @@ impl LedgerOptions {
             backlog_max: 65_536,
             memtable_bytes: 32 << 20,
             cache_bytes: 32 << 20,
+            rollup_interval: Duration::from_secs(1),
+            keep: Keep::default(),
         }
     }
 
@@ -122,21 +131,32 @@ impl Ledger {
         shared.counters.sequence.store(sequence, Ordering::Release);
         shared.counters.sequence_synced.store(sequence, Ordering::Release);
         let (durability, interval) = (options.durability, options.fsync_interval);
-        let committer = Committer::new(writer, high_water, clock, durability, interval);
+        let committer = Committer::new(writer, high_water, clock.clone(), durability, interval);
         let accounts_opened = last_account(&store.view(), options.node)?;
-        let thread = thread::Builder::new().name("ledger".to_owned()).spawn({
-            let shared = Arc::clone(&shared);
-            move || committer.run(&shared)
-        });
-        let thread =
-            thread.map_err(|error| LedgerError::io("start a thread for", &options.path, error))?;
+        shared.kept.set(kept(&store.view())?);
+        let follower = Follower::new(Arc::clone(&store), Arc::clone(&shared), clock, options.keep);
+        let follower = Arc::new(follower);
+        let failed = |error| LedgerError::io("start a thread for", &options.path, error);
+        let threads = [
+            thread::Builder::new().name("ledger".to_owned()).spawn({
+                let shared = Arc::clone(&shared);
+                move || committer.run(&shared)
+            }),
+            thread::Builder::new().name("rollups".to_owned()).spawn({
+                let (follower, interval) = (Arc::clone(&follower), options.rollup_interval);
+                move || follower.run(interval)
+            }),
+        ];
+        let [committing, following] = threads;
+        let threads = [committing.map_err(failed)?, following.map_err(failed)?];
         let ledger = Self(Arc::new(Inner {
             epoch: report.epoch,
             accounts_opened: AtomicU64::new(accounts_opened),
             options,
             shared,
             store,
-            thread: Mutex::new(Some(thread)),
+            follower,
+            threads: Mutex::new(Some(threads)),
         }));
         Ok((ledger, report))
     }
@@ -144,6 +164,11 @@ impl Ledger {
     /// Which start of this ledger this is, counting from 1.
     pub fn epoch(&self) -> u32 {
         self.0.epoch
+    }
+
+    /// The node whose ids this ledger gives out.
+    pub fn node(&self) -> u16 {
+        self.0.options.node
     }
 
     /// An id that no account in the ledger has and that is not given out again.
@@ -253,6 +278,14 @@ impl Ledger {
         &self.0.store
     }
 
+    pub(super) fn shared(&self) -> &Shared {
+        &self.0.shared
+    }
+
+    pub(super) fn follower(&self) -> &Follower {
+        &self.0.follower
+    }
+
     pub(super) fn data_dir(&self) -> DataDir {
         DataDir::new(&self.0.options.path)
     }
@@ -270,13 +303,18 @@ impl Ledger {
 
 impl Inner {
     fn stop(&self) {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            self.shared.stop();
-            // The last clone may be dropped by an answer, on the very thread.
-            if thread.thread().id() != thread::current().id() && thread.join().is_err() {
-                tracing::error!("the ledger's thread panicked");
-            }
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some([committing, following]) = threads else { return };
+        // The last clone may be dropped by an answer, on the very thread.
+        let is_committing = committing.thread().id() == thread::current().id();
+        // What the follower has under way is still written, where nobody waits for himself.
+        self.follower.stop(!is_committing);
+        if !is_committing && following.join().is_err() {
+            tracing::error!("the ledger's follower panicked");
+        }
+        self.shared.stop();
+        if !is_committing && committing.join().is_err() {
+            tracing::error!("the ledger's thread panicked");
         }
     }
 }
@@ -293,10 +331,11 @@ impl fmt::Debug for Ledger {
     }
 }
 
-/// The count in the newest account id that a node has made.
+/// The count in the newest account id that a node has given out one after the other.
 fn last_account(view: &View<'_>, node: u16) -> Result<u64, LedgerError> {
     let first = account_journal_key(AccountId::new(node, 0), 0);
-    let last = account_journal_key(AccountId::new(node, u64::MAX), u64::MAX);
+    // Those who sign up have ids of their own behind these.
+    let last = account_journal_key(AccountId::new(node, AccountId::COUNT_MAX), u64::MAX);
     let Some(pair) = view.between(Area::AccountJournal, &first, &last).next_back() else {
         return Ok(0);
     };

@@ -8,15 +8,23 @@
 //! | `account_journal` | account (8) ‖ event number (8) | sequence (8) |
 //! | `accounts` | account (8) | 1 ‖ number (8) ‖ digest (16) ‖ at, ms (8) ‖ state ‖ seal (16) |
 //! | `usage` | account (8) ‖ at, ms (8) ‖ hold (16) | sequence (8) |
+//! | `rollups` | account (8) ‖ day (4) ‖ digest of the dimensions (16) | dimensions ‖ sums, see [`super::rollup`] |
+//! | `rollups` | zeros (28) | 1 ‖ sequence (8) ‖ seal (16): the last event in the rows |
 //! | `keys` | key hash (32) | account (8) ‖ key (4) |
 //! | `providers` | name | bytes ‖ seal (16) |
+//! | `notices` | sequence (8) | kind (2) ‖ account (8) |
+//! | `account_notices` | account (8) ‖ sequence (8) | kind (2) |
+//! | `deliveries` | name | bytes ‖ seal (16) |
 //! | `meta` | `epoch` ‖ epoch (4) | at, ms (8) |
+//! | `meta` | `kept` | at, ms (8) ‖ day (4) ‖ seal (16), see [`super::rollup::Kept`] |
+//! | `meta` | `notices` | the first event that is in the index of notices, if it is one (8) |
+//! | `meta` | `due` ‖ account (8) | at, ms (8), all ones where it is not; of accounts with a subscription |
 //! | `meta` | `checkpoint` | see [`Checkpoint`] ‖ seal (16) |
 //!
 //! `chain` is [`Digest::chained`] of the chain before it over sequence ‖ record. A seal is the
 //! [`Digest`] of the key followed by everything before the seal.
 
-use super::{Digest, Head};
+use super::{Digest, Head, NoticeKind};
 use crate::id::{AccountId, ExchangeId, HoldId, KeyId};
 use crate::money::NanoUsd;
 
@@ -25,7 +33,11 @@ pub(super) type AccountJournalKey = [u8; 16];
 
 const SNAPSHOT_VERSION: u8 = 1;
 const CHECKPOINT_KEY: &[u8] = b"checkpoint";
+const NOTICES_KEY: &[u8] = b"notices";
 const EPOCH_PREFIX: &[u8; 5] = b"epoch";
+const DUE_PREFIX: &[u8; 3] = b"due";
+/// The due time of an account that is not due any more.
+pub(super) const NEVER_MS: u64 = u64::MAX;
 
 /// An account's state after one of its events, so that not all of them need be read again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +91,25 @@ pub(super) fn usage_key(account: AccountId, at_ms: u64, hold: HoldId) -> [u8; 32
     key
 }
 
+/// Where an account's index of usage begins, from a time on.
+pub(super) fn usage_from(account: AccountId, at_ms: u64) -> [u8; 16] {
+    account_journal_key(account, at_ms)
+}
+
+/// Where an account's rows begin, from a day on.
+pub(super) fn day_key(account: AccountId, day: u32) -> [u8; 12] {
+    let mut key = [0; 12];
+    let (head, tail) = key.split_at_mut(8);
+    head.copy_from_slice(&account.0.to_be_bytes());
+    tail.copy_from_slice(&day.to_be_bytes());
+    key
+}
+
+/// The account that a key begins with.
+pub(super) fn account_of(key: &[u8]) -> Option<AccountId> {
+    key.first_chunk().map(|account| AccountId(u64::from_be_bytes(*account)))
+}
+
 /// When an exchange was settled, and which.
 pub(super) fn split_usage_key(key: &[u8]) -> Option<(u64, HoldId)> {
     let (_, rest) = key.split_first_chunk::<8>()?;
@@ -110,6 +141,23 @@ pub(super) fn checkpoint_key() -> &'static [u8] {
     CHECKPOINT_KEY
 }
 
+pub(super) fn notice_value(kind: NoticeKind, account: AccountId) -> [u8; 10] {
+    let mut value = [0; 10];
+    let (head, tail) = value.split_at_mut(2);
+    head.copy_from_slice(&kind.to_bytes());
+    tail.copy_from_slice(&account.0.to_be_bytes());
+    value
+}
+
+pub(super) fn split_notice_value(value: &[u8]) -> Option<(NoticeKind, AccountId)> {
+    let (kind, account) = value.split_first_chunk::<2>()?;
+    Some((NoticeKind::from_bytes(kind)?, AccountId(read_u64(account)?)))
+}
+
+pub(super) fn notices_key() -> &'static [u8] {
+    NOTICES_KEY
+}
+
 pub(super) fn epoch_prefix() -> &'static [u8] {
     EPOCH_PREFIX
 }
@@ -125,6 +173,27 @@ pub(super) fn epoch_key(epoch: u32) -> [u8; 9] {
 pub(super) fn split_epoch_key(key: &[u8]) -> Option<u32> {
     let epoch = key.strip_prefix(EPOCH_PREFIX.as_slice())?;
     epoch.try_into().ok().map(u32::from_be_bytes)
+}
+
+/// The first and the last key of due times.
+pub(super) fn due_keys() -> ([u8; 11], [u8; 11]) {
+    (due_key(AccountId(0)), due_key(AccountId(u64::MAX)))
+}
+
+pub(super) fn due_key(account: AccountId) -> [u8; 11] {
+    let mut key = [0; 11];
+    let (head, tail) = key.split_at_mut(DUE_PREFIX.len());
+    head.copy_from_slice(DUE_PREFIX);
+    tail.copy_from_slice(&account.0.to_be_bytes());
+    key
+}
+
+pub(super) fn split_due_key(key: &[u8]) -> Option<AccountId> {
+    key.strip_prefix(DUE_PREFIX.as_slice()).and_then(read_u64).map(AccountId)
+}
+
+pub(super) fn due_value(at_ms: Option<u64>) -> [u8; 8] {
+    at_ms.unwrap_or(NEVER_MS).to_be_bytes()
 }
 
 /// Puts a seal behind a value.
@@ -246,6 +315,9 @@ mod tests {
         let checkpoint = Checkpoint { head, holds: vec![open(1), open(2)] };
         assert_eq!(Checkpoint::from_value(&checkpoint.to_value()), Some(checkpoint));
         assert_eq!(split_epoch_key(&epoch_key(77)), Some(77));
+        assert_eq!(split_due_key(&due_key(AccountId(1 << 50))), Some(AccountId(1 << 50)));
+        assert_eq!(read_u64(&due_value(Some(7))), Some(7));
+        assert_eq!(read_u64(&due_value(None)), Some(NEVER_MS));
         let key = account_journal_key(AccountId(1 << 50), 12);
         assert_eq!(split_account_journal_key(&key), Some((AccountId(1 << 50), 12)));
         let key = usage_key(AccountId(9), 10, ExchangeId(1 << 100));

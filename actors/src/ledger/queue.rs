@@ -4,12 +4,15 @@
 //! committer at most once a group. Its length is bounded by the work that is let in upstream.
 
 use std::mem;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::Poisoned;
 use super::batch::{Batch, Durability, Then};
+use super::rollup::Kept;
 use crate::clock::Clock;
 
 /// A place in the ledger's queue: batches are written in the order of their tickets.
@@ -26,6 +29,16 @@ pub(super) struct Shared {
     wake: Condvar,
     poisoned: OnceLock<Poisoned>,
     pub(super) counters: Counters,
+    pub(super) kept: KeptNow,
+    /// The sequence of the newest notice on disk.
+    pub(super) notices: watch::Sender<u64>,
+}
+
+/// From when on what is derived is kept, for those who must not wait.
+#[derive(Default)]
+pub(super) struct KeptNow {
+    records_from_ms: AtomicU64,
+    rollups_from_day: AtomicU32,
 }
 
 /// Read by anyone, written by the committer; tickets and events reached so far.
@@ -87,6 +100,20 @@ pub(super) struct Work {
     pub(super) waiters: Vec<Waiter>,
     pub(super) ticket_last: u64,
     pub(super) stopping: bool,
+}
+
+impl KeptNow {
+    pub(super) fn get(&self) -> Kept {
+        Kept {
+            records_from_ms: self.records_from_ms.load(Ordering::Relaxed),
+            rollups_from_day: self.rollups_from_day.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn set(&self, kept: Kept) {
+        self.records_from_ms.store(kept.records_from_ms, Ordering::Relaxed);
+        self.rollups_from_day.store(kept.rollups_from_day, Ordering::Relaxed);
+    }
 }
 
 impl Shared {

@@ -5,12 +5,12 @@
 use super::error::{Damage, LedgerError};
 use super::handle::Ledger;
 use super::layout::{
-    Snapshot, account_journal_key, read_u64, split_account_journal_key, split_entry,
-    split_key_value, unseal, usage_key,
+    NEVER_MS, Snapshot, account_journal_key, due_keys, read_u64, split_account_journal_key,
+    split_due_key, split_entry, split_key_value, unseal, usage_key,
 };
 use super::store::{Area, View};
 use super::{Digest, Record};
-use crate::account::Event;
+use crate::account::{Deed, Event, OperatorEvent};
 use crate::id::{AccountId, ExchangeId, HoldId, KeyHash, KeyId};
 
 /// What an account is started from.
@@ -44,6 +44,14 @@ pub struct UsageEntry {
     pub hold: HoldId,
     /// Its event.
     pub entry: JournalEntry,
+}
+
+impl UsageEntry {
+    /// The settlement that an event is; `None` where it is another.
+    pub(super) fn of(entry: JournalEntry) -> Option<Self> {
+        let Event::Settled(settlement) = &entry.record.event else { return None };
+        Some(Self { at_ms: entry.record.at_ms, hold: settlement.hold, entry })
+    }
 }
 
 impl Ledger {
@@ -82,6 +90,21 @@ impl Ledger {
         split_key_value(&value).map(Some).ok_or_else(unreadable)
     }
 
+    /// When time alone will change accounts next, in milliseconds since 1970: of those that it will. Blocks.
+    pub fn due_times(&self) -> Result<Vec<(AccountId, u64)>, LedgerError> {
+        let view = self.settled_view()?;
+        let (first, last) = due_keys();
+        let mut times = Vec::new();
+        for pair in view.between(Area::Meta, &first, &last) {
+            let (key, value) = pair?;
+            let unreadable = || self.damaged(Damage::Value { what: "a due time".to_owned() });
+            let entry = split_due_key(&key).zip(read_u64(&value));
+            let (account, at_ms) = entry.ok_or_else(unreadable)?;
+            times.extend((at_ms != NEVER_MS).then_some((account, at_ms)));
+        }
+        Ok(times)
+    }
+
     /// Up to `limit` account ids above `after`, rising. Blocks.
     pub fn account_ids(
         &self,
@@ -90,7 +113,9 @@ impl Ledger {
     ) -> Result<Vec<AccountId>, LedgerError> {
         let view = self.settled_view()?;
         let mut ids = Vec::new();
-        let mut next = after.map_or(Some(0), |after| after.0.checked_add(1));
+        // The operators are none.
+        let after = after.unwrap_or(AccountId::OPERATORS);
+        let mut next = after.0.checked_add(1);
         while let Some(from) = next.filter(|_| ids.len() < limit) {
             // One seek an account: its own events are jumped over.
             let first = account_journal_key(AccountId(from), 0);
@@ -101,6 +126,30 @@ impl Ledger {
             next = account.0.checked_add(1);
         }
         Ok(ids)
+    }
+
+    /// What an operator's action did to accounts, by the marks that it left in their journals behind
+    /// the event `from` of the whole journal. Blocks, and reads all of the journal from there on.
+    pub fn deeds(&self, from: u64, action: u64) -> Result<Vec<Deed>, LedgerError> {
+        let view = self.settled_view()?;
+        let mut deeds = Vec::new();
+        for pair in view.from(Area::Journal, &from.to_be_bytes()) {
+            let (key, value) = pair?;
+            let sequence = read_u64(&key).unwrap_or_default();
+            let undecodable = |error| self.damaged(Damage::Undecodable { sequence, error });
+            let unreadable = || self.damaged(Damage::Value { what: format!("event {sequence}") });
+            let (_, bytes) = split_entry(&value).ok_or_else(unreadable)?;
+            let record = Record::decode(bytes).map_err(undecodable)?;
+            let Event::Operator(event) = &record.event else { continue };
+            if let OperatorEvent::Did { action: done_by, events } = **event
+                && done_by == action
+            {
+                let (account, last) = (record.account, record.number.saturating_sub(1));
+                let first = record.number.saturating_sub(u64::from(events));
+                deeds.push(Deed { account, first, last });
+            }
+        }
+        Ok(deeds)
     }
 
     /// Up to `limit` of an account's events above number `after`, in order. Blocks.
@@ -122,13 +171,47 @@ impl Ledger {
         limit: usize,
     ) -> Result<Vec<UsageEntry>, LedgerError> {
         let view = self.settled_view()?;
-        let (at_ms, hold) = after.unwrap_or((0, ExchangeId(0)));
+        // What is too old to be kept may be there still, in part.
+        let kept = (self.kept().records_from_ms, ExchangeId(0));
+        let (at_ms, hold) = after.unwrap_or(kept).max(kept);
         let first = usage_key(account, at_ms, hold);
+        let after = after.filter(|after| *after >= kept);
         let last = usage_key(account, u64::MAX, ExchangeId(u128::MAX));
         let mut page = Vec::new();
         for pair in view.between(Area::Usage, &first, &last) {
             let (key, sequence) = pair?;
             if after.is_some() && key == first {
+                continue;
+            }
+            if page.len() == limit {
+                break;
+            }
+            page.extend(self.usage_entry(&view, account, &sequence)?);
+        }
+        Ok(page)
+    }
+
+    /// Up to `limit` of an account's exchanges settled at `since_ms` or later and before `before` (a time
+    /// and an exchange), the last one first. Blocks.
+    pub fn usage_back(
+        &self,
+        account: AccountId,
+        since_ms: u64,
+        before: Option<(u64, HoldId)>,
+        limit: usize,
+    ) -> Result<Vec<UsageEntry>, LedgerError> {
+        let view = self.settled_view()?;
+        let since_ms = since_ms.max(self.kept().records_from_ms);
+        let first = usage_key(account, since_ms, ExchangeId(0));
+        let (at_ms, hold) = before.unwrap_or((u64::MAX, ExchangeId(u128::MAX)));
+        let last = usage_key(account, at_ms, hold);
+        if last < first {
+            return Ok(Vec::new());
+        }
+        let mut page = Vec::new();
+        for pair in view.between(Area::Usage, &first, &last).rev() {
+            let (key, sequence) = pair?;
+            if before.is_some() && *key == last {
                 continue;
             }
             if page.len() == limit {
@@ -146,10 +229,7 @@ impl Ledger {
         account: AccountId,
         sequence: &[u8],
     ) -> Result<Option<UsageEntry>, LedgerError> {
-        let entry = self.entry(view, account, sequence)?;
-        let Event::Settled(settlement) = &entry.record.event else { return Ok(None) };
-        let hold = settlement.hold;
-        Ok(Some(UsageEntry { at_ms: entry.record.at_ms, hold, entry }))
+        Ok(UsageEntry::of(self.entry(view, account, sequence)?))
     }
 
     /// A provider's newest state. Blocks.

@@ -73,6 +73,11 @@ impl Rebuild {
         self.batch.provider(name, state);
     }
 
+    /// Adds how far a reader of notices has come.
+    pub(super) fn delivery(&mut self, name: &str, state: Vec<u8>) {
+        self.batch.delivery(name, state);
+    }
+
     /// Makes the next start count from above `epoch`.
     pub(super) fn epoch(&mut self, epoch: u32) {
         self.epoch = self.epoch.max(epoch);
@@ -84,6 +89,7 @@ impl Rebuild {
         let failed = |error| LedgerError::io("write", self.dir.root(), error);
         let mut head = Head::default();
         if let Some(mut writer) = self.writer.take() {
+            writer.write_notices_from(1)?;
             writer.write_epoch(self.epoch, 0)?;
             writer.write_checkpoint()?;
             writer.store().sync()?;

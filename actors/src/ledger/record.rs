@@ -53,7 +53,7 @@ pub struct Record {
 }
 
 /// The first 128 bits of a SHA-256.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Digest(pub [u8; 16]);
 

@@ -14,14 +14,16 @@ use super::batch::Batch;
 use super::chain::Chain;
 use super::data_dir::{DataDir, Found, Lock};
 use super::error::{Damage, LedgerError};
+use super::follower::kept;
 use super::glance::{Effect, Glance};
 use super::high_water::{HighWater, Mark};
 use super::layout::{
-    Checkpoint, OpenHold, account_journal_key, checkpoint_key, epoch_prefix, read_u64,
+    Checkpoint, OpenHold, account_journal_key, checkpoint_key, epoch_prefix, notices_key, read_u64,
     split_account_journal_key, split_entry, split_epoch_key, usage_key,
 };
 use super::store::{Area, Store, StoreError, StoreMemory, View, guarded};
 use super::store_files;
+use super::verify::is_notice_indexed;
 use super::wal;
 use super::writer::Writer;
 use super::{Digest, Head, Record, VerifyOnStart};
@@ -184,7 +186,12 @@ fn take_over(
         report.voided.push((account, hold, amount));
     }
     report.epoch = epoch_last.saturating_add(1);
+    let has_notices = store.get(Area::Meta, notices_key())?.is_some();
     let mut writer = Writer::new(Arc::new(store), head, holds);
+    if !has_notices {
+        // A store of an earlier build, or a new one: notices begin here.
+        writer.write_notices_from(head.sequence + 1)?;
+    }
     writer.write(std::iter::once(&batch))?;
     writer.write_epoch(report.epoch, at_ms)?;
     writer.store().sync()?;
@@ -277,7 +284,7 @@ impl Proof {
             Effect::Settled(hold) | Effect::Voided(hold) => {
                 self.holds.remove(&hold);
             }
-            Effect::Plain | Effect::KeyCreated(..) => {}
+            Effect::Plain | Effect::KeyCreated(..) | Effect::Due(_) => {}
         }
         if self.tail.len() == INDEX_TAIL {
             self.tail.pop_front();
@@ -288,6 +295,7 @@ impl Proof {
 
     /// Looks up the newest events in the indexes, and that the indexes have none newer.
     fn check_indexes(&self, view: &View<'_>) -> Result<(), Damage> {
+        let (kept, notices_from) = (kept(view)?, notices_from(view)?);
         for (sequence, glance) in &self.tail {
             let sequence = *sequence;
             let Glance { account, number, at_ms, .. } = *glance;
@@ -298,13 +306,20 @@ impl Proof {
                 if found { Ok(()) } else { Err(disagrees) }
             };
             points_here(Area::AccountJournal, &account_journal_key(account, number))?;
-            if let Effect::Settled(hold) = glance.effect {
+            if let Effect::Settled(hold) = glance.effect
+                && at_ms >= kept.records_from_ms
+            {
                 points_here(Area::Usage, &usage_key(account, at_ms, hold))?;
             }
             if let Effect::KeyCreated(hash, _) = glance.effect
                 && view.get(Area::Keys, &hash.0)?.is_none()
             {
                 return Err(Damage::Index { index: Area::Keys.name(), sequence });
+            }
+            if let Some(kind) = glance.notice.filter(|_| sequence >= notices_from)
+                && !is_notice_indexed(view, sequence, kind, account)?
+            {
+                return Err(Damage::Index { index: Area::Notices.name(), sequence });
             }
             let head = self.heads.get(&account).copied().unwrap_or_default();
             if last_number(view, account)? != head.number {
@@ -364,6 +379,12 @@ fn last_number(view: &View<'_>, account: AccountId) -> Result<u64, Damage> {
     };
     let (key, _) = pair?;
     Ok(split_account_journal_key(&key).map_or(0, |(_, number)| number))
+}
+
+/// The first event that is in the index of notices, if it is one; none where it has not begun.
+pub(super) fn notices_from(view: &View<'_>) -> Result<u64, StoreError> {
+    let mark = view.get(Area::Meta, notices_key())?;
+    Ok(mark.as_deref().and_then(read_u64).unwrap_or(u64::MAX))
 }
 
 /// The last start that was counted.

@@ -48,6 +48,7 @@ struct Salvage {
     /// Journal entries from the write-ahead files. A break may have produced wrong ones too.
     entries: HashMap<u64, Vec<Vec<u8>>>,
     providers: BTreeMap<String, Vec<u8>>,
+    deliveries: BTreeMap<String, Vec<u8>>,
     epoch: u32,
     /// The last event that was ever known of.
     last: u64,
@@ -101,6 +102,9 @@ fn repair_with_copy(
     for (name, state) in salvage.providers {
         rebuild.provider(&name, state);
     }
+    for (name, state) in salvage.deliveries {
+        rebuild.delivery(&name, state);
+    }
     rebuild.epoch(salvage.epoch);
     let head = rebuild.finish()?;
     let dropped = (salvage.last > good).then_some((good + 1, salvage.last));
@@ -134,7 +138,14 @@ fn read_write_ahead(source: &DataDir, salvage: &mut Salvage) -> io::Result<()> {
             }
             Area::Providers => salvage.provider(item.key, item.value),
             Area::Meta => salvage.epoch(item.key),
-            Area::AccountJournal | Area::Accounts | Area::Usage | Area::Keys => {}
+            Area::Deliveries => salvage.delivery(item.key, item.value),
+            Area::AccountJournal
+            | Area::Accounts
+            | Area::Usage
+            | Area::Keys
+            | Area::Rollups
+            | Area::Notices
+            | Area::AccountNotices => {}
         });
     }
     Ok(())
@@ -152,6 +163,12 @@ fn read_tables(view: &View<'_>, salvage: &mut Salvage) -> Result<(), StoreError>
         // What the write-ahead files have is newer.
         if !salvage.providers.contains_key(&*String::from_utf8_lossy(&name)) {
             salvage.provider(&name, &state);
+        }
+    }
+    for pair in view.from(Area::Deliveries, &[]) {
+        let (name, state) = pair?;
+        if !salvage.deliveries.contains_key(&*String::from_utf8_lossy(&name)) {
+            salvage.delivery(&name, &state);
         }
     }
     Ok(())
@@ -221,7 +238,8 @@ fn open_tables(
 ) -> Result<Option<Store>, LedgerError> {
     let failed = |error| LedgerError::io("copy to", copy, error);
     let memory = LedgerOptions::new(copy).memory();
-    for areas in [[Area::Journal, Area::Meta, Area::Providers].as_slice(), &[Area::Journal]] {
+    let all = [Area::Journal, Area::Meta, Area::Providers, Area::Deliveries];
+    for areas in [all.as_slice(), &[Area::Journal]] {
         if copy.exists() {
             fs::remove_dir_all(copy).map_err(failed)?;
         }
@@ -229,6 +247,10 @@ fn open_tables(
         // nothing depends on the files that the store keeps about itself.
         drop(Store::create(copy, memory)?);
         for area in areas {
+            let folder = from.join(format!("keyspaces/{}", area.number()));
+            if area.is_later() && !folder.exists() {
+                continue;
+            }
             match store_files::check_tables(from, area.number()).map_err(failed)? {
                 Ok(()) => {
                     let folder = format!("keyspaces/{}", area.number());
@@ -275,6 +297,16 @@ impl Salvage {
                 self.providers.insert(name.to_owned(), state.to_vec());
             }
             _ => self.note("a provider's state can't be read".to_owned()),
+        }
+    }
+
+    /// One that can't be read begins anew, as that of a webhook that was just made.
+    fn delivery(&mut self, name: &[u8], sealed: &[u8]) {
+        match (std::str::from_utf8(name), unseal(name, sealed)) {
+            (Ok(name), Some(state)) => {
+                self.deliveries.insert(name.to_owned(), state.to_vec());
+            }
+            _ => self.note("how far a webhook has come can't be read".to_owned()),
         }
     }
 

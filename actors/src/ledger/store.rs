@@ -11,6 +11,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
 use super::data_dir::Lock;
 use super::error::{Damage, LedgerError};
+use super::layout::notices_key;
 
 /// How much memory the store may use.
 #[derive(Clone, Copy, Debug)]
@@ -31,9 +32,14 @@ pub(super) enum Area {
     Keys,
     Providers,
     Meta,
+    /// Derived from the journal, with all that tells how far: it may be missing.
+    Rollups,
+    Notices,
+    AccountNotices,
+    Deliveries,
 }
 
-pub(super) const AREAS: [Area; 7] = [
+pub(super) const AREAS: [Area; 11] = [
     Area::Journal,
     Area::AccountJournal,
     Area::Accounts,
@@ -41,15 +47,23 @@ pub(super) const AREAS: [Area; 7] = [
     Area::Keys,
     Area::Providers,
     Area::Meta,
+    Area::Rollups,
+    Area::Notices,
+    Area::AccountNotices,
+    Area::Deliveries,
 ];
 
 /// An open store.
 pub(super) struct Store {
     database: Database,
-    keyspaces: [Keyspace; 7],
+    keyspaces: [Keyspace; 11],
     // Dropped last: until then nobody else may open the files.
     _lock: Option<Lock>,
 }
+
+/// A moment of a store, which keeps what stood there from being forgotten.
+#[derive(Clone)]
+pub(super) struct Moment(fjall::Snapshot);
 
 /// The store as it stood at one moment.
 pub(super) struct View<'store> {
@@ -81,7 +95,21 @@ impl Area {
             Self::Keys => "keys",
             Self::Providers => "providers",
             Self::Meta => "meta",
+            Self::Rollups => "rollups",
+            Self::Notices => "notices",
+            Self::AccountNotices => "account_notices",
+            Self::Deliveries => "deliveries",
         }
+    }
+
+    /// Whether it is made again from the others where it is missing.
+    pub(super) const fn is_derived(self) -> bool {
+        matches!(self, Self::Rollups)
+    }
+
+    /// Whether anything is ever taken out of it.
+    pub(super) const fn is_pruned(self) -> bool {
+        matches!(self, Self::Usage | Self::Rollups)
     }
 
     /// Fjall's number for it, which is also the name of its folder.
@@ -95,13 +123,20 @@ impl Area {
         AREAS.get(index).copied()
     }
 
+    /// Whether stores of earlier builds lack it: it is made where it is not, and its beginning is noted
+    /// among the `meta` entries, so that one that is gone does not come back empty.
+    pub(super) const fn is_later(self) -> bool {
+        matches!(self, Self::Notices | Self::AccountNotices | Self::Deliveries)
+    }
+
     /// The length of every key in it, where they have one length.
     pub(super) const fn key_len(self) -> Option<usize> {
         match self {
-            Self::Journal | Self::Accounts => Some(8),
-            Self::AccountJournal => Some(16),
+            Self::Journal | Self::Accounts | Self::Notices => Some(8),
+            Self::AccountJournal | Self::AccountNotices => Some(16),
             Self::Usage | Self::Keys => Some(32),
-            Self::Providers | Self::Meta => None,
+            Self::Rollups => Some(28),
+            Self::Providers | Self::Meta | Self::Deliveries => None,
         }
     }
 
@@ -109,7 +144,15 @@ impl Area {
         let memtable_bytes = match self {
             Self::Journal => memory.memtable_bytes,
             Self::AccountJournal | Self::Accounts | Self::Usage => memory.memtable_bytes / 2,
-            Self::Keys | Self::Providers | Self::Meta => memory.memtable_bytes / 4,
+            Self::Keys
+            | Self::Providers
+            | Self::Meta
+            | Self::Notices
+            | Self::AccountNotices
+            | Self::Deliveries => memory.memtable_bytes / 4,
+            // Its rows are written over and over, and a reader passes all that were written before
+            // until they are written out: so that is soon.
+            Self::Rollups => (memory.memtable_bytes / 16).max(16 << 10),
         };
         KeyspaceCreateOptions::default()
             .max_memtable_size(memtable_bytes)
@@ -142,28 +185,55 @@ impl Store {
             .cache_size(memory.cache_bytes)
             .worker_threads(2)
             .open()?;
-        for area in AREAS {
-            // A keyspace that is gone must not come back empty.
-            if exists && !database.keyspace_exists(area.name()) {
-                return Err(StoreError(format!("keyspace `{}` is missing", area.name())));
-            }
-        }
         let open = |area: Area| database.keyspace(area.name(), || area.options(memory));
-        let [journal, account_journal, accounts, usage, keys, providers, meta] = AREAS;
+        // A keyspace that is gone must not come back empty.
+        let is_gone = |area: &Area| exists && !database.keyspace_exists(area.name());
+        let missing = |area: Area| StoreError(format!("keyspace `{}` is missing", area.name()));
+        let may_lack = |area: &Area| area.is_derived() || area.is_later();
+        if let Some(area) = AREAS.into_iter().filter(|area| !may_lack(area)).find(is_gone) {
+            return Err(missing(area));
+        }
+        let [journal, account_journal, accounts, usage, keys, providers, meta, rollups, later @ ..] =
+            AREAS;
+        let [journal, account_journal] = [open(journal)?, open(account_journal)?];
+        let [accounts, usage, keys] = [open(accounts)?, open(usage)?, open(keys)?];
+        let [providers, meta] = [open(providers)?, open(meta)?];
+        if let Some(area) = later.into_iter().find(is_gone)
+            && meta.contains_key(notices_key())?
+        {
+            return Err(missing(area));
+        }
+        let [notices, account_notices, deliveries] = later;
         let keyspaces = [
-            open(journal)?,
-            open(account_journal)?,
-            open(accounts)?,
-            open(usage)?,
-            open(keys)?,
-            open(providers)?,
-            open(meta)?,
+            journal,
+            account_journal,
+            accounts,
+            usage,
+            keys,
+            providers,
+            meta,
+            open(rollups)?,
+            open(notices)?,
+            open(account_notices)?,
+            open(deliveries)?,
         ];
         Ok(Self { database, keyspaces, _lock: lock })
     }
 
     fn keyspace(&self, area: Area) -> &Keyspace {
-        let [journal, account_journal, accounts, usage, keys, providers, meta] = &self.keyspaces;
+        let [
+            journal,
+            account_journal,
+            accounts,
+            usage,
+            keys,
+            providers,
+            meta,
+            rollups,
+            notices,
+            account_notices,
+            deliveries,
+        ] = &self.keyspaces;
         match area {
             Area::Journal => journal,
             Area::AccountJournal => account_journal,
@@ -172,6 +242,10 @@ impl Store {
             Area::Keys => keys,
             Area::Providers => providers,
             Area::Meta => meta,
+            Area::Rollups => rollups,
+            Area::Notices => notices,
+            Area::AccountNotices => account_notices,
+            Area::Deliveries => deliveries,
         }
     }
 
@@ -182,7 +256,17 @@ impl Store {
 
     /// Everything as it stands now, while writes go on.
     pub(super) fn view(&self) -> View<'_> {
-        View { snapshot: self.database.snapshot(), store: self }
+        self.view_at(&self.moment())
+    }
+
+    /// Now, to be looked at later.
+    pub(super) fn moment(&self) -> Moment {
+        Moment(self.database.snapshot())
+    }
+
+    /// Everything as it stood at a moment of this store.
+    pub(super) fn view_at(&self, moment: &Moment) -> View<'_> {
+        View { snapshot: moment.0.clone(), store: self }
     }
 
     /// An empty batch.
@@ -230,6 +314,10 @@ impl View<'_> {
 impl StoreBatch<'_> {
     pub(super) fn put(&mut self, area: Area, key: impl Into<Bytes>, value: impl Into<Bytes>) {
         self.batch.insert(self.store.keyspace(area), key, value);
+    }
+
+    pub(super) fn remove(&mut self, area: Area, key: impl Into<Bytes>) {
+        self.batch.remove(self.store.keyspace(area), key);
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -2,7 +2,8 @@
 //!
 //! Two passes. The first follows the journal: sequence and chain. The second goes through each
 //! account's index, which is proven to name every event exactly once: the account's own chain, its
-//! state ([`Fold`]) against its snapshot, its books ([`super::audit`]), the usage and key indexes.
+//! state ([`Fold`]) against its snapshot, its books ([`super::audit`]), the usage and key indexes, its
+//! sums of usage ([`super::recount`]). Of records and sums that are too old to be kept nothing is asked.
 
 use std::path::Path;
 
@@ -10,12 +11,15 @@ use super::audit::{Audit, Totals};
 use super::chain::Chain;
 use super::data_dir::{DataDir, Found};
 use super::error::{Damage, LedgerError};
+use super::glance::Glance;
 use super::handle::{Ledger, LedgerOptions, VerifyOnStart};
 use super::layout::{
-    Snapshot, read_u64, split_account_journal_key, split_entry, split_key_value, usage_key,
+    Snapshot, account_journal_key, due_key, due_value, notice_value, read_u64,
+    split_account_journal_key, split_entry, split_key_value, split_usage_key, usage_key,
 };
+use super::recount::Recount;
 use super::store::{Area, StoreError, View, guarded};
-use super::{Digest, Head, Record, recovery};
+use super::{Digest, Head, NoticeKind, Record, recovery};
 use crate::account::{Event, Key};
 use crate::id::AccountId;
 
@@ -73,6 +77,12 @@ struct Verification<'view, F> {
     view: &'view View<'view>,
     report: VerifyReport,
     keys: u64,
+    /// Settlements that must be in the index of usage.
+    kept: u64,
+    recount: Recount,
+    /// From which event on notices are in their index, and how many there are.
+    notices_from: u64,
+    notices: u64,
     account: Option<Account<F>>,
 }
 
@@ -85,6 +95,8 @@ struct Account<F> {
     digest: Digest,
     sequence: u64,
     snapshot: Option<Snapshot>,
+    /// When it is due, as the last event says that says so.
+    due: Option<[u8; 8]>,
 }
 
 impl VerifyReport {
@@ -100,6 +112,19 @@ impl Ledger {
         let view = self.settled_view()?;
         Ok(guarded(|| Verification::<F>::run(&view))?)
     }
+}
+
+/// Whether a notice is in both of its indexes.
+pub(super) fn is_notice_indexed(
+    view: &View<'_>,
+    sequence: u64,
+    kind: NoticeKind,
+    account: AccountId,
+) -> Result<bool, StoreError> {
+    let known = view.get(Area::Notices, &sequence.to_be_bytes())?;
+    let of_account = view.get(Area::AccountNotices, &account_journal_key(account, sequence))?;
+    let is_known = known.as_deref() == Some(notice_value(kind, account).as_slice());
+    Ok(is_known && of_account.as_deref() == Some(kind.to_bytes().as_slice()))
 }
 
 /// Verifies a ledger that no process has open, and changes nothing in it. Blocks.
@@ -126,7 +151,17 @@ pub(super) fn open_for_reading(dir: &DataDir) -> Result<recovery::Proven, Ledger
 impl<'view, F: Fold> Verification<'view, F> {
     fn run(view: &'view View<'view>) -> Result<VerifyReport, StoreError> {
         let report = VerifyReport::default();
-        let mut this = Self { view, report, keys: 0, account: None };
+        let (recount, notices_from) = (Recount::new(view)?, recovery::notices_from(view)?);
+        let mut this = Self {
+            view,
+            report,
+            keys: 0,
+            kept: 0,
+            recount,
+            notices_from,
+            notices: 0,
+            account: None,
+        };
         this.journal()?;
         this.accounts()?;
         this.counts()?;
@@ -170,7 +205,7 @@ impl<'view, F: Fold> Verification<'view, F> {
                 continue;
             };
             if self.account.as_ref().is_none_or(|current| current.id != account) {
-                self.leave_account();
+                self.leave_account()?;
                 self.enter_account(account)?;
             }
             match self.read(account, number, sequence)? {
@@ -178,7 +213,7 @@ impl<'view, F: Fold> Verification<'view, F> {
                 Err(what) => self.differs(Some(account), Some(sequence), what),
             }
         }
-        self.leave_account();
+        self.leave_account()?;
         if indexed != self.report.events {
             let events = self.report.events;
             let what = format!("`account_journal` names {indexed} events of {events}");
@@ -220,20 +255,32 @@ impl<'view, F: Fold> Verification<'view, F> {
             }
         };
         let (fold, audit, digest) = (F::new(id), Audit::default(), Digest::default());
-        self.account = Some(Account { id, fold, audit, number: 0, digest, sequence: 0, snapshot });
+        let (number, sequence, due) = (0, 0, None);
+        self.account = Some(Account { id, fold, audit, number, digest, sequence, snapshot, due });
         Ok(())
     }
 
-    fn leave_account(&mut self) {
-        let Some(account) = self.account.take() else { return };
+    fn leave_account(&mut self) -> Result<(), StoreError> {
+        let Some(account) = self.account.take() else { return Ok(()) };
+        if let Some(what) = self.recount.leave(self.view, account.id)? {
+            self.differs(Some(account.id), None, what);
+        }
         self.report.totals.add(&account.audit.totals);
         if let Err(what) = account.fold.check() {
             self.differs(Some(account.id), None, what);
+        }
+        if let Some(due) = account.due {
+            let entry = self.view.get(Area::Meta, &due_key(account.id))?;
+            if entry.as_deref() != Some(due.as_slice()) {
+                let what = "`meta` does not say when it is due".to_owned();
+                self.differs(Some(account.id), None, what);
+            }
         }
         if account.snapshot.is_some_and(|snapshot| snapshot.number > account.number) {
             let what = "the snapshot is newer than the last event".to_owned();
             self.differs(Some(account.id), None, what);
         }
+        Ok(())
     }
 
     fn event(&mut self, sequence: u64, record: &Record, digest: Digest) -> Result<(), StoreError> {
@@ -249,6 +296,9 @@ impl<'view, F: Fold> Verification<'view, F> {
         (account.number, account.digest, account.sequence) = (record.number, digest, sequence);
         faults.extend(account.fold.apply(record, digest).err());
         faults.extend(account.audit.event(&record.event));
+        if let Event::Subscription(event) = &record.event {
+            account.due = Some(due_value(event.due_at_ms()));
+        }
         if let Some(snapshot) = account.snapshot.as_ref().filter(|at| at.number == record.number) {
             let restored = F::restore(account.id, &snapshot.state);
             let same = restored.is_ok_and(|it| it.snapshot() == account.fold.snapshot());
@@ -257,6 +307,7 @@ impl<'view, F: Fold> Verification<'view, F> {
             }
         }
         faults.extend(self.indexes(sequence, record)?);
+        faults.extend(self.notice(sequence, record)?);
         for what in faults {
             self.differs(Some(record.account), Some(sequence), what);
         }
@@ -265,9 +316,16 @@ impl<'view, F: Fold> Verification<'view, F> {
 
     fn indexes(&mut self, sequence: u64, record: &Record) -> Result<Option<String>, StoreError> {
         let account = record.account;
+        self.recount.event(sequence, record);
+        let is_kept = record.at_ms >= self.recount.kept().records_from_ms;
         let agrees = match &record.event {
+            Event::Settled(_) if !is_kept => {
+                self.report.settlements += 1;
+                true
+            }
             Event::Settled(settlement) => {
                 self.report.settlements += 1;
+                self.kept += 1;
                 let key = usage_key(account, record.at_ms, settlement.hold);
                 let entry = self.view.get(Area::Usage, &key)?;
                 entry.as_deref().and_then(read_u64) == Some(sequence)
@@ -302,26 +360,48 @@ impl<'view, F: Fold> Verification<'view, F> {
             | Event::Plan(_)
             | Event::Subscription(_)
             | Event::Watch(_)
-            | Event::Operator(_) => true,
+            | Event::Operator(_)
+            | Event::KeyGuarded { .. }
+            | Event::KeyRestricted { .. }
+            | Event::KeyReleased { .. } => true,
         };
         Ok((!agrees).then(|| "the event is not in its index".to_owned()))
     }
 
+    fn notice(&mut self, sequence: u64, record: &Record) -> Result<Option<String>, StoreError> {
+        if sequence < self.notices_from || record.event.is_of_a_request() {
+            return Ok(None);
+        }
+        let Some(kind) = Glance::notice(&record.encode()) else { return Ok(None) };
+        self.notices += 1;
+        let agree = is_notice_indexed(self.view, sequence, kind, record.account)?;
+        Ok((!agree).then(|| "the event is not among the notices".to_owned()))
+    }
+
     /// With every event found in its index, equal counts mean that nothing else is in there.
     fn counts(&mut self) -> Result<(), StoreError> {
-        let VerifyReport { settlements, snapshots, .. } = self.report;
-        for (area, expected) in
-            [(Area::Usage, settlements), (Area::Keys, self.keys), (Area::Accounts, snapshots)]
-        {
+        let records_from_ms = self.recount.kept().records_from_ms;
+        for (area, expected) in [
+            (Area::Usage, self.kept),
+            (Area::Keys, self.keys),
+            (Area::Accounts, self.report.snapshots),
+            (Area::Notices, self.notices),
+            (Area::AccountNotices, self.notices),
+        ] {
             let mut found = 0;
             for pair in self.view.from(area, &[]) {
-                pair?;
-                found += 1;
+                let (key, _) = pair?;
+                let is_old = |(at_ms, _)| at_ms < records_from_ms;
+                let is_old = area == Area::Usage && split_usage_key(&key).is_some_and(is_old);
+                found += u64::from(!is_old);
             }
             if found != expected {
                 let what = format!("`{}` has {found} entries, not {expected}", area.name());
                 self.differs(None, None, what);
             }
+        }
+        for what in self.recount.end(self.view, self.report.head.sequence)? {
+            self.differs(None, None, what);
         }
         Ok(())
     }

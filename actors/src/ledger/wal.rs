@@ -195,9 +195,9 @@ impl<'bytes> Piece<'bytes> {
 
 impl<'bytes> Item<'bytes> {
     fn read(bytes: &'bytes [u8]) -> Option<(Self, &'bytes [u8])> {
-        // Kind 0 is a value and compression 0 is none: the ledger removes nothing, and has the
+        // Kind 0 is a value, kind 1 the removal of one, and compression 0 is none: the ledger has the
         // store's compression of these files switched off.
-        let rest = bytes.strip_prefix(&[0, 0])?;
+        let ([kind @ (0 | 1), 0], rest) = bytes.split_first_chunk()? else { return None };
         let (keyspace, rest) = rest.split_first_chunk()?;
         let (key_len, rest) = rest.split_first_chunk()?;
         let (value_len, rest) = rest.split_first_chunk()?;
@@ -211,7 +211,8 @@ impl<'bytes> Item<'bytes> {
         let value_len = usize::try_from(u32::from_le_bytes(*value_len)).ok()?;
         let (value, rest) = rest.split_at_checked(value_len)?;
         let has_its_length = area.key_len().is_none_or(|len| len == key.len());
-        has_its_length.then_some((Self { area, key, value }, rest))
+        let may_be = *kind == 0 || (area.is_pruned() && value_len == 0);
+        (has_its_length && may_be).then_some((Self { area, key, value }, rest))
     }
 }
 

@@ -8,8 +8,8 @@ use super::batch::Batch;
 use super::chain::Chain;
 use super::glance::{Effect, Glance};
 use super::layout::{
-    Checkpoint, OpenHold, account_journal_key, checkpoint_key, epoch_key, key_value, seal,
-    usage_key,
+    Checkpoint, OpenHold, account_journal_key, checkpoint_key, due_key, due_value, epoch_key,
+    key_value, notice_value, notices_key, seal, usage_key,
 };
 use super::store::{Area, Store, StoreBatch, StoreError};
 use crate::id::HoldId;
@@ -23,6 +23,8 @@ pub(super) struct Writer {
     chain: Chain,
     holds: HashMap<HoldId, OpenHold>,
     checkpoint_at: u64,
+    /// The sequence of the newest notice that was written.
+    notice_last: u64,
     value: Vec<u8>,
 }
 
@@ -30,7 +32,8 @@ impl Writer {
     /// Goes on behind `head`, with the holds that are open there.
     pub(super) fn new(store: Arc<Store>, head: Head, holds: HashMap<HoldId, OpenHold>) -> Self {
         let checkpoint_at = head.sequence.saturating_add(CHECKPOINT_EVENTS);
-        Self { store, chain: Chain::from(head), holds, checkpoint_at, value: Vec::new() }
+        let (chain, notice_last, value) = (Chain::from(head), 0, Vec::new());
+        Self { store, chain, holds, checkpoint_at, notice_last, value }
     }
 
     pub(super) fn store(&self) -> &Arc<Store> {
@@ -39,6 +42,11 @@ impl Writer {
 
     pub(super) fn head(&self) -> Head {
         self.chain.head()
+    }
+
+    /// The sequence of the newest notice that was written; 0 before the first.
+    pub(super) fn notice_last(&self) -> u64 {
+        self.notice_last
     }
 
     /// How many holds have not ended.
@@ -64,6 +72,18 @@ impl Writer {
                 let sealed = seal(name.as_bytes(), state.clone());
                 writes.put(Area::Providers, name.as_bytes(), sealed);
             }
+            if let Some(upkeep) = &batch.upkeep {
+                for (area, key, value) in &upkeep.put {
+                    writes.put(*area, key.clone(), value.as_slice());
+                }
+                for (area, key) in &upkeep.removed {
+                    writes.remove(*area, key.clone());
+                }
+            }
+            for (name, state) in &batch.deliveries {
+                let sealed = seal(name.as_bytes(), state.clone());
+                writes.put(Area::Deliveries, name.as_bytes(), sealed);
+            }
         }
         if self.head().sequence >= self.checkpoint_at {
             self.put_checkpoint(&mut writes);
@@ -75,6 +95,13 @@ impl Writer {
     pub(super) fn write_epoch(&mut self, epoch: u32, at_ms: u64) -> Result<(), StoreError> {
         let mut writes = self.store.batch();
         writes.put(Area::Meta, epoch_key(epoch), at_ms.to_be_bytes());
+        writes.commit()
+    }
+
+    /// Notes from which event on notices are in their index.
+    pub(super) fn write_notices_from(&mut self, sequence: u64) -> Result<(), StoreError> {
+        let mut writes = self.store.batch();
+        writes.put(Area::Meta, notices_key(), sequence.to_be_bytes());
         writes.commit()
     }
 
@@ -103,6 +130,12 @@ impl Writer {
         let account = glance.account;
         let place = account_journal_key(account, glance.number);
         writes.put(Area::AccountJournal, place, sequence);
+        if let Some(kind) = glance.notice {
+            self.notice_last = head.sequence;
+            writes.put(Area::Notices, sequence, notice_value(kind, account));
+            let place = account_journal_key(account, head.sequence);
+            writes.put(Area::AccountNotices, place, kind.to_bytes());
+        }
         match glance.effect {
             Effect::Plain => {}
             Effect::KeyCreated(hash, key) => {
@@ -123,6 +156,7 @@ impl Writer {
             Effect::Voided(hold) => {
                 self.holds.remove(&hold);
             }
+            Effect::Due(at_ms) => writes.put(Area::Meta, due_key(account), due_value(at_ms)),
         }
     }
 }

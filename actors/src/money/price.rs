@@ -63,7 +63,7 @@ pub struct Price {
 
 impl Default for Markup {
     fn default() -> Self {
-        Self(1_000_000)
+        Self::LIST
     }
 }
 
@@ -142,6 +142,19 @@ impl Rates {
         }
     }
 
+    /// Each rate with the markup on it, rounded up. For comparing prices: what is charged is rounded
+    /// once for a whole request, by [`Rates::cost`].
+    #[must_use]
+    pub fn marked(self, markup: Markup) -> Self {
+        if markup == Markup::LIST {
+            return self;
+        }
+        self.each(|rate| {
+            let marked = u128::from(rate) * u128::from(markup.0);
+            u64::try_from(marked.div_ceil(MARKUP_ONE)).unwrap_or(u64::MAX)
+        })
+    }
+
     /// So many hundredths of each rate, rounded up: a share above nothing of a rate above nothing is
     /// above nothing.
     #[must_use]
@@ -149,10 +162,13 @@ impl Rates {
         if percent == 100 {
             return self;
         }
-        let part = |rate: u64| {
+        self.each(|rate| {
             let part = (u128::from(rate) * u128::from(percent)).div_ceil(100);
             u64::try_from(part).unwrap_or(u64::MAX)
-        };
+        })
+    }
+
+    fn each(self, part: impl Fn(u64) -> u64) -> Self {
         Self {
             input: part(self.input),
             cached_input: part(self.cached_input),

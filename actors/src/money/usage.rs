@@ -57,6 +57,24 @@ impl Usage {
             .fold(0, u64::saturating_add)
     }
 
+    /// Both together.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            input: self.input.saturating_add(other.input),
+            cached_input: self.cached_input.saturating_add(other.cached_input),
+            cache_write_5m: self.cache_write_5m.saturating_add(other.cache_write_5m),
+            cache_write_1h: self.cache_write_1h.saturating_add(other.cache_write_1h),
+            audio_input: self.audio_input.saturating_add(other.audio_input),
+            image_input: self.image_input.saturating_add(other.image_input),
+            output: self.output.saturating_add(other.output),
+            reasoning: self.reasoning.saturating_add(other.reasoning),
+            audio_output: self.audio_output.saturating_add(other.audio_output),
+            image_output: self.image_output.saturating_add(other.image_output),
+            tool_calls: self.tool_calls.saturating_add(other.tool_calls),
+        }
+    }
+
     /// Prompt and completion together: what token rate limits count.
     pub fn total_tokens(&self) -> u64 {
         self.prompt_tokens().saturating_add(self.completion_tokens())

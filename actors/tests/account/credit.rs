@@ -67,7 +67,12 @@ fn tell(bench: &mut Bench, id: &str, what: TransferKind) -> Result<Movement, Den
 }
 
 fn payment(name: &str, amount: i64) -> TransferKind {
-    TransferKind::Payment { payment: name.to_owned(), amount: nano(amount), expires_at_ms: None }
+    TransferKind::Payment {
+        payment: name.to_owned(),
+        amount: nano(amount),
+        expires_at_ms: None,
+        top_up: None,
+    }
 }
 
 pub(crate) fn refund(name: &str, amount: Option<i64>) -> TransferKind {
@@ -260,9 +265,9 @@ fn a_snapshot_of_an_account_that_had_none_of_this_reads_as_it_always_did() {
     let (version, rest) = bytes.split_first().unwrap();
     assert_eq!(*version, 3);
     // Version 1 ended before the seven bytes that say that there was none, the three of no rules, and
-    // the six of no tenancy.
-    let (rest, lacking) = rest.split_at(rest.len() - 16);
-    assert_eq!(lacking, [0; 16]);
+    // the seven of no tenancy.
+    let (rest, lacking) = rest.split_at(rest.len() - 17);
+    assert_eq!(lacking, [0; 17]);
     let old = [&[1], rest].concat();
     assert_eq!(Account::restore(&old).unwrap(), account);
     assert!(Account::restore(&[&[2], rest].concat()).is_err());

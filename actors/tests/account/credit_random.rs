@@ -18,7 +18,7 @@ use crate::bench::{Bench, UNIT, denial, set_status};
 use crate::credit::{bench, dispute, nano, question, refund, rules};
 
 #[derive(Clone, Copy, Debug)]
-enum Step {
+pub(crate) enum Step {
     Grant { kind: GrantKind, nano: i64, lasts_ms: Option<u64> },
     Pay { name: u8, nano: i64, lasts_ms: Option<u64> },
     Refund { name: u8, nano: Option<i64> },
@@ -34,9 +34,9 @@ enum Step {
     Restart,
 }
 
-const MODELS: [&str; 3] = ["sim-a", "sim-b", "gpt"];
+pub(crate) const MODELS: [&str; 3] = ["sim-a", "sim-b", "gpt"];
 
-fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step() -> impl Strategy<Value = Step> {
     let hold = || 0..8_u128;
     let lasts = || proptest::option::of(1..5_000_u64);
     let some = || proptest::option::of(1..150_i64);
@@ -66,7 +66,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Every event of an account, and what follows from them alone.
 #[derive(Default)]
-struct Books {
+pub(crate) struct Books {
     events: Vec<Event>,
     lots: BTreeMap<GrantId, (GrantKind, i64)>,
     paid: HashMap<String, i64>,
@@ -124,19 +124,19 @@ impl Books {
         assert!(nano >= 0 && *left >= 0, "{grant} below zero");
     }
 
-    fn balance(&self) -> i64 {
+    pub(crate) fn balance(&self) -> i64 {
         self.lots.values().map(|(_, left)| left).sum()
     }
 }
 
 /// Reads what the machine decided off its records, and folds it a second time.
-struct Witness {
-    books: Books,
-    copy: Account,
+pub(crate) struct Witness {
+    pub(crate) books: Books,
+    pub(crate) copy: Account,
 }
 
 impl Witness {
-    fn read(&mut self, batch: &Batch) {
+    pub(crate) fn read(&mut self, batch: &Batch) {
         for (record, digest) in batch.decoded() {
             self.copy.apply(&record, digest).unwrap();
             self.books.take(record.event);
@@ -151,10 +151,7 @@ proptest! {
     fn no_order_of_commands_lets_credit_pay_what_it_may_not_or_return_what_was_not_paid(
         steps in prop::collection::vec(step(), 1..120),
     ) {
-        let bench = bench(rules());
-        let copy = bench.machine.account().clone();
-        let witness = Witness { books: Books::default(), copy };
-        let mut run = Run { bench, witness, restricted: true };
+        let mut run = Run::new(bench(rules()));
         for (place, step) in steps.into_iter().enumerate() {
             let batch = run.take(step, place);
             run.witness.read(&batch);
@@ -176,13 +173,19 @@ proptest! {
 }
 
 /// An account under way, its books, and which rules hold.
-struct Run {
-    bench: Bench,
-    witness: Witness,
+pub(crate) struct Run {
+    pub(crate) bench: Bench,
+    pub(crate) witness: Witness,
     restricted: bool,
 }
 
 impl Run {
+    /// An account without credit, under the rules of these tests.
+    pub(crate) fn new(bench: Bench) -> Self {
+        let copy = bench.machine.account().clone();
+        Self { bench, witness: Witness { books: Books::default(), copy }, restricted: true }
+    }
+
     fn set_rules(&mut self, restricted: bool) {
         self.restricted = restricted;
         let new = if restricted { rules() } else { CreditRules::default() };
@@ -190,7 +193,7 @@ impl Run {
     }
 
     /// Takes one step, named by its place, and gives what it wrote.
-    fn take(&mut self, step: Step, place: usize) -> Batch {
+    pub(crate) fn take(&mut self, step: Step, place: usize) -> Batch {
         let mut batch = Batch::new();
         let now = self.bench.now;
         let at = |lasts_ms: Option<u64>| lasts_ms.map(|lasts_ms| now.wall_ms + lasts_ms);
@@ -203,7 +206,12 @@ impl Run {
             }
             Step::Pay { name, nano: amount, lasts_ms } => {
                 let (payment, expires_at_ms) = (format!("pay {name}"), at(lasts_ms));
-                let what = TransferKind::Payment { payment, amount: nano(amount), expires_at_ms };
+                let what = TransferKind::Payment {
+                    payment,
+                    amount: nano(amount),
+                    expires_at_ms,
+                    top_up: None,
+                };
                 self.tell(place, what, &mut batch);
             }
             Step::Refund { name, nano } => {
@@ -219,13 +227,11 @@ impl Run {
             Step::Reinstate => self.order(&set_status(Status::Active), &mut batch),
             Step::Rules { restricted } => self.set_rules(restricted),
             Step::Wait { ms } => self.bench.advance(Duration::from_millis(ms)),
-            Step::Restart => {
-                self.bench.restart();
-                self.set_rules(self.restricted);
-            }
+            Step::Restart => self.go_on_with(self.bench.copy()),
             Step::Hold { hold, model, fallback, tokens, first } => {
-                let fallback = fallback.map(|fallback| MODELS[fallback]);
-                self.hold(hold, (MODELS[model], fallback), (tokens, first), &mut batch);
+                let asked = question(hold, MODELS[model], tokens);
+                let asked = Admit { completion_tokens_first: first, ..asked };
+                self.hold(asked, (model, fallback), &mut batch);
             }
             Step::Extend { .. } | Step::Settle { .. } | Step::Void { .. } => {
                 self.go_on(step, &mut batch);
@@ -234,7 +240,13 @@ impl Run {
         batch
     }
 
-    fn order(&mut self, order: &Order, batch: &mut Batch) {
+    /// The actor is gone, and another has what it wrote.
+    pub(crate) fn go_on_with(&mut self, bench: Bench) {
+        self.bench = bench;
+        self.set_rules(self.restricted);
+    }
+
+    pub(crate) fn order(&mut self, order: &Order, batch: &mut Batch) {
         denial(self.bench.machine.order(order, self.bench.now, batch)).unwrap();
     }
 
@@ -246,19 +258,19 @@ impl Run {
         assert_eq!(first, again, "told again, the same");
     }
 
-    fn hold(
+    /// Asks for a hold for one of [`MODELS`], and perhaps another in its place.
+    pub(crate) fn hold(
         &mut self,
-        hold: u128,
-        (model, fallback): (&'static str, Option<&'static str>),
-        (tokens, first): (u64, u64),
+        asked: Admit,
+        (model, fallback): (usize, Option<usize>),
         batch: &mut Batch,
     ) {
         let now = self.bench.now;
+        let (model, fallback) = (MODELS[model], fallback.map(|fallback| MODELS[fallback]));
         let as_fallback =
             |model: &'static str| Fallback { model: model.into(), free: false, rates: UNIT };
         let fallbacks = fallback.map(as_fallback).into_iter().collect();
-        let asked = question(hold, model, tokens);
-        let asked = Admit { completion_tokens_first: first, fallbacks, ..asked };
+        let asked = Admit { model: model.into(), fallbacks, ..asked };
         match denial(self.bench.machine.admit(&asked, now, batch)) {
             Ok(terms) => {
                 let mut models = vec![model];
@@ -268,7 +280,11 @@ impl Run {
                 assert_eq!(denial(again), Ok(terms));
             }
             Err(
-                Denial::DuplicateHold | Denial::InsufficientCredit { .. } | Denial::Suspended(_),
+                Denial::DuplicateHold
+                | Denial::InsufficientCredit { .. }
+                | Denial::BudgetExceeded { .. }
+                | Denial::ProjectArchived
+                | Denial::Suspended(_),
             ) => {}
             Err(other) => panic!("{other:?}"),
         }

@@ -16,6 +16,22 @@ mod fallbacks;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod members;
+#[cfg(test)]
+mod plans;
+#[cfg(test)]
+mod projects;
+#[cfg(test)]
 mod random;
 #[cfg(test)]
 mod scripts;
+#[cfg(test)]
+mod subscriptions;
+#[cfg(test)]
+mod subscriptions_random;
+#[cfg(test)]
+mod watch;
+#[cfg(test)]
+mod watch_random;
+#[cfg(test)]
+mod whole_random;

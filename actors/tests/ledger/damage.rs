@@ -152,6 +152,7 @@ fn damage_to_a_closed_ledger_is_found_or_harmless() {
     let dir = tempdir().unwrap();
     let (ledger, _) = open(dir.path());
     history(&ledger, 4, 60);
+    ledger.roll_up().unwrap();
     drop(ledger);
     // Opening once more takes the preallocated zeros off the write-ahead file.
     let (ledger, _) = open(dir.path());
@@ -173,6 +174,7 @@ fn damage_to_a_killed_ledger_is_found_or_harmless() {
     drop(Ledger::open(in_memory(dir.path()), Clock::real()).unwrap());
     let (ledger, _) = Ledger::open(in_memory(dir.path()), Clock::real()).unwrap();
     history(&ledger, 2, 30);
+    ledger.roll_up().unwrap();
     let ticket = append(&ledger, Batch::new());
     wait(&ledger, ticket, Durability::Disk);
     let (contents, promised) = (contents(&ledger), ledger.stats().sequence_synced);

@@ -6,7 +6,8 @@
 //! - `crash`: a process killed at any instant loses nothing that was acknowledged
 //! - `damage`: whatever happens to the files, nothing is lost in silence
 //! - `offline`: repair, export, import
-//! - `records`: the journal's format
+//! - `records`, `members`, `plan_records`, `projects`, `operators`: the journal's format
+//! - `rollups`: daily sums of usage are what a walk would find, at any moment; what is too old goes
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail anywhere")]
 
@@ -16,6 +17,12 @@ mod damage;
 mod desk;
 mod find;
 mod fold;
+mod members;
+mod notices;
 mod offline;
 mod opening;
+mod operators;
+mod plan_records;
+mod projects;
 mod records;
+mod rollups;

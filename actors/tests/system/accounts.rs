@@ -106,7 +106,7 @@ async fn the_end_of_what_has_ended_is_acknowledged_when_it_is_written() {
         assert_eq!(answers.load(Ordering::Relaxed), 0);
         drop(release);
     };
-    Box::pin(in_time(async { join!(settle(), settle(), release) })).await;
+    in_time(Box::pin(async { join!(settle(), settle(), release) })).await;
     assert_eq!(desk.view(account).await.totals.settled.nano(), 10);
 }
 

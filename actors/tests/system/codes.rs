@@ -132,7 +132,7 @@ async fn a_batch_is_nobodys_account() {
     assert_eq!(desk.order(batch, set_status(Status::Closed)).await.unwrap_err(), denied);
     assert_eq!(desk.hold(batch, 1).await.unwrap_err(), denied);
     let (payment, amount) = ("pay_1".to_owned(), NanoUsd::from_nano(5));
-    let what = TransferKind::Payment { payment, amount, expires_at_ms: None };
+    let what = TransferKind::Payment { payment, amount, expires_at_ms: None, top_up: None };
     let transfer = Transfer { id: "evt_1".into(), what };
     assert_eq!(desk.system.accounts.transfer(batch, transfer).await.unwrap_err(), denied);
     let again = desk.order(batch, Order::MakeCodes(self::batch(2, None))).await;

@@ -31,6 +31,12 @@ mod random;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
+mod sign_up;
+#[cfg(test)]
 mod standing;
 #[cfg(test)]
+mod ten_million;
+#[cfg(test)]
 mod version_1;
+#[cfg(test)]
+mod version_3;

@@ -9,7 +9,7 @@ use crate::desk::Desk;
 
 fn paid() -> Transfer {
     let (payment, amount) = ("pay_1".to_owned(), NanoUsd::from_nano(100));
-    let what = TransferKind::Payment { payment, amount, expires_at_ms: None };
+    let what = TransferKind::Payment { payment, amount, expires_at_ms: None, top_up: None };
     Transfer { id: "evt_1".into(), what }
 }
 

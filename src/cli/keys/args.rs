@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use infergate_actors::account::{KeyScope, Network, Period};
-use infergate_actors::id::{AccountId, KeyId};
+use infergate_actors::id::{AccountId, KeyId, ProjectId};
 use infergate_actors::money::NanoUsd;
 
 use super::super::Gateway;
@@ -51,6 +51,15 @@ pub enum Keys {
         #[command(flatten)]
         at: KeyPlace,
         /// What is known of it, for the account's journal
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Let a key work again that the guard has stopped
+    Release {
+        /// Which.
+        #[command(flatten)]
+        at: KeyPlace,
+        /// Why, for the account's journal
         #[arg(long)]
         reason: Option<String>,
     },
@@ -102,12 +111,19 @@ pub struct NewKey {
     /// A word to sort it by; may be repeated
     #[arg(long = "tag", value_name = "TAG")]
     pub tags: Vec<String>,
-    /// What it is good for: `inference`, `usage_read`, `key_management`; may be repeated
+    /// What it is good for: `inference`, `usage_read`, `key_management`, `account_management`; may be
+    /// repeated
     #[arg(long = "scope", value_name = "SCOPE", value_parser = scope, default_value = "inference")]
     pub scopes: Vec<KeyScope>,
     /// An address or range it may be used from; may be repeated [default: everywhere]
     #[arg(long = "allow-ip", value_name = "RANGE")]
     pub allowed_ips: Vec<Network>,
+    /// The project it belongs to [default: none]
+    #[arg(long, value_name = "PROJECT")]
+    pub project: Option<ProjectId>,
+    /// An origin of pages it may be used from, such as `*.example.com`; may be repeated [default: all]
+    #[arg(long = "allow-referrer", value_name = "ORIGIN")]
+    pub allowed_referrers: Vec<String>,
 }
 
 /// A key to be changed.
@@ -152,6 +168,15 @@ pub struct KeyUpdate {
     /// It may be used from everywhere
     #[arg(long)]
     pub any_ip: bool,
+    /// The project it belongs to from now on, or `none`
+    #[arg(long, value_name = "PROJECT")]
+    pub project: Option<OrNone<ProjectId>>,
+    /// An origin of pages it may be used from, in place of those before; may be repeated
+    #[arg(long = "allow-referrer", value_name = "ORIGIN", conflicts_with = "any_referrer")]
+    pub allowed_referrers: Vec<String>,
+    /// It may be used from any page, and without
+    #[arg(long)]
+    pub any_referrer: bool,
 }
 
 /// A value, or none where there may be one.
@@ -204,7 +229,10 @@ impl FromStr for BudgetWanted {
 
 fn scope(text: &str) -> Result<KeyScope, String> {
     let found = KeyScope::ALL.into_iter().find(|scope| scope.name() == text);
-    found.ok_or_else(|| format!("`{text}` is none of `inference`, `usage_read`, `key_management`"))
+    found.ok_or_else(|| {
+        let names = KeyScope::ALL.map(|scope| format!("`{}`", scope.name())).join(", ");
+        format!("`{text}` is none of {names}")
+    })
 }
 
 #[cfg(test)]

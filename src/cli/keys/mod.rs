@@ -3,49 +3,22 @@
 mod args;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io;
-use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
+use http::Method;
 use infergate_actors::account::Period;
 use infergate_actors::clock::Clock;
 use infergate_actors::id::AccountId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+pub(super) use args::BudgetWanted;
 pub use args::Keys;
-use args::{BudgetWanted, KeyPlace, KeyUpdate, NewKey, OrNone, Time};
+pub(super) use args::OrNone;
+use args::{KeyPlace, KeyUpdate, NewKey, Time};
 
+use super::call::{Error, ask, date, escaped, from_now_ms, told};
 use super::{Console, Exit, Gateway};
-use crate::config::BaseUrl;
-use crate::upstream::{Options, TlsSetupError, Upstream};
-
-const TOKEN_VARIABLE: &str = "INFERGATE_ADMIN_TOKEN";
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-const ANSWER_BYTES_MAX: usize = 64 << 20;
-
-/// Why there is no answer, or not the one that was hoped for.
-#[derive(Debug, thiserror::Error)]
-enum Error {
-    #[error("put the admin token into the environment as {TOKEN_VARIABLE}")]
-    NoToken,
-    #[error("`{0}` is no address of an admin port such as `http://127.0.0.1:8081`")]
-    Address(String),
-    #[error(transparent)]
-    Tls(#[from] TlsSetupError),
-    #[error("no gateway answers at {0}: is it running, and is this its admin port?")]
-    NoAnswer(String),
-    #[error("the gateway answered {status}: {detail}")]
-    Refused { status: StatusCode, detail: String },
-    #[error("the gateway answered something else than was expected")]
-    Shape(#[from] serde_json::Error),
-    #[error("can't write")]
-    Write(#[from] io::Error),
-}
 
 /// What is read of an account.
 #[derive(Deserialize)]
@@ -68,14 +41,36 @@ struct Key {
     tags: Vec<String>,
     scopes: Vec<String>,
     allowed_ips: Vec<String>,
+    allowed_referrers: Vec<String>,
+    project: Option<String>,
+    restricted: Option<Value>,
     former_secrets: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
+    /// Of one that was reported: from where it was used lately.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recent_use: Option<RecentUse>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct RecentUse {
+    from_ms: u64,
+    addresses: Vec<Seen>,
+    other_requests: u64,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Seen {
+    address: String,
+    requests: u64,
+    first_seen_ms: u64,
+    last_seen_ms: u64,
+    charged_usd: String,
 }
 
 /// What is spent of a budget.
 #[derive(Deserialize, Serialize)]
-struct Budget {
+pub(super) struct Budget {
     limit_usd: String,
     spent_usd: String,
     resets_at_ms: Option<u64>,
@@ -93,18 +88,9 @@ pub(super) async fn run(command: Keys, console: &mut Console<'_>) -> io::Result<
         Keys::Compromised { at, reason } => {
             revoke(&at, Method::POST, "/compromised", reason.as_deref(), console).await
         }
+        Keys::Release { at, reason } => release(&at, reason.as_deref(), console).await,
     };
-    let Err(error) = done else { return Ok(Exit::Well) };
-    console.complain(&error)?;
-    Ok(match error {
-        Error::Refused { .. } => Exit::Wrong,
-        Error::NoToken
-        | Error::Address(_)
-        | Error::Tls(_)
-        | Error::NoAnswer(_)
-        | Error::Shape(_)
-        | Error::Write(_) => Exit::NotDone,
-    })
+    told(done, console)
 }
 
 async fn create(new: &NewKey, console: &mut Console<'_>) -> Result<(), Error> {
@@ -121,6 +107,8 @@ async fn create(new: &NewKey, console: &mut Console<'_>) -> Result<(), Error> {
         "tags": new.tags,
         "scopes": new.scopes,
         "allowed_ips": new.allowed_ips,
+        "project": new.project,
+        "allowed_referrers": new.allowed_referrers,
     });
     let path = format!("/admin/v1/accounts/{}/keys", new.account);
     let created = ask(&new.gateway, Method::POST, &path, Some(&body), console).await?;
@@ -185,12 +173,20 @@ fn changes(wanted: &KeyUpdate) -> Value {
             "allowed_ips",
             some(wanted.any_ip || !wanted.allowed_ips.is_empty(), json!(wanted.allowed_ips)),
         ),
+        ("project", wanted.project.map(|OrNone(project)| json!(project))),
+        (
+            "allowed_referrers",
+            some(
+                wanted.any_referrer || !wanted.allowed_referrers.is_empty(),
+                json!(wanted.allowed_referrers),
+            ),
+        ),
     ];
     let named = |(name, value): (&str, Option<Value>)| Some((name.to_owned(), value?));
     Value::Object(fields.into_iter().filter_map(named).collect())
 }
 
-fn budgets(wanted: &[BudgetWanted]) -> Value {
+pub(super) fn budgets(wanted: &[BudgetWanted]) -> Value {
     let field = |BudgetWanted { period, limit: OrNone(limit) }: &BudgetWanted| {
         (format!("{}_usd", period.name()), json!(limit.map(|limit| limit.to_string())))
     };
@@ -219,15 +215,20 @@ async fn list(
     let out = &mut console.out;
     writeln!(
         out,
-        "{:<8} {:<9} {:<34} {:<20} {:<24} MODELS",
-        "KEY", "ENDS IN", "STATE", "NAME", "SPENT OF"
+        "{:<8} {:<8} {:<9} {:<34} {:<20} {:<24} MODELS",
+        "KEY", "PROJECT", "ENDS IN", "STATE", "NAME", "SPENT OF"
     )?;
     let now_ms = Clock::real().now().wall_ms;
     for key in account.keys {
         let models = if key.models.is_empty() { "all".to_owned() } else { key.models.join(", ") };
         let (state, hint) = (key.state(now_ms), format!("…{}", key.hint));
-        let spent = key.spent();
-        writeln!(out, "{:<8} {hint:<9} {state:<34} {:<20} {spent:<24} {models}", key.id, key.name)?;
+        let spent = spent(&key.budgets);
+        let project = key.project.as_deref().unwrap_or("-");
+        writeln!(
+            out,
+            "{:<8} {project:<8} {hint:<9} {state:<34} {:<20} {spent:<24} {models}",
+            key.id, key.name
+        )?;
     }
     Ok(())
 }
@@ -239,20 +240,60 @@ async fn revoke(
     reason: Option<&str>,
     console: &mut Console<'_>,
 ) -> Result<(), Error> {
+    told_why(at, (method, rest), reason, "does not work any more", console).await
+}
+
+async fn release(
+    at: &KeyPlace,
+    reason: Option<&str>,
+    console: &mut Console<'_>,
+) -> Result<(), Error> {
+    told_why(at, (Method::POST, "/release"), reason, "is not restricted", console).await
+}
+
+/// Does something to a key that may have a reason, and says what is so then.
+async fn told_why(
+    at: &KeyPlace,
+    (method, rest): (Method, &str),
+    reason: Option<&str>,
+    then: &str,
+    console: &mut Console<'_>,
+) -> Result<(), Error> {
     let KeyPlace { gateway, account, .. } = at;
     let mut path = at.path() + rest;
     if let Some(reason) = reason {
         path.push_str("?reason=");
         path.push_str(&escaped(reason));
     }
-    let revoked = ask(gateway, method, &path, None, console).await?;
-    let key: Key = serde_json::from_slice(&revoked)?;
+    let changed = ask(gateway, method, &path, None, console).await?;
+    let key: Key = serde_json::from_slice(&changed)?;
     if gateway.json {
         writeln!(console.out, "{}", serde_json::to_string(&key)?)?;
     } else {
-        writeln!(console.out, "{} of {account} does not work any more", key.id)?;
+        writeln!(console.out, "{} of {account} {then}", key.id)?;
+        if let Some(used) = &key.recent_use {
+            used.write(console.out)?;
+        }
     }
     Ok(())
+}
+
+impl RecentUse {
+    fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        let Self { from_ms, addresses, other_requests } = self;
+        writeln!(out, "used since {} from:", date(*from_ms))?;
+        for Seen { address, requests, first_seen_ms, last_seen_ms, charged_usd } in addresses {
+            let (first, last) = (date(*first_seen_ms), date(*last_seen_ms));
+            writeln!(
+                out,
+                "  {address:<40} {requests:>8} requests, {charged_usd} USD, {first} to {last}"
+            )?;
+        }
+        if *other_requests > 0 {
+            writeln!(out, "  {other_requests} more from elsewhere")?;
+        }
+        Ok(())
+    }
 }
 
 impl KeyPlace {
@@ -261,93 +302,24 @@ impl KeyPlace {
     }
 }
 
-impl Key {
-    /// Its budgets, the shortest period first.
-    fn spent(&self) -> String {
-        let periods = Period::ALL.into_iter().map(Period::name);
-        let known = periods.filter_map(|period| Some((period, self.budgets.get(period)?)));
-        let shown = known.map(|(period, budget)| {
-            format!("{period} {} of {}", budget.spent_usd, budget.limit_usd)
-        });
-        let shown = shown.collect::<Vec<_>>().join(", ");
-        if shown.is_empty() { "no budget".to_owned() } else { shown }
-    }
+/// Budgets, the shortest period first.
+pub(super) fn spent(budgets: &BTreeMap<String, Budget>) -> String {
+    let periods = Period::ALL.into_iter().map(Period::name);
+    let known = periods.filter_map(|period| Some((period, budgets.get(period)?)));
+    let shown = known
+        .map(|(period, budget)| format!("{period} {} of {}", budget.spent_usd, budget.limit_usd));
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    if shown.is_empty() { "no budget".to_owned() } else { shown }
+}
 
+impl Key {
     fn state(&self, now_ms: u64) -> String {
         match (self.revoked_at_ms, self.expires_at_ms) {
             (Some(at_ms), _) => format!("revoked {}", date(at_ms)),
             (None, Some(at_ms)) if at_ms <= now_ms => format!("expired {}", date(at_ms)),
             (None, Some(at_ms)) => format!("until {}", date(at_ms)),
+            (None, None) if self.restricted.is_some() => "restricted".to_owned(),
             (None, None) => "works".to_owned(),
         }
     }
-}
-
-/// One request to the admin API, and the body of the answer if it is a good one.
-async fn ask(
-    gateway: &Gateway,
-    method: Method,
-    path: &str,
-    body: Option<&Value>,
-    console: &Console<'_>,
-) -> Result<Bytes, Error> {
-    let token = (console.environment)(TOKEN_VARIABLE).filter(|token| !token.is_empty());
-    let mut authorization =
-        HeaderValue::try_from(format!("Bearer {}", token.ok_or(Error::NoToken)?))
-            .map_err(|_| Error::NoToken)?;
-    authorization.set_sensitive(true);
-    let url = &gateway.admin_url;
-    let address = |_| Error::Address(url.clone());
-    let uri = url.parse::<BaseUrl>().map_err(address)?.join(path);
-    let request = Request::builder()
-        .method(method)
-        .uri(uri.map_err(|_| Error::Address(url.clone()))?)
-        .header(header::AUTHORIZATION, authorization)
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Full::from(body.map(Value::to_string).unwrap_or_default()))
-        .map_err(|_| Error::Address(url.clone()))?;
-    let client = Upstream::new(&Options {
-        connect_timeout: CONNECT_TIMEOUT,
-        http2: false,
-        tls: false,
-        idle_timeout: ANSWER_TIMEOUT,
-        idle_max: 1,
-    })?;
-    let exchange = async {
-        let (head, body) = client.send(request).await.ok()?.into_parts();
-        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.ok()?;
-        Some((head.status, body.to_bytes()))
-    };
-    let answer = tokio::time::timeout(ANSWER_TIMEOUT, exchange).await.ok().flatten();
-    let (status, body) = answer.ok_or_else(|| Error::NoAnswer(url.clone()))?;
-    if status.is_success() {
-        return Ok(body);
-    }
-    let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let detail = problem.get("detail").and_then(Value::as_str).unwrap_or("without a reason");
-    Err(Error::Refused { status, detail: detail.to_owned() })
-}
-
-fn from_now_ms(after: Duration) -> u64 {
-    let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-    Clock::real().now().wall_ms.saturating_add(after_ms)
-}
-
-fn date(at_ms: u64) -> String {
-    let at = i64::try_from(at_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    at.map_or_else(|| format!("{at_ms} ms after 1970"), |at| at.to_string())
-}
-
-/// Percent-encoding of all but the unreserved characters (RFC 3986 §2.1, §2.3).
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            // Writing to a String can't fail.
-            let _ = write!(escaped, "%{byte:02X}");
-        }
-    }
-    escaped
 }

@@ -48,6 +48,33 @@ fn a_price_below_a_cost_is_warned_of_class_by_class() {
 }
 
 #[test]
+fn a_price_below_a_cost_under_a_plan_is_warned_of() {
+    let priced = |plans: &str| {
+        let price = "{ input = \"2\", output = \"2\", request = \"0.01\" }";
+        let route = "route.tiers = [[{ provider = \"p\", model = \"up\", context_tokens = 900 }]]";
+        let text = format!("{SIM}{PROVIDER}{MODEL}{route}\nprice = {price}\n{plans}");
+        config(&text.replace("context_tokens = 1000\n", "context_tokens = 900\n")).warnings(0)
+    };
+    let at = "model \"m\" at p/up: the price under the plan";
+    assert_eq!(
+        priced(
+            "[plans.cheap]\nmarkup = \"-20%\"\n[plans.dear]\nmarkup = \"5%\"\n[plans.list]\n\
+             [plans.other]\nmarkup = \"-50%\"\nmodels = [\"gpt-*\"]\n"
+        ),
+        [
+            "plan \"other\": no model is called \"gpt-*\"".to_owned(),
+            format!(
+                "{at} \"cheap\" (-20%) is below the cost: input 1.6 < 2 over 500 tokens, \
+                 cached_input 1.6 < 2 over 500 tokens, cache_write_5m 1.6 < 2 over 500 tokens, \
+                 cache_write_1h 1.6 < 2 over 500 tokens, audio_input 1.6 < 2 over 500 tokens, \
+                 image_input 1.6 < 2 over 500 tokens, output 1.6 < 2, reasoning 1.6 < 2, \
+                 audio_output 1.6 < 2, image_output 1.6 < 2, request 0.008 < 0.01"
+            )
+        ]
+    );
+}
+
+#[test]
 fn bounds_and_costs_and_targets_that_are_missing_are_warned_of() {
     assert_eq!(
         warnings("free = true\nroute.tiers = [[{ provider = \"p\", model = \"up\" }]]\n"),

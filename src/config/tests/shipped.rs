@@ -52,10 +52,17 @@ admin.zzzzzz = 1
 store.zzzzzz = 1
 trial.zzzzzz = 1
 credit = { zzzzzz = 1, rules = { zzzzzz = 1, trial = { zzzzzz = 1 } } }
+keys = { zzzzzz = 1, guard = { zzzzzz = 1 } }
+usage.zzzzzz = 1
+plans = { a = { zzzzzz = 1, limits = { zzzzzz = 1 }, subscription = { zzzzzz = 1, price_usd = '1' } } }
+signup.zzzzzz = 1
 cache.zzzzzz = 1
+notices.zzzzzz = 1
 routing.zzzzzz = 1
 timeouts.zzzzzz = 1
 breaker.zzzzzz = 1
+[[webhooks]]
+zzzzzz = 1
 [[providers]]
 zzzzzz = 1
 health_probe = { zzzzzz = 1 }

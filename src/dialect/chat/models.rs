@@ -5,7 +5,7 @@
 //! it is where requests are sent.
 
 use bytes::Bytes;
-use infergate_actors::money::{Rates, Tier};
+use infergate_actors::money::{Markup, Rates, Tier};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -16,6 +16,8 @@ use crate::config::{self, Abilities, Target, date};
 const TOKEN_DECIMALS: usize = 15;
 /// The same of a price of one request.
 const WHOLE_DECIMALS: usize = 9;
+/// Those that a markup adds.
+const MARKUP_DECIMALS: usize = 6;
 
 /// A model as the API lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -94,8 +96,8 @@ pub struct ModelList<'a> {
 }
 
 impl<'a> Model<'a> {
-    /// A model with its price at `wall_ms`, in milliseconds since 1970.
-    pub fn new(settings: &'a config::Model, wall_ms: u64) -> Self {
+    /// A model with its price at `wall_ms`, in milliseconds since 1970, for who pays this markup.
+    pub fn new(settings: &'a config::Model, markup: Markup, wall_ms: u64) -> Self {
         let config::Model { name, lifecycle, route, .. } = settings;
         let price = settings.price.at(wall_ms);
         let said = |target: &Target| target.abilities.unwrap_or_default();
@@ -107,7 +109,7 @@ impl<'a> Model<'a> {
         };
         let tier = |tier: &Tier| PricingTier {
             context_over: tier.context_over,
-            pricing: Pricing::new(&tier.rates),
+            pricing: Pricing::new(&tier.rates, markup),
         };
         Self {
             id: name,
@@ -118,7 +120,7 @@ impl<'a> Model<'a> {
             description: lifecycle.description.as_deref(),
             context_length: settings.context_tokens,
             architecture: Architecture::new(abilities),
-            pricing: Pricing::new(&price.base),
+            pricing: Pricing::new(&price.base, markup),
             pricing_tiers: price.tiers.iter().map(tier).collect(),
             top_provider: TopProvider {
                 context_length: own(|target| target.context_tokens, settings.context_tokens),
@@ -154,9 +156,11 @@ impl Architecture {
 }
 
 impl Pricing {
-    fn new(rates: &Rates) -> Self {
-        let token = |rate: u64| decimal(rate, TOKEN_DECIMALS);
-        let whole = |rate: u64| decimal(rate, WHOLE_DECIMALS);
+    fn new(rates: &Rates, Markup(markup): Markup) -> Self {
+        // Unrounded: what is charged is rounded once, at the end of a whole request.
+        let marked = |rate: u64| u128::from(rate) * u128::from(markup);
+        let token = |rate: u64| decimal(marked(rate), TOKEN_DECIMALS + MARKUP_DECIMALS);
+        let whole = |rate: u64| decimal(marked(rate), WHOLE_DECIMALS + MARKUP_DECIMALS);
         Self {
             prompt: token(rates.input),
             completion: token(rates.output),
@@ -188,7 +192,7 @@ fn supported_parameters(abilities: Abilities) -> Vec<&'static str> {
 }
 
 /// `units` of so many decimals as a decimal number, without zeros at its end.
-fn decimal(units: u64, decimals: usize) -> String {
+fn decimal(units: u128, decimals: usize) -> String {
     let padded = format!("{units:0>width$}", width = decimals + 1);
     let (whole, fraction) = padded.split_at(padded.len() - decimals);
     let fraction = fraction.trim_end_matches('0');
@@ -243,7 +247,7 @@ route.tiers = [[{ provider = "sim" }]]
     /// One of the models as it is listed at a time.
     fn shown(index: usize, wall_ms: u64) -> Value {
         let config = Config::parse("c", MODELS, &|_| None).unwrap();
-        let shown = Model::new(&config.models[index], wall_ms);
+        let shown = Model::new(&config.models[index], Markup::LIST, wall_ms);
         serde_json::from_slice(&model(&shown)).unwrap()
     }
 
@@ -254,12 +258,24 @@ route.tiers = [[{ provider = "sim" }]]
             (1, 15, "0.000000000000001"),
             (150_000_000, 15, "0.00000015"),
             (1_000_000_000_000_000, 15, "1"),
-            (u64::MAX, 15, "18446.744073709551615"),
+            (u64::MAX.into(), 15, "18446.744073709551615"),
             (10_000_000, 9, "0.01"),
             (2_500_000_000, 9, "2.5"),
         ] {
             assert_eq!(decimal(units, decimals), text);
         }
+    }
+
+    #[test]
+    fn a_model_is_listed_at_what_its_reader_pays() {
+        let config = Config::parse("c", MODELS, &|_| None).unwrap();
+        let shown = Model::new(&config.models[0], "12.5%".parse().unwrap(), 86_400_000);
+        let shown: Value = serde_json::from_slice(&model(&shown)).unwrap();
+        assert_eq!(shown["pricing"]["prompt"], "0.000001125");
+        assert_eq!(shown["pricing_tiers"][0]["completion"], "0.0000045");
+        let given = Model::new(&config.models[0], "-100%".parse().unwrap(), 0);
+        let given: Value = serde_json::from_slice(&model(&given)).unwrap();
+        assert_eq!(given["pricing"]["request"], "0");
     }
 
     #[test]

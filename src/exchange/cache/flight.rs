@@ -217,9 +217,9 @@ impl Tap {
     /// Before it is closed: whoever asks from then on is to find the one or the other.
     fn keep(&self, body: Bytes, streamed: bool, measured: Measured) {
         let Some(purges) = self.keeps else { return };
-        let Measured { usage, estimated, .. } = measured;
+        let Measured { usage, estimated, finish, .. } = measured;
         let given = self.world.clock.mono();
-        let entry = Entry { body, streamed, usage, estimated, given };
+        let entry = Entry { body, streamed, usage, estimated, finish, given };
         self.world.cache.store.keep(self.key, entry, purges);
     }
 

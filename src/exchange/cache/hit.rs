@@ -35,7 +35,7 @@ impl Seeking<'_> {
                 (hold, permit.rate)
             }
         };
-        let share = self.share(hold, Source::Cache);
+        let share = self.share(hold, Source::Cache).finished(entry.finish);
         let settled = share.settle(world, entry.usage, entry.estimated, End::Completed).await;
         let charged = settled.map_err(|_| ApiError::unavailable())?;
         world.metrics.cache_hit();
@@ -58,7 +58,7 @@ impl Seeking<'_> {
         Admit {
             hold: self.asking.id,
             key: self.asking.caller.key,
-            presented: self.asking.caller.presented,
+            presented: self.asking.caller.presented.clone(),
             model: self.model.settings.name.clone(),
             free: self.model.settings.free,
             rates: Rates { request: u64::try_from(cost).unwrap_or(0), ..Rates::default() },

@@ -80,7 +80,9 @@ impl Seeking<'_> {
             _ => None,
         };
         let mut headers = HeaderMap::new();
-        let body = if let Some((body, Measured { usage, estimated, .. })) = whole {
+        let body = if let Some((body, measured)) = whole {
+            let Measured { usage, estimated, finish, .. } = measured;
+            let share = share.finished(finish);
             let settled = share.settle(world, usage, estimated, End::Completed).await;
             if let Some(charged) = settled.map_err(|_| ApiError::unavailable())? {
                 told::charged(&mut headers, charged);
@@ -276,7 +278,7 @@ impl Joining {
     /// What is told instead where the bill can't be written.
     async fn settle(&mut self, measured: Measured, end: End) -> Option<Bytes> {
         let Measured { usage, estimated, .. } = measured;
-        let share = self.share.take()?;
+        let share = self.share.take()?.finished(measured.told(end));
         let settled = share.settle(&self.world, usage, estimated, end).await;
         settled.is_err().then(|| ApiError::unavailable().event())
     }
@@ -317,7 +319,8 @@ impl Drop for Joining {
         if self.at == 0 {
             return share.void(&self.world, end);
         }
-        let Measured { usage, estimated, .. } = self.measured();
-        share.settle_detached(&self.world, usage, estimated, end);
+        let measured = self.measured();
+        let Measured { usage, estimated, .. } = measured;
+        share.finished(measured.told(end)).settle_detached(&self.world, usage, estimated, end);
     }
 }

@@ -68,7 +68,7 @@ pub(super) struct Asking<'a> {
     pub(super) world: &'a Arc<World>,
     pub(super) id: ExchangeId,
     pub(super) started: Now,
-    pub(super) caller: Caller,
+    pub(super) caller: &'a Caller,
     pub(super) control: Control,
     pub(super) wish: &'a Wish,
     pub(super) envelope: &'a Envelope<'a>,
@@ -264,8 +264,9 @@ impl Seeking<'_> {
 
     /// The bill of an answer that begins now.
     fn share(&self, hold: OpenHold, source: Source) -> Share {
-        let Asking { world, started, envelope, .. } = self.asking;
+        let Asking { world, started, envelope, caller, .. } = self.asking;
         let price = (&self.model, self.settings.price_percent);
-        Share::new(hold, price, (&world.clock, started), source, envelope)
+        let from = (source, caller.presented.address);
+        Share::new(hold, price, (&world.clock, started), from, envelope)
     }
 }

@@ -1,9 +1,10 @@
 //! The bill of an answer that was not asked of a provider for this exchange: its account pays a share
 //! of the price in force.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use infergate_actors::account::{End, Settle, Source, Unavailable, UsageRecord};
+use infergate_actors::account::{Dialect, End, Finish, Settle, Source, Unavailable, UsageRecord};
 use infergate_actors::clock::{Clock, Now};
 use infergate_actors::money::{NanoUsd, Rates, Usage};
 
@@ -29,7 +30,7 @@ impl Share {
         hold: OpenHold,
         (model, percent): (&Arc<Model>, u8),
         (clock, started): (&Clock, Now),
-        source: Source,
+        (source, client): (Source, Option<IpAddr>),
         envelope: &Envelope<'_>,
     ) -> Self {
         let waited = clock.mono().saturating_sub(started.mono);
@@ -40,10 +41,18 @@ impl Share {
             first_content_ms: Some(millis(waited)),
             source,
             user: envelope.end_user(),
+            dialect: Dialect::Openai,
+            client,
             ..UsageRecord::default()
         };
         let (model, clock) = (Arc::clone(model), clock.clone());
         Self { hold, model, percent, clock, started, record }
+    }
+
+    /// The same, of an answer that stopped for this reason.
+    pub(super) fn finished(mut self, finish: Option<Finish>) -> Self {
+        self.record.finish = finish;
+        self
     }
 
     pub(super) fn hold(&self) -> &OpenHold {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use infergate_actors::account::Finish;
 use infergate_actors::money::Usage;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, Options, OptionsBuilder, Weighter};
@@ -31,6 +32,8 @@ pub(super) struct Entry {
     pub(super) usage: Usage,
     /// Whether the gateway had to count that.
     pub(super) estimated: bool,
+    /// Why the model stopped.
+    pub(super) finish: Option<Finish>,
     /// When it was given, in monotonic time.
     pub(super) given: Duration,
 }
@@ -167,7 +170,8 @@ mod tests {
     fn entry(bytes: usize) -> Entry {
         let usage = Usage::default();
         let body = vec![b'x'; bytes].into();
-        Entry { body, streamed: false, usage, estimated: false, given: Duration::ZERO }
+        let (streamed, estimated, finish, given) = (false, false, None, Duration::ZERO);
+        Entry { body, streamed, usage, estimated, finish, given }
     }
 
     fn store(bytes_max: usize, entry_bytes_max: usize) -> Store {

@@ -247,7 +247,8 @@ impl Reader {
 
     /// What has been used, over all providers that gave a part of the answer.
     pub(super) fn measured(&self) -> Measured {
-        Measured::with_part(self.metered(), self.meter.usage().usage, self.disbelieved)
+        let part = self.meter.usage().usage;
+        Measured::with_part(self.metered(), part, self.disbelieved).finished(&self.meter)
     }
 
     /// What the present provider has written, for an answer that is thrown away.

@@ -4,5 +4,6 @@ mod explain;
 mod keys;
 mod lookup;
 mod models;
+mod records;
 mod refusals;
 mod wire;

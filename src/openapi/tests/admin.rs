@@ -88,6 +88,9 @@ impl Stage {
         self.ask("PATCH", &format!("{keys}/key_1"), Some(&change), 200).await;
         self.ask("PATCH", &format!("{keys}/key_9"), Some(&json!({})), 404).await;
         self.post(&format!("{keys}/key_1/rotate"), json!({ "overlap": "1h" }), 200).await;
+        self.get(&format!("{keys}?limit=1")).await;
+        self.get(&format!("{keys}/key_1")).await;
+        self.order(&format!("{keys}/key_1/release?reason=ours")).await;
         self.ask("DELETE", &format!("{keys}/key_1?reason=lost"), None, 200).await;
         self.ask("DELETE", &format!("{keys}/key_1?reason="), None, 422).await;
         self.post(&keys, json!({ "name": "m" }), 201).await;

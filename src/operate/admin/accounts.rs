@@ -15,14 +15,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::change::{BudgetsChange, LimitsChange};
+use super::plans::{self, OverridesChange};
 use super::request::{AccountOf, Asked, Json, id, text};
 use super::view::{Account, AccountLine, Journal, JournalLine};
+use super::who::Who;
 use super::{Operator, Problem};
+use crate::api::change::{BudgetsChange, LimitsChange, Setting};
+use crate::api::page_limit;
 use crate::openapi::{Routes, doc, get, pattern, post};
 
-/// The name of whoever has the admin token.
-const OPERATOR: &str = "operator";
 const ACCOUNTS_MAX: usize = 100;
 const EVENTS_MAX: usize = 1_000;
 const EVENTS_DEFAULT: usize = 100;
@@ -46,6 +47,11 @@ pub(super) struct Change {
     limits: LimitsChange,
     #[serde(default)]
     budgets: BudgetsChange,
+    /// The plan; `null`: whichever is the default.
+    #[serde(default)]
+    plan: Setting<String>,
+    #[serde(default)]
+    overrides: OverridesChange,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -171,11 +177,16 @@ pub(super) async fn change(
     Json(change): Json<Change>,
 ) -> Result<impl IntoResponse, Problem> {
     let accounts = operator.system.accounts.clone();
-    let Change { limits, budgets } = change;
+    let Change { limits, budgets, plan, overrides } = change;
     let changing = async move {
         let mut view = accounts.inspect(account).await?;
+        let of_plan = plans::orders(&view, plan, overrides)?;
         let before: Vec<Budget> = view.budgets.iter().map(|view| view.budget).collect();
         let (limits, budgets) = (limits.over(view.limits), budgets.over(&before)?);
+        // First, because a plan may be unknown: then nothing is changed.
+        for order in of_plan {
+            view = accounts.order(account, order).await?;
+        }
         if limits != view.limits {
             view = accounts.order(account, Order::SetLimits(limits)).await?;
         }
@@ -184,47 +195,51 @@ pub(super) async fn change(
         }
         Ok(view)
     };
-    let view = operator.in_turn(changing).await?;
-    tracing::info!(%account, "account's limits or budgets changed");
+    let view = operator.in_turn(account, changing).await?;
+    tracing::info!(%account, "account's limits, budgets or plan changed");
     Ok(Answer(Account::of(&view)))
 }
 
 pub(super) async fn suspend(
     State(operator): State<Arc<Operator>>,
+    who: Who,
     AccountOf(account): AccountOf,
     Json(why): Json<Reason>,
 ) -> Result<impl IntoResponse, Problem> {
-    let view = set_status(&operator, account, Status::Suspended, why).await?;
+    let view = set_status(&operator, who, account, Status::Suspended, why).await?;
     tracing::info!(%account, "account suspended");
     Ok(Answer(Account::of(&view)))
 }
 
 pub(super) async fn reinstate(
     State(operator): State<Arc<Operator>>,
+    who: Who,
     AccountOf(account): AccountOf,
     Json(why): Json<Reason>,
 ) -> Result<impl IntoResponse, Problem> {
-    let view = set_status(&operator, account, Status::Active, why).await?;
+    let view = set_status(&operator, who, account, Status::Active, why).await?;
     tracing::info!(%account, "account reinstated");
     Ok(Answer(Account::of(&view)))
 }
 
 pub(super) async fn restrict(
     State(operator): State<Arc<Operator>>,
+    who: Who,
     AccountOf(account): AccountOf,
     Json(why): Json<Reason>,
 ) -> Result<impl IntoResponse, Problem> {
-    let view = set_status(&operator, account, Status::Restricted, why).await?;
+    let view = set_status(&operator, who, account, Status::Restricted, why).await?;
     tracing::info!(%account, "account restricted");
     Ok(Answer(Account::of(&view)))
 }
 
 pub(super) async fn close(
     State(operator): State<Arc<Operator>>,
+    who: Who,
     AccountOf(account): AccountOf,
     Json(why): Json<Reason>,
 ) -> Result<impl IntoResponse, Problem> {
-    let view = set_status(&operator, account, Status::Closed, why).await?;
+    let view = set_status(&operator, who, account, Status::Closed, why).await?;
     tracing::info!(%account, "account closed");
     Ok(Answer(Account::of(&view)))
 }
@@ -245,32 +260,20 @@ pub(super) async fn journal(
     }
     let more = entries.len() > limit;
     entries.truncate(limit);
-    let next = entries.last().filter(|_| more).map(|last| last.record.number);
+    let next = entries.last().filter(|_| more).map(|last| last.record.number.to_string());
     let events = entries.iter().map(JournalLine::of).collect();
     Ok(Answer(Journal { events, next }).into_response())
 }
 
 async fn set_status(
     operator: &Operator,
+    who: Who,
     account: AccountId,
     status: Status,
     Reason { class, reason }: Reason,
 ) -> Result<AccountView, Problem> {
     text("reason", &reason)?;
-    let set = StatusSet { status, by: OPERATOR.to_owned(), class, reason };
+    let set = StatusSet { status, by: who.name, class, reason };
     let order = Order::SetStatus(set);
     Ok(operator.system.accounts.order(account, order).await?)
-}
-
-/// How many lines a page may have.
-pub(super) fn page_limit(
-    asked: Option<usize>,
-    default: usize,
-    most: usize,
-) -> Result<usize, Problem> {
-    match asked {
-        None => Ok(default),
-        Some(limit) if (1..=most).contains(&limit) => Ok(limit),
-        Some(_) => Err(Problem::bad_request(format!("`limit` must be 1 to {most}"))),
-    }
 }

@@ -9,17 +9,16 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, Request, StatusCode, header};
+use http::{HeaderName, HeaderValue, Request};
 use hyper::body::Incoming;
 use infergate_actors::clock::Clock;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tower_service::Service as _;
 
-use super::usage::Passing;
-use super::{Operator, Problem};
+use super::{Operator, acts};
 use crate::accept::{self, ActiveRequest, ConnectionTimeouts};
-use crate::auth;
+use crate::api::onto_socket;
 use crate::front::AnswerBody;
 
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -29,8 +28,10 @@ const STREAMS_MAX: u32 = 64;
 /// How long requests in the works may go on after a stop: a verification is not waited for.
 const GRACE: Duration = Duration::from_secs(5);
 
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 /// What monitors may see without a token, and the document, which says nothing of this gateway.
-const OPEN_PATHS: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/openapi.json"];
+pub(super) const OPEN_PATHS: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/openapi.json"];
 
 /// Serves the admin port until `stop` turns true.
 pub async fn serve(
@@ -49,25 +50,25 @@ pub async fn serve(
     accept::serve(listener, options, Door(router), stop, GRACE, || {}).await;
 }
 
-/// Lets every request for anything but what is open in only with the token.
-pub(super) async fn check_token(
+/// Lets every request for anything but what is open in only with a token, and has it answered.
+pub(super) async fn let_in(
     State(operator): State<Arc<Operator>>,
     request: Request<Body>,
     next: Next,
 ) -> Response {
-    let open = OPEN_PATHS.contains(&request.uri().path());
-    let token = auth::bearer(request.headers());
-    if open || token.is_some_and(|token| auth::same(&auth::hash(token), &operator.token)) {
+    if OPEN_PATHS.contains(&request.uri().path()) {
         return next.run(request).await;
     }
     let client = request.extensions().get::<Client>().map(|client| client.0.ip());
-    if let Some(Err(wait)) = client.map(|client| operator.sentry.wrong_key(client)) {
-        let detail = "too many requests without the admin token came from this address";
-        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
-        return Problem { retry_after: Some(wait), ..problem }.into_response();
+    let id = operator.world.ids.next();
+    let mut response = match operator.who(request.headers(), client).await {
+        Ok(who) => acts::answer(operator, who, client, id, request, next).await,
+        Err(problem) => problem.into_response(),
+    };
+    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+        response.headers_mut().insert(REQUEST_ID, id);
     }
-    let detail = "send the admin token as `authorization: Bearer …`";
-    Problem::new(StatusCode::UNAUTHORIZED, detail).into_response()
+    response
 }
 
 /// Who asks.
@@ -90,15 +91,6 @@ impl accept::Service for Door {
         request.extensions_mut().insert(Client(client));
         // A router never fails and is always ready.
         let Ok(response) = self.0.clone().call(request).await;
-        let (mut parts, body) = response.into_parts();
-        parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(body) = parts.extensions.remove().and_then(Passing::body) {
-            // The router counted the empty body that stood in its place.
-            parts.headers.remove(header::CONTENT_LENGTH);
-            return http::Response::from_parts(parts, body.keep(active));
-        }
-        // All other answers are whole: nothing is waited for here.
-        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
-        http::Response::from_parts(parts, AnswerBody::whole(bytes).keep(active))
+        onto_socket(response).await.map(|body| body.keep(active))
     }
 }

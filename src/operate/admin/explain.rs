@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use infergate_actors::account::Presented;
 use infergate_actors::id::{AccountId, KeyId};
+use infergate_actors::money::Markup;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -72,7 +73,8 @@ pub(super) async fn explained(
     body.entry("messages").or_insert_with(|| json!([{ "role": "user", "content": "" }]));
     let body = Bytes::from(Value::Object(body).to_string());
     let caller = Caller { account, key, presented: Presented::default() };
-    let question = Question { caller, wish, body: &body, for_operator: true };
+    let markup = Markup::LIST;
+    let question = Question { caller, markup, wish, body: &body, for_operator: true };
     let models = explain(&operator.world, question, |_| true).map_err(told)?;
     Ok(Answer(Explanation { models }))
 }

@@ -1,101 +1,49 @@
 //! Keys: created and rotated, with their secret shown once, changed and revoked.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::StatusCode;
-use infergate_actors::account::{
-    AccountView, KeyChange, KeyScope, KeyView, Limits, Network, NewKey, Order,
-};
-use infergate_actors::id::{AccountId, KeyHash, KeyId};
+use infergate_actors::account::{AccountView, KeyView, Order};
+use infergate_actors::id::{AccountId, KeyId};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::change::{BudgetsChange, LimitsChange, Setting};
-use super::request::{AccountOf, Asked, Json, KeyOf, text};
-use super::view::{CreatedKey, Key};
+use super::request::{AccountOf, Asked, Json, KeyOf};
+use super::view::Key;
+use super::who::Who;
 use super::{Operator, Problem};
-use crate::openapi::{Routes, doc, patch, pattern, post};
-use crate::{auth, config};
+use crate::api::{
+    Compromised, CreatedKey, KeyUpdate, KeyWanted, Rotation, Why, find, id, new_secret, page_limit,
+    shown_once,
+};
+use crate::auth;
+use crate::openapi::{Routes, doc, get, pattern, post};
 
-/// More patterns than models anybody offers.
-const MODELS_MAX: usize = 1_000;
-const TAGS_MAX: usize = 100;
-const ALLOWED_IPS_MAX: usize = 100;
-/// Longer than anybody needs to bring a new secret to where it is used.
-const OVERLAP_MAX: Duration = Duration::from_hours(90 * 24);
+const KEYS_MAX: usize = 1_000;
+const KEYS_DEFAULT: usize = 100;
 const REASON_DEFAULT: &str = "revoked by the operator";
-const REASON_COMPROMISED: &str = "reported as compromised";
+const REASON_RELEASED: &str = "released by the operator";
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "NewKey")]
-pub(super) struct KeyWanted {
-    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
-    name: String,
-    /// Names of models, `*` for anything; empty for all.
-    #[serde(default)]
-    #[schemars(length(max = MODELS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
-    models: Vec<String>,
-    expires_at_ms: Option<u64>,
-    #[serde(default)]
-    limits: Limits,
-    #[serde(default)]
-    budgets: BudgetsChange,
-    #[serde(default)]
-    #[schemars(length(max = TAGS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
-    tags: Vec<String>,
-    #[schemars(length(min = 1))]
-    scopes: Option<Vec<KeyScope>>,
-    #[serde(default)]
-    #[schemars(length(max = ALLOWED_IPS_MAX))]
-    allowed_ips: Vec<Network>,
-    /// One that is known elsewhere already; otherwise one is made.
-    #[schemars(length(min = 16, max = 512), regex(pattern = "^[!-~]*$"))]
-    secret: Option<String>,
+pub(super) struct KeysPage {
+    /// The `next` of the page before.
+    #[schemars(regex(pattern = pattern::KEY))]
+    after: Option<String>,
+    #[schemars(range(min = 1, max = KEYS_MAX))]
+    limit: Option<usize>,
 }
 
-/// A change: what is not named stays.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "KeyChanges")]
-pub(super) struct Change {
-    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
-    name: Option<String>,
-    #[schemars(length(max = MODELS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
-    models: Option<Vec<String>>,
-    #[serde(default)]
-    expires_at_ms: Setting<u64>,
-    #[serde(default)]
-    limits: LimitsChange,
-    #[serde(default)]
-    budgets: BudgetsChange,
-    #[schemars(length(max = TAGS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
-    tags: Option<Vec<String>>,
-    #[schemars(length(min = 1))]
-    scopes: Option<Vec<KeyScope>>,
-    #[schemars(length(max = ALLOWED_IPS_MAX))]
-    allowed_ips: Option<Vec<Network>>,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Rotation {
-    /// How long the present secret works beside the new one.
-    #[schemars(regex(pattern = "^(0s|[1-9][0-9]{0,2}[smh]|[1-9]d|[1-8][0-9]d|90d)$"))]
-    overlap: String,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "RevocationReason")]
-pub(super) struct Why {
-    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
-    reason: Option<String>,
+/// A page of keys.
+#[derive(Serialize, JsonSchema)]
+struct Keys {
+    keys: Vec<Key>,
+    /// What to go on behind; none at the end.
+    next: Option<String>,
 }
 
 const TAG: &str = "Keys";
@@ -122,10 +70,16 @@ pub(super) fn routes() -> Routes<Arc<Operator>> {
             .refuses(&[409])
             .example(json!({ "overlap": "24h" }));
     let reported = doc("reportKey", "Revokes a key whose secret somebody else may have.");
-    let reported = reported.answers::<Key>(200).refuses(&[422]);
+    let reported = reported.answers::<Compromised>(200).refuses(&[422]);
+    let released = doc("releaseKey", "Lets a key work again that the guard stopped.");
+    let released = released.answers::<Key>(200).refuses(&[409, 422]);
+    let listed = doc("listKeys", "Lists an account's keys, page by page.").answers::<Keys>(200);
+    let shown = doc("getKey", "Shows a key, without its secret.").answers::<Key>(200);
+    let one = get(show, shown).patch(change, changed).delete(revoke, revoked);
     Routes::new()
-        .route(TAG, &keys(""), post(create, created))
-        .route(TAG, &keys("/{key}"), patch(change, changed).delete(revoke, revoked))
+        .route(TAG, &keys(""), get(list, listed).post(create, created))
+        .route(TAG, &keys("/{key}"), one)
+        .route(TAG, &keys("/{key}/release"), post(release, released))
         .route(TAG, &keys("/{key}/rotate"), post(rotate, rotated))
         .route(TAG, &keys("/{key}/compromised"), post(compromised, reported))
 }
@@ -141,6 +95,9 @@ pub(super) async fn create(
     if auth::same(&hash, &operator.token) {
         return Err(Problem::conflict("`secret` is the admin token: a key must be another"));
     }
+    if secret.starts_with(auth::ADMIN_TOKEN_PREFIX) {
+        return Err(Problem::conflict("`secret` looks like an admin token: a key must be another"));
+    }
     let accounts = operator.system.accounts.clone();
     let creating = async move {
         // A secret is one account's: whose key it is must not depend on who came last.
@@ -149,16 +106,41 @@ pub(super) async fn create(
         }
         Ok(accounts.order(account, Order::CreateKey(new)).await?)
     };
-    let view = operator.in_turn(creating).await?;
+    let view = operator.in_turn(account, creating).await?;
     let created = shown_once(&view, &secret, hash)?;
     tracing::info!(%account, key = created.key.id(), "key created");
     Ok((StatusCode::CREATED, Answer(created)).into_response())
 }
 
+pub(super) async fn list(
+    State(operator): State<Arc<Operator>>,
+    AccountOf(account): AccountOf,
+    Asked(page): Asked<KeysPage>,
+) -> Result<impl IntoResponse, Problem> {
+    let after: Option<KeyId> = page.after.as_deref().map(id).transpose()?;
+    let limit = page_limit(page.limit, KEYS_DEFAULT, KEYS_MAX)?;
+    let view = operator.system.accounts.inspect(account).await?;
+    let mut keys: Vec<&KeyView> = view.keys.iter().collect();
+    keys.retain(|key| after.is_none_or(|after| key.key.id > after));
+    let more = keys.len() > limit;
+    keys.truncate(limit);
+    let next = keys.last().filter(|_| more).map(|last| last.key.id.to_string());
+    let keys: Vec<Key> = keys.into_iter().map(Key::of).collect();
+    Ok(Answer(Keys { keys, next }))
+}
+
+pub(super) async fn show(
+    State(operator): State<Arc<Operator>>,
+    KeyOf(account, key): KeyOf,
+) -> Result<impl IntoResponse, Problem> {
+    let view = operator.system.accounts.inspect(account).await?;
+    Ok(Answer(Key::of(find(&view, key)?)))
+}
+
 pub(super) async fn change(
     State(operator): State<Arc<Operator>>,
     KeyOf(account, key): KeyOf,
-    Json(change): Json<Change>,
+    Json(change): Json<KeyUpdate>,
 ) -> Result<impl IntoResponse, Problem> {
     let now_ms = operator.world.clock.now().wall_ms;
     let accounts = operator.system.accounts.clone();
@@ -167,7 +149,7 @@ pub(super) async fn change(
         let changes = change.over(find(&before, key)?, now_ms)?;
         Ok(accounts.order(account, Order::ChangeKey { key, changes }).await?)
     };
-    let view = operator.in_turn(changing).await?;
+    let view = operator.in_turn(account, changing).await?;
     tracing::info!(%account, %key, "key changed");
     Ok(Answer(Key::of(find(&view, key)?)).into_response())
 }
@@ -183,7 +165,7 @@ pub(super) async fn rotate(
     let order = Order::RotateKey { key, hash, hint, overlap };
     let accounts = operator.system.accounts.clone();
     let rotating = async move { Ok(accounts.order(account, order).await?) };
-    let view = operator.in_turn(rotating).await?;
+    let view = operator.in_turn(account, rotating).await?;
     tracing::info!(%account, %key, "key rotated");
     Ok(Answer(shown_once(&view, &secret, hash)?).into_response())
 }
@@ -193,8 +175,8 @@ pub(super) async fn revoke(
     KeyOf(account, key): KeyOf,
     Asked(why): Asked<Why>,
 ) -> Result<impl IntoResponse, Problem> {
-    let reason = why.checked()?.unwrap_or_else(|| REASON_DEFAULT.to_owned());
-    revoke_for(&operator, account, key, reason).await
+    let view = revoke_for(&operator, account, key, why.or(REASON_DEFAULT)?).await?;
+    Ok(Answer(Key::of(find(&view, key)?)).into_response())
 }
 
 /// Somebody else may have the secret: it works for nobody any more.
@@ -203,10 +185,21 @@ pub(super) async fn compromised(
     KeyOf(account, key): KeyOf,
     Asked(why): Asked<Why>,
 ) -> Result<impl IntoResponse, Problem> {
-    let said = why.checked()?;
-    let reason = said.map(|reason| format!("{REASON_COMPROMISED}: {reason}"));
-    let reason = reason.unwrap_or_else(|| REASON_COMPROMISED.to_owned());
-    revoke_for(&operator, account, key, reason).await
+    let view = revoke_for(&operator, account, key, why.of_compromised()?).await?;
+    Ok(Answer(Compromised::of(&operator.world, find(&view, key)?, account).await))
+}
+
+/// What the guard took for somebody else's use is the key's own after all.
+pub(super) async fn release(
+    State(operator): State<Arc<Operator>>,
+    who: Who,
+    KeyOf(account, key): KeyOf,
+    Asked(why): Asked<Why>,
+) -> Result<impl IntoResponse, Problem> {
+    let order = Order::ReleaseKey { key, by: who.name, reason: why.or(REASON_RELEASED)? };
+    let view = operator.system.accounts.order(account, order).await?;
+    tracing::info!(%account, %key, "key released");
+    Ok(Answer(Key::of(find(&view, key)?)))
 }
 
 async fn revoke_for(
@@ -214,152 +207,9 @@ async fn revoke_for(
     account: AccountId,
     key: KeyId,
     reason: String,
-) -> Result<impl IntoResponse + use<>, Problem> {
+) -> Result<AccountView, Problem> {
     let order = Order::RevokeKey { key, reason: reason.clone() };
     let view = operator.system.accounts.order(account, order).await?;
     tracing::info!(%account, %key, reason, "key revoked");
-    Ok(Answer(Key::of(find(&view, key)?)).into_response())
-}
-
-fn find(view: &AccountView, key: KeyId) -> Result<&KeyView, Problem> {
-    let found = view.keys.iter().find(|known| known.key.id == key);
-    found.ok_or_else(|| Problem::not_found("the key is unknown"))
-}
-
-/// The key that has this secret since the order that `view` is of.
-fn shown_once<'s>(
-    view: &AccountView,
-    secret: &'s str,
-    hash: KeyHash,
-) -> Result<CreatedKey<'s>, Problem> {
-    let key = view.keys.iter().find(|key| key.key.hash == hash);
-    let key = key.ok_or_else(|| Problem::unavailable("the new secret is not in its account"))?;
-    Ok(CreatedKey { account: view.id.to_string(), secret, key: Key::of(key) })
-}
-
-fn new_secret() -> Result<String, Problem> {
-    let broken =
-        |error: auth::NoEntropy| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
-    auth::new_key().map_err(broken)
-}
-
-impl KeyWanted {
-    /// The secret, and the key without it.
-    fn read(self, now_ms: u64) -> Result<(String, NewKey), Problem> {
-        let Self { name, models, expires_at_ms, limits, secret, .. } = self;
-        text("name", &name)?;
-        check_models(&models)?;
-        check_expiry(expires_at_ms, now_ms)?;
-        let mut rest = Vec::new();
-        let budgets = self.budgets.over(&[])?;
-        if !budgets.is_empty() {
-            rest.push(KeyChange::Budgets(budgets));
-        }
-        if !self.tags.is_empty() {
-            rest.push(KeyChange::Tags(checked_tags(self.tags)?));
-        }
-        if let Some(scopes) = self.scopes {
-            rest.push(KeyChange::Scopes(checked_scopes(scopes)?));
-        }
-        if !self.allowed_ips.is_empty() {
-            rest.push(KeyChange::AllowedIps(checked_ips(self.allowed_ips)?));
-        }
-        let secret = match secret {
-            Some(secret) => {
-                let bad = |error| Problem::invalid(format!("`secret`: {error}"));
-                auth::check_secret(&secret).map_err(bad)?;
-                secret
-            }
-            None => new_secret()?,
-        };
-        let (hash, hint) = (auth::hash(&secret), auth::hint(&secret));
-        Ok((secret, NewKey { hash, hint, name, models, expires_at_ms, limits, rest }))
-    }
-}
-
-impl Change {
-    /// What there is to change of a key that is so.
-    fn over(self, before: &KeyView, now_ms: u64) -> Result<Vec<KeyChange>, Problem> {
-        let mut changes = vec![
-            KeyChange::Limits(self.limits.over(before.key.limits)),
-            KeyChange::Budgets(self.budgets.over(&before.settings.budgets)?),
-        ];
-        if let Some(name) = self.name {
-            text("name", &name)?;
-            changes.push(KeyChange::Name(name));
-        }
-        if let Some(models) = self.models {
-            check_models(&models)?;
-            changes.push(KeyChange::Models(models));
-        }
-        if let Setting::Set(at_ms) = self.expires_at_ms {
-            check_expiry(at_ms, now_ms)?;
-            changes.push(KeyChange::ExpiresAtMs(at_ms));
-        }
-        if let Some(tags) = self.tags {
-            changes.push(KeyChange::Tags(checked_tags(tags)?));
-        }
-        if let Some(scopes) = self.scopes {
-            changes.push(KeyChange::Scopes(checked_scopes(scopes)?));
-        }
-        if let Some(networks) = self.allowed_ips {
-            changes.push(KeyChange::AllowedIps(checked_ips(networks)?));
-        }
-        Ok(changes)
-    }
-}
-
-impl Why {
-    /// The reason, if one was said.
-    fn checked(self) -> Result<Option<String>, Problem> {
-        self.reason.as_deref().map_or(Ok(()), |reason| text("reason", reason))?;
-        Ok(self.reason)
-    }
-}
-
-impl Rotation {
-    fn overlap(&self) -> Result<Duration, Problem> {
-        let overlap = config::duration(&self.overlap).filter(|overlap| *overlap <= OVERLAP_MAX);
-        overlap.ok_or_else(|| {
-            Problem::invalid("`overlap` must be a time such as `0s`, `12h` or `7d`, at most `90d`")
-        })
-    }
-}
-
-fn check_models(models: &[String]) -> Result<(), Problem> {
-    if models.len() > MODELS_MAX {
-        return Err(Problem::invalid(format!("`models` has more than {MODELS_MAX}")));
-    }
-    models.iter().try_for_each(|model| text("models", model))
-}
-
-fn check_expiry(expires_at_ms: Option<u64>, now_ms: u64) -> Result<(), Problem> {
-    if expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
-        return Err(Problem::invalid("`expires_at_ms` is in the past"));
-    }
-    Ok(())
-}
-
-fn checked_tags(tags: Vec<String>) -> Result<Vec<String>, Problem> {
-    if tags.len() > TAGS_MAX {
-        return Err(Problem::invalid(format!("`tags` has more than {TAGS_MAX}")));
-    }
-    tags.iter().try_for_each(|tag| text("tags", tag))?;
-    Ok(tags)
-}
-
-fn checked_scopes(mut scopes: Vec<KeyScope>) -> Result<Vec<KeyScope>, Problem> {
-    if scopes.is_empty() {
-        return Err(Problem::invalid("`scopes` is empty: revoke a key that is good for nothing"));
-    }
-    scopes.sort_unstable();
-    scopes.dedup();
-    Ok(scopes)
-}
-
-fn checked_ips(networks: Vec<Network>) -> Result<Vec<Network>, Problem> {
-    if networks.len() > ALLOWED_IPS_MAX {
-        return Err(Problem::invalid(format!("`allowed_ips` has more than {ALLOWED_IPS_MAX}")));
-    }
-    Ok(networks)
+    Ok(view)
 }

@@ -3,11 +3,19 @@
 //! | file | |
 //! | --- | --- |
 //! | `door` | the socket, and the token that every path but three asks for |
-//! | `request`, `strict`, `problem` | reading what is asked, and saying what is wrong with it |
+//! | `who`, `rules` | whose token it is, and what each route needs and is about |
+//! | `acts` | what is allowed is written down before and after, and done once |
+//! | `settings`, `turns` | versions of what can be changed, and one change at a time |
+//! | `redact` | what is written down of a request and its answer |
+//! | `tokens`, `audit` | operators' tokens, and the log of what operators did |
+//! | `request` | reading what the path names; the rest of reading and writing is in [`crate::api`] |
 //! | `accounts`, `credit`, `keys` | one account: its state, journal, grants, keys |
-//! | `change` | changes of limits and budgets |
+//! | `projects`, `members` | projects within an account, and its people |
+//! | `plans`, `subscriptions` | plans, and what is paid and given for each period |
 //! | `payments` | what a payment processor tells; refunds |
-//! | `codes` | redemption codes |
+//! | `watch`, `hooks` | what an account is watched for; its own webhooks |
+//! | `webhooks` | all webhooks, and the events they are told of |
+//! | `codes`, `invites` | redemption codes, and invites for those who sign up |
 //! | `cache` | answers that are kept |
 //! | `usage` | what was used, and an account's statement of a month |
 //! | `providers`, `system` | providers; actors, snapshots, verification, health, metrics |
@@ -19,64 +27,103 @@
 //! but for a new secret of a key in the answer to its creation or rotation.
 
 mod accounts;
+mod acts;
+mod audit;
 mod cache;
-mod change;
 mod codes;
 mod credit;
 mod door;
 mod explain;
+mod hooks;
+mod invites;
 mod keys;
+mod members;
 mod payments;
-mod problem;
+mod plans;
+mod projects;
 mod providers;
+mod redact;
 mod request;
-mod strict;
+mod rules;
+mod settings;
+mod subscriptions;
 mod system;
 #[cfg(test)]
 mod tests;
+mod tokens;
+mod turns;
 mod usage;
 pub(crate) mod view;
+mod watch;
+mod webhooks;
+mod who;
 
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
+use axum::routing::{get, patch, post};
 use bytes::Bytes;
-use http::{Method, StatusCode, Uri};
-use infergate_actors::id::KeyHash;
+use infergate_actors::account::{Operators, carried};
+use infergate_actors::id::{AccountId, KeyHash};
+use infergate_actors::ledger::LedgerError;
 use infergate_actors::supervisor::System;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::exchange::World;
 use crate::front::Sentry;
-use crate::openapi::{Document, Routes};
+use crate::notify::Notifier;
+use crate::openapi::{Common, Document, Routes, Served};
+use rules::{Rule, Subject, Verb};
+use turns::Turns;
 
+use crate::api::unknown_path;
+
+pub(crate) use crate::api::Details;
+pub use crate::api::Problem;
 pub use door::serve;
-pub(crate) use problem::Details;
-pub use problem::Problem;
 
 /// What the admin API works on.
 pub struct Operator {
     world: Arc<World>,
     system: System,
+    operators: Operators,
+    notifier: Notifier,
     token: KeyHash,
     sentry: Sentry,
-    /// Held while something is looked at and then changed in accordance, so that nothing comes between.
-    turn: Arc<Mutex<()>>,
+    /// Whose turn it is to be changed by an operator.
+    turns: Turns,
     /// One verification at a time: each reads the whole ledger.
     verifying: Arc<Semaphore>,
 }
 
 impl Operator {
     /// Works on `world` and `system` for whoever has the token of this hash.
-    pub fn new(world: Arc<World>, system: System, token: KeyHash) -> Self {
+    pub fn new(world: Arc<World>, system: System, notifier: Notifier, token: KeyHash) -> Self {
         Self {
             world,
+            operators: system.accounts.operators(),
+            turns: Turns::new(),
             system,
+            notifier,
             token,
             sentry: Sentry::new(),
-            turn: Arc::new(Mutex::new(())),
             verifying: Arc::new(Semaphore::new(1)),
         }
+    }
+
+    /// Ends what a crash left under way. To be called once, before anything is served.
+    ///
+    /// # Errors
+    /// When the ledger can't be read or written.
+    pub async fn recover(&self) -> Result<(), LedgerError> {
+        let ended = self.operators.recover().await?;
+        if ended > 0 {
+            tracing::warn!(
+                actions = ended,
+                "ended what operators had under way: see the audit log"
+            );
+        }
+        Ok(())
     }
 
     /// To be called every minute or so.
@@ -84,23 +131,32 @@ impl Operator {
         self.sentry.tidy();
     }
 
-    /// Does `work` while nobody else has the turn, to its end even if nobody waits for it any more.
-    async fn in_turn<T: Send + 'static>(
+    /// Does `work` while nobody else has the account's turn, to its end even if nobody waits for it any
+    /// more.
+    fn in_turn<T: Send + 'static>(
         &self,
+        account: AccountId,
         work: impl Future<Output = Result<T, Problem>> + Send + 'static,
-    ) -> Result<T, Problem> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
-        let working = tokio::spawn(async move {
-            let _turn = turn;
-            work.await
-        });
-        let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the gateway broke down");
-        working.await.map_err(broken)?
+    ) -> impl Future<Output = Result<T, Problem>> + Send {
+        // On the heap, or each caller would be as large as its work.
+        let work = Box::pin(carried(work));
+        async move { Problem::unless_broken(self.world.turns.take(account, work).await) }
     }
 }
 
-/// What the admin port serves.
+/// The admin port's answers.
+pub fn router(operator: Arc<Operator>) -> Router {
+    routes()
+        .into_router()
+        .fallback(unknown_path)
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&operator), door::let_in))
+        .with_state(operator)
+}
+
+/// All that the admin port serves. Each but what is open has its rule, too.
 fn routes() -> Routes<Arc<Operator>> {
+    let account = |rest: &str| format!("/admin/v1/accounts/{{account}}{rest}");
+    let project = |rest: &str| account(&format!("/projects/{{project}}{rest}"));
     system::routes()
         .merge(explain::routes())
         .merge(cache::routes())
@@ -111,16 +167,41 @@ fn routes() -> Routes<Arc<Operator>> {
         .merge(codes::routes())
         .merge(keys::routes())
         .merge(usage::routes())
+        .plain(&account("/watch"), get(watch::show).patch(watch::change))
+        .plain(&account("/top-ups/{top_up}/fail"), post(watch::fail))
+        .plain(&account("/webhooks"), get(hooks::list).post(hooks::create))
+        .plain(&account("/webhooks/{webhook}"), patch(hooks::change).delete(hooks::remove))
+        .plain(&account("/webhooks/{webhook}/rotate-secret"), post(hooks::rotate))
+        .plain("/admin/v1/webhooks", get(webhooks::list))
+        .plain("/admin/v1/webhooks/{webhook}", get(webhooks::show))
+        .plain("/admin/v1/webhooks/{webhook}/replay", post(webhooks::replay))
+        .plain("/admin/v1/webhooks/{webhook}/test", post(webhooks::test))
+        .plain("/admin/v1/events", get(webhooks::events))
+        .plain("/admin/v1/plans", get(plans::list))
+        .plain(
+            &account("/subscription"),
+            get(subscriptions::show).post(subscriptions::start).patch(subscriptions::change),
+        )
+        .plain(&account("/subscription/preview"), get(subscriptions::preview))
+        .plain("/admin/v1/invites", get(invites::list).post(invites::make))
+        .plain("/admin/v1/invites/{batch}", get(invites::show).delete(invites::revoke))
+        .plain(&account("/members"), get(members::list).post(members::add))
+        .plain(&account("/members/{member}"), patch(members::change).delete(members::remove))
+        .plain(&account("/projects"), get(projects::list).post(projects::create))
+        .plain(&project(""), get(projects::show).patch(projects::change))
+        .plain(&project("/archive"), post(projects::archive))
+        .plain(&project("/restore"), post(projects::restore))
+        .plain("/admin/v1/tokens", get(tokens::list).post(tokens::create))
+        .plain("/admin/v1/tokens/self", get(tokens::own))
+        .plain("/admin/v1/tokens/{token}", get(tokens::show).delete(tokens::revoke))
+        .plain("/admin/v1/tokens/{token}/rotate", post(tokens::rotate))
+        .plain("/admin/v1/audit", get(audit::list))
 }
 
-/// What serves it.
-pub fn router(operator: Arc<Operator>) -> Router {
-    routes()
-        .into_router()
-        .fallback(unknown_path)
-        .method_not_allowed_fallback(wrong_method)
-        .layer(axum::middleware::from_fn_with_state(Arc::clone(&operator), door::check_token))
-        .with_state(operator)
+/// What is served and not in the document.
+#[cfg(test)]
+pub(crate) fn undescribed() -> Vec<String> {
+    routes().undescribed().to_vec()
 }
 
 /// The document of it. It is made when somebody first asks for it.
@@ -132,30 +213,51 @@ pub(crate) fn document() -> serde_json::Value {
         description: "For operators. What changes money or access is answered when it is on disk. \
                       Amounts are written twice, as dollars in a text and as a whole number of \
                       nano-dollars. Lists have pages: what is `next` on one is `after` of the next.",
-        bearer: "The admin token.",
+        bearer: "The admin token, or an operator's own.",
         tags: TAGS,
-        refusals: &[401, 429],
+        refusals: &[401, 403, 429],
         faults: &[500, 503],
+        common: of_rule,
     };
     document.of(routes().served())
 }
 
+/// What follows from a route's rule.
+fn of_rule(served: &Served) -> Common {
+    let mut common = Common::default();
+    let rule = Verb::named(served.method).and_then(|verb| Rule::at(verb, &served.path));
+    let Some(rule) = rule else { return common };
+    common.answer("x-request-id", "string", "What the request is known by in the audit log.");
+    if rule.subject != Subject::Nothing {
+        common.answer("etag", "string", "The version of what the path names.");
+    }
+    if rule.method == Verb::Get {
+        return common;
+    }
+    let says = "Asked again with the same key, it is done once, and answered as it was.";
+    common.header("idempotency-key", says, &[400, 409, 413, 422]);
+    let says = "`true`: this was answered before.";
+    common.answer("idempotency-replayed", "string", says);
+    if rule.subject != Subject::Nothing {
+        let says = "Versions (`etag`); only where what the path names has one of them it is done.";
+        common.header("if-match", says, &[412]);
+    }
+    common
+}
+
 const TAGS: &[(&str, &str)] = &[
     ("Accounts", "Opened, looked at, limited, and their status set."),
+    ("Audit", "What operators did, and their tokens."),
     ("Codes", "Redemption codes, made in bulk and redeemed once by an account."),
     ("Credit", "Grants, once per reference."),
+    ("Invites", "For those who sign up: made in bulk, listed, revoked."),
     ("Keys", "Created and rotated with a secret that is shown once, changed, revoked."),
+    ("Members", "The people of an account, and their roles."),
     ("Payments", "What payment processors tell, and refunds."),
+    ("Plans", "Plans, and what is paid and given for each period."),
+    ("Projects", "Groups of an account's keys with limits and budgets of their own."),
     ("Providers", "Looked at, opened, closed, drained, their credentials enabled."),
     ("System", "Health, metrics, the tree of actors, the ledger, the cache, routes explained."),
     ("Usage", "What was used: records, sums, exports, statements."),
+    ("Webhooks", "Who is told of what, and what an account is watched for."),
 ];
-
-async fn unknown_path(uri: Uri) -> Problem {
-    Problem::not_found(format!("there is nothing at `{}`", uri.path()))
-}
-
-async fn wrong_method(method: Method, uri: Uri) -> Problem {
-    let detail = format!("`{}` does not take {method}; see the header `allow`", uri.path());
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
-}

@@ -39,6 +39,8 @@ pub(super) struct PaymentEvent {
     amount_nano_usd: Option<i64>,
     /// For `payment_succeeded` only.
     expires_at_ms: Option<u64>,
+    /// The automatic top-up that it is, where it is one.
+    top_up: Option<String>,
 }
 
 #[derive(Clone, Copy, Deserialize, JsonSchema, PartialEq, Eq)]
@@ -48,6 +50,8 @@ enum EventType {
     PaymentSucceeded,
     Refunded,
     Disputed,
+    SubscriptionPaymentSucceeded,
+    SubscriptionPaymentFailed,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -128,18 +132,32 @@ impl PaymentEvent {
         if self.r#type == EventType::PaymentSucceeded {
             // One that is told again when its time is over is still answered the same.
             let expires_at_ms = self.expires_at_ms;
+            let top_up = self.top_up.as_deref().map(id).transpose()?;
             return Ok(TransferKind::Payment {
                 payment,
                 amount: amount(usd, nano)?,
                 expires_at_ms,
+                top_up,
             });
         }
         if self.expires_at_ms.is_some() {
             return Err(Problem::invalid("`expires_at_ms` is for `payment_succeeded` only"));
         }
+        if self.top_up.is_some() {
+            return Err(Problem::invalid("`top_up` is for `payment_succeeded` only"));
+        }
         let amount = amount_if_any(usd, nano)?;
         Ok(match self.r#type {
             EventType::Disputed => TransferKind::Dispute { payment, amount },
+            EventType::SubscriptionPaymentSucceeded => {
+                TransferKind::SubscriptionPaid { payment, amount }
+            }
+            EventType::SubscriptionPaymentFailed if amount.is_none() => {
+                TransferKind::SubscriptionFailed { payment }
+            }
+            EventType::SubscriptionPaymentFailed => {
+                return Err(Problem::invalid("nothing was paid: an amount has no place here"));
+            }
             EventType::PaymentSucceeded | EventType::Refunded => {
                 TransferKind::Refund { payment, amount }
             }

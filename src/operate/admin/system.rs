@@ -7,13 +7,14 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use http::{StatusCode, header};
 use infergate_actors::account;
+use infergate_actors::id::AccountId;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::accounts::page_limit;
 use super::request::{Asked, id};
 use super::view::Actor;
 use super::{Operator, Problem};
+use crate::api::page_limit;
 use crate::openapi::{Routes, doc, get, pattern, post};
 use crate::operate::metrics::{CredentialReading, DeploymentReading, Readings};
 use crate::operate::report::{self, Verified};
@@ -121,14 +122,18 @@ pub(super) async fn actors(
 ) -> Result<impl IntoResponse, Problem> {
     let limit = page_limit(page.limit, ACTORS_DEFAULT, ACTORS_MAX)?;
     let mut lines = Vec::new();
+    let mut accounts = operator.system.accounts.lines();
+    let operators = AccountId::OPERATORS.to_string();
+    let operators = accounts.iter().position(|line| line.id == operators);
+    let operators = operators.map(|place| accounts.swap_remove(place));
     if let Some(after) = &page.after {
-        id::<infergate_actors::id::AccountId>(after)?;
+        id::<AccountId>(after)?;
     } else {
         lines.push(operator.root());
         lines.push(operator.ledger());
+        lines.extend(operators.map(Actor::operators));
         lines.extend(operator.system.providers.lines().into_iter().map(Actor::provider));
     }
-    let mut accounts = operator.system.accounts.lines();
     accounts.retain(|line| page.after.as_ref().is_none_or(|after| line.id > *after));
     // Ids have one length, so that they sort as the numbers in them do.
     accounts.sort_unstable_by(|one, other| one.id.cmp(&other.id));
@@ -216,6 +221,7 @@ impl Operator {
             ledger_disk_bytes,
             cache_entries: cache.entries,
             cache_bytes: cache.bytes,
+            notify: self.notifier.readings(),
         }
     }
 

@@ -42,7 +42,7 @@ async fn an_account_is_opened_limited_suspended_and_reinstated() {
     let set = &events[3]["event"]["status_set"];
     assert_eq!(
         (&set["reason"], &set["class"], &set["by"]),
-        (&json!("unpaid"), &json!("other"), &json!("operator"))
+        (&json!("unpaid"), &json!("other"), &json!("root"))
     );
     assert_eq!(events[4]["digest"], reinstated["digest"]);
     for (before, after) in events.iter().zip(&events[1..]) {
@@ -78,7 +78,7 @@ async fn lists_are_read_page_by_page() {
     }
     let journal = format!("/admin/v1/accounts/{}/journal", opened[0]);
     let first = gateway.get(&format!("{journal}?limit=2")).await;
-    assert_eq!(first["next"], 2);
+    assert_eq!(first["next"], "2");
     let second = gateway.get(&format!("{journal}?limit=2&after=2")).await;
     assert_eq!((second["events"][0]["number"].as_u64(), &second["next"]), (Some(3), &Value::Null));
     let behind = gateway.get(&format!("{journal}?after=3")).await;
@@ -87,7 +87,10 @@ async fn lists_are_read_page_by_page() {
     let page = gateway.get("/admin/v1/actors?limit=2").await;
     let kinds: Vec<String> =
         page["actors"].as_array().unwrap().iter().map(|actor| text(&actor["kind"])).collect();
-    assert_eq!(kinds, ["supervisor", "ledger", "provider", "provider", "account", "account"]);
+    assert_eq!(
+        kinds,
+        ["supervisor", "ledger", "operators", "provider", "provider", "account", "account"]
+    );
     assert_eq!(page["next"], *opened[1]);
     let rest = gateway.get(&format!("/admin/v1/actors?limit=2&after={}", opened[1])).await;
     assert_eq!(rest["actors"][0]["id"], *opened[2]);

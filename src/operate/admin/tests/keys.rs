@@ -168,7 +168,21 @@ async fn a_rotated_key_has_two_secrets_for_a_while_and_a_compromised_one_has_non
     let newest = text(&rotated["secret"]);
     let path = desk.path("keys/key_1/compromised?reason=in%20a%20log");
     let reported = desk.gateway.ask(Method::POST, &path, None).await;
-    assert!(reported.status == 200 && reported.json()["revoked_at_ms"].is_u64());
+    let told = reported.json();
+    assert!(reported.status == 200 && told["revoked_at_ms"].is_u64());
+    let used = &told["recent_use"];
+    assert_eq!(used["from_ms"], NOW_MS + 24 * 3_600_000 - 7 * 24 * 3_600_000);
+    assert_eq!(
+        (used["addresses"].as_array().unwrap().len(), &used["other_requests"]),
+        (1, &json!(0))
+    );
+    let seen = &used["addresses"][0];
+    assert_eq!((&seen["address"], &seen["requests"]), (&json!("127.0.0.1"), &json!(3)));
+    assert_eq!(
+        (&seen["first_seen_ms"], &seen["last_seen_ms"]),
+        (&json!(NOW_MS), &json!(NOW_MS + 24 * 3_600_000))
+    );
+    assert!(seen["charged_nano_usd"].as_u64().unwrap() > 0 && seen["charged_usd"].is_string());
     for secret in [&new, &newest] {
         assert_eq!(desk.gateway.chat(secret).await, 401);
     }

@@ -2,8 +2,14 @@
 
 mod access;
 mod accounts;
+mod audit;
 mod codes;
 mod explain;
+mod idempotency;
 mod keys;
 mod payments;
+mod plans;
+mod projects;
+mod tokens;
+mod versions;
 mod whole;

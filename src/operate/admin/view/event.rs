@@ -1,22 +1,30 @@
 //! The journal as JSON: events in the form the ledger's own types have, with ids as texts and a key
 //! without its hash. Amounts are whole numbers of nano-dollars. Pure.
 
+use std::collections::BTreeMap;
+
 use infergate_actors::account::{
-    self, Budget, CodeBatch, Event, GrantKind, KeyChange, Kinds, Limits, Payment, Return,
-    Settlement, Status, StatusSet, UsageRecord,
+    self, Budget, CodeBatch, Event, GrantKind, KeyChange, Kinds, Limits, NewProject, Payment,
+    PlanEvent, ProjectChange, ProjectEvent, Return, Settlement, Status, StatusSet, Suspicion,
+    UsageRecord,
 };
-use infergate_actors::id::{GrantId, HoldId, KeyId};
+use infergate_actors::id::{GrantId, HoldId, KeyId, ProjectId};
 use infergate_actors::ledger::JournalEntry;
 use infergate_actors::money::{Markup, NanoUsd, Rates, Usage};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::member::MemberFact;
+use super::operator::OperatorFact;
+use super::subscription::Happened;
+use crate::notify;
+
 /// A page of an account's journal.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::operate::admin) struct Journal<'e> {
     pub(in crate::operate::admin) events: Vec<JournalLine<'e>>,
-    /// The number to go on behind.
-    pub(in crate::operate::admin) next: Option<u64>,
+    /// What to go on behind.
+    pub(in crate::operate::admin) next: Option<String>,
 }
 
 /// One event and its place.
@@ -121,6 +129,40 @@ pub(crate) enum JournalEvent<'e> {
         grant: String,
         amount: NanoUsd,
     },
+    ProjectCreated {
+        project: ProjectId,
+        #[serde(flatten)]
+        new: &'e NewProject,
+    },
+    ProjectChanged {
+        project: ProjectId,
+        changes: &'e [ProjectChange],
+    },
+    ProjectArchived {
+        project: ProjectId,
+    },
+    ProjectRestored {
+        project: ProjectId,
+    },
+    KeyGuarded {
+        key: String,
+        on: bool,
+    },
+    KeyRestricted {
+        key: String,
+        suspicion: Suspicion,
+    },
+    KeyReleased {
+        key: String,
+        by: &'e str,
+        reason: &'e str,
+    },
+    Operator(OperatorFact<'e>),
+    /// In the words of a message.
+    Watch(#[schemars(with = "BTreeMap<String, serde_json::Value>")] notify::Data),
+    Member(MemberFact<'e>),
+    Plan(&'e PlanEvent),
+    Subscription(Box<Happened<'e>>),
 }
 
 /// Credit that was taken back.
@@ -233,12 +275,32 @@ impl<'e> JournalEvent<'e> {
             Event::CodeUsed { code, account } => {
                 Self::CodeUsed { code: *code, account: account.to_string() }
             }
-            Event::Project(event) => match **event {},
-            Event::Member(event) => match **event {},
-            Event::Plan(event) => match **event {},
-            Event::Subscription(event) => match **event {},
-            Event::Watch(event) => match **event {},
-            Event::Operator(event) => match **event {},
+            Event::Project(event) => Self::project(event),
+            Event::KeyGuarded { key, on } => Self::KeyGuarded { key: key.to_string(), on: *on },
+            Event::KeyRestricted { key, suspicion } => {
+                Self::KeyRestricted { key: key.to_string(), suspicion: *suspicion }
+            }
+            Event::KeyReleased { key, by, reason } => {
+                Self::KeyReleased { key: key.to_string(), by, reason }
+            }
+            Event::Member(event) => Self::Member(MemberFact::of(event)),
+            Event::Plan(event) => Self::Plan(event),
+            Event::Subscription(event) => Self::Subscription(Box::new(Happened::of(event))),
+            Event::Watch(event) => Self::Watch(notify::watch_fact(event)),
+            Event::Operator(event) => Self::Operator(OperatorFact::of(event)),
+        }
+    }
+
+    fn project(event: &'e ProjectEvent) -> Self {
+        match event {
+            ProjectEvent::Created { project, new, .. } => {
+                Self::ProjectCreated { project: *project, new }
+            }
+            ProjectEvent::Changed { project, changes } => {
+                Self::ProjectChanged { project: *project, changes }
+            }
+            ProjectEvent::Archived { project, .. } => Self::ProjectArchived { project: *project },
+            ProjectEvent::Restored { project } => Self::ProjectRestored { project: *project },
         }
     }
 
@@ -295,6 +357,18 @@ impl<'e> JournalEvent<'e> {
             Self::CodesMade { .. } => "codes_made",
             Self::CodeUsed { .. } => "code_used",
             Self::Reclaimed { .. } => "reclaimed",
+            Self::ProjectCreated { .. } => "project_created",
+            Self::ProjectChanged { .. } => "project_changed",
+            Self::ProjectArchived { .. } => "project_archived",
+            Self::ProjectRestored { .. } => "project_restored",
+            Self::KeyGuarded { .. } => "key_guarded",
+            Self::KeyRestricted { .. } => "key_restricted",
+            Self::KeyReleased { .. } => "key_released",
+            Self::Operator(_) => "operator",
+            Self::Watch(_) => "watch",
+            Self::Member(_) => "member",
+            Self::Plan(_) => "plan",
+            Self::Subscription(_) => "subscription",
         }
     }
 }

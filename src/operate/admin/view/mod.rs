@@ -1,17 +1,22 @@
-//! Accounts, keys, events and actors as JSON. What is not named here is not shown: no hash in any of
-//! these, and no secret but in [`CreatedKey`]. Pure.
+//! Accounts, projects, keys, events and actors as JSON. What is not named here is not shown: no hash in
+//! any of these, and no secret but in [`CreatedKey`] and [`CreatedToken`]. Pure.
 
-mod account;
-mod budget;
 mod event;
+mod member;
+mod operator;
+mod plan;
+mod subscription;
 
 use infergate_actors::account::ActorLine;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-pub(super) use account::{Account, AccountLine, CreatedKey, Granted, Key, Moved};
+pub(super) use crate::api::{Account, AccountLine, Granted, Key, Moved, Subscription};
 pub(crate) use event::JournalEvent;
 pub(super) use event::{Journal, JournalLine};
+pub(super) use operator::{Act, CreatedToken, Token};
+pub(super) use plan::Plan;
+pub(super) use subscription::Preview;
 
 /// One actor.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -28,6 +33,10 @@ pub(super) struct Actor {
 impl Actor {
     pub(super) fn account(line: ActorLine) -> Self {
         Self::of("account", line)
+    }
+
+    pub(super) fn operators(line: ActorLine) -> Self {
+        Self { id: "operators".to_owned(), ..Self::of("operators", line) }
     }
 
     pub(super) fn provider(line: ActorLine) -> Self {

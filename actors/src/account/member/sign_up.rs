@@ -1,0 +1,107 @@
+//! An account, its owner, its first key and its trial, in one piece. Pure.
+
+use smallvec::{SmallVec, smallvec};
+
+use super::register::InviteTerms;
+use super::{Email, Member, MemberEvent, MemberStatus, Role};
+use crate::account::state::Account;
+use crate::account::{Denial, Event, GrantKind, NewKey};
+use crate::id::{GrantId, KeyHash, MemberId};
+use crate::money::NanoUsd;
+
+/// What the trial's grant is known by in every account.
+const TRIAL_REFERENCE: &str = "trial";
+/// Who added the owner.
+const BY: &str = "sign-up";
+/// How long the same request, sent again, is answered with a new secret.
+const REPEATED_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// Somebody's wish for an account of their own.
+#[derive(Clone, Debug)]
+pub struct SignUp {
+    /// The account's name.
+    pub name: String,
+    /// Who owns it.
+    pub email: Email,
+    /// The first key.
+    pub key: NewKey,
+    /// What there is to begin with.
+    pub trial: Option<TrialGrant>,
+    /// The invite that was used.
+    pub invite: Option<InviteTerms>,
+    /// What tells this request, sent again, from another: a hash.
+    pub request: Option<KeyHash>,
+}
+
+/// Credit to try the service with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrialGrant {
+    /// How much.
+    pub amount: NanoUsd,
+    /// When the rest lapses, in milliseconds since 1970.
+    pub expires_at_ms: Option<u64>,
+}
+
+impl Account {
+    /// All that a new account begins with, as one batch: either all of it is there or nothing. Where it
+    /// is there already and this is the same request once more, its answer may have been lost, and with
+    /// it the secret of the first key: that gets the one of this request.
+    pub(in crate::account) fn sign_up(
+        &self,
+        wish: &SignUp,
+        now_ms: u64,
+    ) -> Result<SmallVec<[Event; 2]>, Denial> {
+        if self.number > 0 {
+            return self.sign_up_again(wish, now_ms);
+        }
+        let id = MemberId(1);
+        let owner = Member {
+            id,
+            email: wish.email.clone(),
+            name: wish.name.clone(),
+            role: Role::Owner,
+            status: MemberStatus::Active,
+            added_by: BY.to_owned(),
+            added_at_ms: now_ms,
+            verified_at_ms: None,
+            removal: None,
+        };
+        let signed_up = MemberEvent::SignedUp { invite: wish.invite, request: wish.request };
+        let mut events: SmallVec<[Event; 2]> = smallvec![
+            Event::Opened { name: wish.name.clone() },
+            Event::Member(Box::new(MemberEvent::Added(owner))),
+            Event::Member(Box::new(signed_up)),
+        ];
+        let key = self.create_key(&wish.key, now_ms)?;
+        let created = key.iter().find_map(|event| match event {
+            Event::KeyCreated { key } => Some(key.id),
+            _ => None,
+        });
+        events.extend(key);
+        let given = |key| Event::Member(Box::new(MemberEvent::KeyGiven { key, member: id }));
+        events.extend(created.map(given));
+        if let Some(TrialGrant { amount, expires_at_ms }) = wish.trial {
+            self.may_grant(amount, TRIAL_REFERENCE)?;
+            events.push(Event::Granted {
+                grant: GrantId(1),
+                kind: GrantKind::Trial,
+                amount,
+                expires_at_ms,
+                reference: TRIAL_REFERENCE.to_owned(),
+            });
+        }
+        Ok(events)
+    }
+
+    fn sign_up_again(&self, wish: &SignUp, now_ms: u64) -> Result<SmallVec<[Event; 2]>, Denial> {
+        let known = self.tenancy.members.as_deref().and_then(super::Members::request);
+        let is_same = known.is_some() && known == wish.request;
+        let is_late = now_ms.saturating_sub(self.opened_at_ms) > REPEATED_MS;
+        let key = self.keys.first().filter(|_| is_same && !is_late).ok_or(Denial::EmailTaken)?;
+        if key.revoked_at_ms.is_some() {
+            return Err(Denial::EmailTaken);
+        }
+        let (hash, hint) = (wish.key.hash, wish.key.hint.clone());
+        self.rotated(key.id, hash, hint, now_ms, now_ms)
+    }
+}

@@ -1,0 +1,204 @@
+//! Tests of what the operators' actor decides and keeps.
+
+use proptest::prelude::*;
+
+use super::fold::{REMEMBERED_MS, State};
+use super::*;
+use crate::id::{AccountId, ExchangeId, KeyHash, TokenId};
+use crate::ledger::Digest;
+
+const NOW_MS: u64 = 1_790_000_000_000;
+
+/// The state, and how many events it has.
+#[derive(Default)]
+struct Desk {
+    state: State,
+    number: u64,
+    requests: u128,
+}
+
+impl Desk {
+    fn ask(&mut self, operation: &Operation, now_ms: u64) -> Result<Outcome, OperatorDenial> {
+        let (event, outcome) = self.state.decide(operation, self.number + 1, now_ms)?;
+        if let Some(event) = event {
+            self.number += 1;
+            self.state.fold(&event, self.number, now_ms).unwrap();
+        }
+        Ok(outcome)
+    }
+
+    fn begin(&mut self, key: Option<&str>, body: &str, at: u64) -> Result<Begun, OperatorDenial> {
+        self.requests += 1;
+        self.begin_as(self.requests, key, body, at)
+    }
+
+    fn begin_as(
+        &mut self,
+        request: u128,
+        key: Option<&str>,
+        body: &str,
+        at_ms: u64,
+    ) -> Result<Begun, OperatorDenial> {
+        let idempotency = key.map(|key| Idempotency {
+            key: key.to_owned(),
+            fingerprint: Digest::of(body.as_bytes()),
+            is_repeatable: false,
+        });
+        let asked = Asked {
+            token: TokenId(1),
+            name: "ann".into(),
+            role: OperatorRole::Admin,
+            address: None,
+            request: ExchangeId(request),
+            action: "a".into(),
+            method: "POST".into(),
+            path: "/".into(),
+            account: None,
+            body: body.to_owned(),
+            idempotency,
+        };
+        match self.ask(&Operation::Begin(Box::new(asked)), at_ms)? {
+            Outcome::Begun(begun) => Ok(begun),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn end(&mut self, begun: Begun, status: Option<u16>, deeds: Vec<Deed>) {
+        let Begun::Now(action) = begun else { panic!("{begun:?}") };
+        let ended = Ended { action, status, changes: String::new(), answer: None, deeds };
+        self.ask(&Operation::End(Box::new(ended)), NOW_MS).unwrap();
+    }
+
+    fn create(&mut self, name: &str, secret: u8) -> Result<Token, OperatorDenial> {
+        let new = NewToken {
+            name: name.to_owned(),
+            role: OperatorRole::Support,
+            hash: KeyHash([secret; 32]),
+            hint: "hint".into(),
+            expires_at_ms: Some(NOW_MS + 10),
+        };
+        match self.ask(&Operation::CreateToken(new), NOW_MS)? {
+            Outcome::Token(token) => Ok(*token),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn deed() -> Deed {
+    Deed { account: AccountId(1), first: 1, last: 1 }
+}
+
+#[test]
+fn a_key_is_used_once_unless_nothing_was_done_under_it() {
+    for (status, deeds, is_kept) in [
+        (Some(201), vec![], true),
+        (Some(422), vec![], false),
+        (Some(503), vec![], false),
+        (Some(503), vec![deed()], true),
+        (None, vec![], false),
+        (None, vec![deed()], true),
+    ] {
+        let mut desk = Desk::default();
+        let begun = desk.begin(Some("k"), "a", NOW_MS).unwrap();
+        assert_eq!(desk.begin(Some("k"), "a", NOW_MS), Err(OperatorDenial::UnderWay));
+        assert_eq!(desk.begin(Some("k"), "b", NOW_MS), Err(OperatorDenial::KeyReused));
+        desk.end(begun, status, deeds);
+        let again = desk.begin(Some("k"), "a", NOW_MS).unwrap();
+        assert_eq!(matches!(again, Begun::Before(1, 2)), is_kept, "{status:?} {again:?}");
+    }
+}
+
+#[test]
+fn a_key_is_forgotten_after_a_day_and_not_while_it_is_under_way() {
+    let mut desk = Desk::default();
+    let (day, next) = (NOW_MS + REMEMBERED_MS, NOW_MS + REMEMBERED_MS + 1);
+    let ended = desk.begin(Some("ended"), "a", NOW_MS).unwrap();
+    desk.end(ended, Some(200), vec![]);
+    let open = desk.begin(Some("open"), "a", NOW_MS).unwrap();
+    assert_eq!(desk.begin(Some("ended"), "a", day - 1), Ok(Begun::Before(1, 2)));
+    assert!(matches!(desk.begin(Some("ended"), "a", day), Ok(Begun::Now(_))));
+    assert_eq!(desk.begin(Some("open"), "a", next), Err(OperatorDenial::UnderWay));
+    desk.end(open, Some(200), vec![]);
+    assert!(matches!(desk.begin(Some("open"), "b", next), Ok(Begun::Now(_))));
+    assert_eq!(desk.state.keys.len(), desk.state.keys_by_age.len());
+}
+
+#[test]
+fn a_question_that_is_asked_again_because_no_answer_came_changes_nothing() {
+    let mut desk = Desk::default();
+    let first = desk.begin_as(7, Some("k"), "a", NOW_MS);
+    assert_eq!(desk.begin_as(7, Some("k"), "a", NOW_MS), first);
+    desk.end(first.unwrap(), Some(200), vec![]);
+    desk.end(first.unwrap(), Some(500), vec![]);
+    assert_eq!(desk.number, 2);
+    let token = desk.create("ann", 1).unwrap();
+    assert_eq!(desk.create("ann", 1).unwrap(), token);
+    assert_eq!(desk.number, 3);
+}
+
+#[test]
+fn names_are_of_one_working_token_and_a_former_secret_works_for_a_while() {
+    let mut desk = Desk::default();
+    let ann = desk.create("ann", 1).unwrap();
+    assert_eq!(desk.create("ann", 2), Err(OperatorDenial::NameTaken));
+    let works = |desk: &Desk, secret: u8, at_ms| {
+        desk.state.token_with(&KeyHash([secret; 32]), at_ms).is_some()
+    };
+    assert!(
+        works(&desk, 1, NOW_MS) && works(&desk, 1, NOW_MS + 9) && !works(&desk, 1, NOW_MS + 10)
+    );
+    let (token, hash) = (ann.id, KeyHash([3; 32]));
+    let rotated = RotatedToken { token, hash, hint: "new".into(), former_until_ms: NOW_MS + 5 };
+    desk.ask(&Operation::RotateToken(rotated), NOW_MS).unwrap();
+    assert!(
+        works(&desk, 1, NOW_MS + 4) && !works(&desk, 1, NOW_MS + 5) && works(&desk, 3, NOW_MS + 5)
+    );
+    desk.ask(&Operation::RevokeToken(token), NOW_MS).unwrap();
+    desk.ask(&Operation::RevokeToken(token), NOW_MS).unwrap();
+    assert!(!works(&desk, 1, NOW_MS) && !works(&desk, 3, NOW_MS));
+    assert_eq!((desk.number, desk.create("ann", 4).unwrap().id), (3, TokenId(2)));
+    let nobody = Operation::RevokeToken(TokenId(9));
+    assert_eq!(desk.ask(&nobody, NOW_MS), Err(OperatorDenial::UnknownToken));
+}
+
+proptest! {
+    /// Whatever is asked in whatever order: under one key one thing is under way at a time, nothing that
+    /// was done is done again within a day, and nothing is kept for longer than it is good for.
+    #[test]
+    fn nothing_is_done_twice_under_one_key(
+        steps in prop::collection::vec((0..3_u8, 0..2_u8, 0..5_usize, 0..30_u64), 1..60),
+    ) {
+        let mut desk = Desk::default();
+        let mut now_ms = NOW_MS;
+        let mut open: Vec<(u8, Begun)> = Vec::new();
+        let mut done_at: std::collections::BTreeMap<u8, u64> = std::collections::BTreeMap::new();
+        let mut begun_at: std::collections::BTreeMap<u8, u64> = std::collections::BTreeMap::new();
+        for (key, body, how, hours) in steps {
+            now_ms += hours * 3_600_000;
+            let name = key.to_string();
+            let body = body.to_string();
+            if let Ok(begun @ Begun::Now(_)) = desk.begin(Some(&name), &body, now_ms) {
+                prop_assert!(open.iter().all(|(other, _)| *other != key));
+                if let Some(at_ms) = done_at.get(&key) {
+                    prop_assert!(now_ms >= at_ms + REMEMBERED_MS);
+                }
+                begun_at.insert(key, now_ms);
+                open.push((key, begun));
+            }
+            // Nothing ends; or something does, and was done or not.
+            let ends = [None, Some((Some(200), true)), Some((Some(409), false))];
+            let ends = [ends, [Some((Some(500), false)), Some((None, true)), None]].concat();
+            if let Some((status, is_done)) = ends[how] && let Some((key, begun)) = open.pop() {
+                desk.end(begun, status, if status.is_none() { vec![deed()] } else { vec![] });
+                if is_done {
+                    done_at.insert(key, begun_at[&key]);
+                }
+            }
+            prop_assert_eq!(desk.state.keys.len(), desk.state.keys_by_age.len());
+            prop_assert_eq!(desk.state.open.len(), open.len());
+            let bytes = postcard::to_allocvec(&desk.state).unwrap();
+            let read = postcard::from_bytes::<State>(&bytes);
+            prop_assert_eq!(read.as_ref(), Ok(&desk.state));
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What an operator orders about a subscription. Pure.
+
+use super::decide::{Beside, Decided};
+use super::{Contract, NextTerms, Offer, SubscriptionPayment, SubscriptionState, SubscriptionStep};
+use crate::account::payment::{Movement, MovementKind};
+use crate::account::state::Account;
+use crate::account::{Denial, Plans};
+use crate::money::NanoUsd;
+
+/// A payment, as it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaidBy {
+    /// What it is told by, once in the account for all that is told of money.
+    pub id: String,
+    /// What the payment is known by.
+    pub payment: String,
+    /// How much was paid; `None`: what was due.
+    pub amount: Option<NanoUsd>,
+}
+
+/// An operator's order about an account's subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SubscriptionOrder {
+    /// Begin one.
+    Start {
+        /// The plan.
+        plan: String,
+        /// What the first period was paid with; `None` where it costs nothing.
+        paid: Option<PaidBy>,
+    },
+    /// Change the plan.
+    Change {
+        /// To this one.
+        plan: String,
+        /// What the rest of the period was paid with, where something is due for it.
+        paid: Option<PaidBy>,
+    },
+    /// Let it end with its period, or not.
+    CancelAtPeriodEnd(bool),
+}
+
+impl Account {
+    /// Decides an operator's order about the subscription.
+    pub(in crate::account) fn subscription_order(
+        &self,
+        order: &SubscriptionOrder,
+        plans: &Plans,
+        now_ms: u64,
+    ) -> Result<Decided, Denial> {
+        if !self.is_open() {
+            return Err(Denial::NoSuchAccount);
+        }
+        match order {
+            SubscriptionOrder::Start { plan, paid: Some(paid) }
+            | SubscriptionOrder::Change { plan, paid: Some(paid) }
+                if self.movement(&paid.id).is_some() =>
+            {
+                self.is_told_again(plan, paid).map(|()| Decided::new())
+            }
+            SubscriptionOrder::Start { plan, paid } => {
+                self.start(plan, offer(plans, plan)?, paid.as_ref(), now_ms)
+            }
+            SubscriptionOrder::Change { plan, paid } => {
+                self.change_plan(plan, offer(plans, plan)?, paid.as_ref(), now_ms)
+            }
+            SubscriptionOrder::CancelAtPeriodEnd(true) => self.cancel(),
+            SubscriptionOrder::CancelAtPeriodEnd(false) => self.undo_cancel(),
+        }
+    }
+
+    /// Whether what was done under the payment's id is what it tells, and still so.
+    fn is_told_again(&self, plan: &str, paid: &PaidBy) -> Result<(), Denial> {
+        if self.subscription().is_none_or(|contract| contract.plan != plan) {
+            return Err(Denial::ReusedId);
+        }
+        let is_it = |done: &&Movement| {
+            done.kind == MovementKind::SubscriptionPaid
+                && done.payment.as_deref() == Some(&paid.payment)
+                && paid.amount.is_none_or(|amount| amount == done.asked)
+        };
+        self.movement(&paid.id).filter(is_it).map(drop).ok_or(Denial::ReusedId)
+    }
+
+    fn start(
+        &self,
+        plan: &str,
+        offer: Offer,
+        paid: Option<&PaidBy>,
+        now_ms: u64,
+    ) -> Result<Decided, Denial> {
+        match self.running() {
+            Ok(_) => return Err(Denial::AlreadySubscribed),
+            Err(Denial::NoSubscription) => {}
+            Err(denial) => return Err(denial),
+        }
+        let payment = self.payment(paid, offer.price)?;
+        let paid_with = payment.as_ref().map(|paid| paid.payment.clone());
+        let beside = Beside { payment, allowance: offer.allowance, paid_with };
+        let contract = Contract::begun(plan, offer, now_ms);
+        let mut events = self.changed(SubscriptionStep::Started, contract, beside);
+        events.extend(self.assigned(Some(plan)));
+        events.extend(self.lifted());
+        Ok(events)
+    }
+
+    fn change_plan(
+        &self,
+        plan: &str,
+        offer: Offer,
+        paid: Option<&PaidBy>,
+        now_ms: u64,
+    ) -> Result<Decided, Denial> {
+        let contract = self.running()?;
+        match contract.state {
+            SubscriptionState::Cancelled => return Err(Denial::SubscriptionEnds),
+            SubscriptionState::Ended => return Err(Denial::NoSubscription),
+            SubscriptionState::Active | SubscriptionState::PastDue | SubscriptionState::Overdue => {
+            }
+        }
+        let is_same = contract.plan == plan && contract.offer == offer;
+        let proration = contract.proration(&offer, now_ms);
+        if is_same || !proration.is_at_once {
+            if paid.is_some() {
+                return Err(Denial::NothingDue);
+            }
+            // What the next period was paid at stays.
+            if contract.ahead.is_some() {
+                return Err(Denial::PaidAhead);
+            }
+            let next = (!is_same).then(|| NextTerms { plan: plan.to_owned(), offer });
+            if next == contract.next {
+                return Ok(Decided::new());
+            }
+            let contract = Contract { next, ..contract.clone() };
+            return Ok(self.changed(SubscriptionStep::ChangePlanned, contract, Beside::default()));
+        }
+        if contract.ahead.is_some() {
+            return Err(Denial::PaidAhead);
+        }
+        let payment = self.payment(paid, proration.due)?;
+        let paid_with = payment.as_ref().map(|paid| paid.payment.clone());
+        let beside = Beside { payment, allowance: proration.allowance, paid_with };
+        let follows = self.plan() == Some(contract.plan.as_str());
+        let plan = plan.to_owned();
+        let assigned = follows.then(|| self.assigned(Some(&plan))).flatten();
+        let contract = Contract { plan, offer, next: None, ..contract.clone() };
+        let mut events = self.changed(SubscriptionStep::PlanChanged, contract, beside);
+        events.extend(assigned);
+        Ok(events)
+    }
+
+    fn cancel(&self) -> Result<Decided, Denial> {
+        let contract = self.running()?;
+        match contract.state {
+            SubscriptionState::Active if contract.ahead.is_some() => Err(Denial::PaidAhead),
+            SubscriptionState::Active => {
+                let contract = Contract {
+                    state: SubscriptionState::Cancelled,
+                    next: None,
+                    ..contract.clone()
+                };
+                Ok(self.changed(SubscriptionStep::Cancelled, contract, Beside::default()))
+            }
+            SubscriptionState::Cancelled | SubscriptionState::Ended => Ok(Decided::new()),
+            // Its period has ended already.
+            SubscriptionState::PastDue | SubscriptionState::Overdue => Ok(self.ended(contract)),
+        }
+    }
+
+    fn undo_cancel(&self) -> Result<Decided, Denial> {
+        let contract = self.running()?;
+        if contract.state != SubscriptionState::Cancelled {
+            return Ok(Decided::new());
+        }
+        let contract = Contract { state: SubscriptionState::Active, ..contract.clone() };
+        Ok(self.changed(SubscriptionStep::CancelUndone, contract, Beside::default()))
+    }
+
+    /// A payment of at least `due`; none where nothing is due and nothing is told.
+    fn payment(
+        &self,
+        paid: Option<&PaidBy>,
+        due: NanoUsd,
+    ) -> Result<Option<SubscriptionPayment>, Denial> {
+        match paid {
+            None if due.is_positive() => Err(Denial::Underpaid { due }),
+            None => Ok(None),
+            Some(PaidBy { id, payment, amount }) => self.paid(id, payment, *amount, due).map(Some),
+        }
+    }
+}
+
+/// What a subscription to a plan costs and gives.
+fn offer(plans: &Plans, plan: &str) -> Result<Offer, Denial> {
+    plans.get(plan).ok_or(Denial::UnknownPlan)?.offer.ok_or(Denial::NoOffer)
+}

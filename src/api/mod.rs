@@ -1,0 +1,43 @@
+//! What the two APIs outside the dialects share, that of operators and that of account owners: how
+//! requests are read, problems told, and accounts, keys and people written.
+//!
+//! | file | |
+//! | --- | --- |
+//! | `request`, `strict`, `problem` | reading what is asked, and saying what is wrong with it |
+//! | `change` | changes of limits and budgets |
+//! | `account`, `project`, `budget` | an account, its credit, its keys and its projects as JSON |
+//! | `plan`, `subscription` | what holds of an account from its plan, and what is paid for it, as JSON |
+//! | `key`, `member`, `code` | what is asked of keys, people and codes |
+//! | `usage` | what was used, and statements |
+
+mod account;
+mod budget;
+pub(crate) mod change;
+mod code;
+mod key;
+mod member;
+mod plan;
+mod problem;
+mod project;
+mod request;
+mod strict;
+mod subscription;
+mod usage;
+
+pub(crate) use account::{Account, AccountLine, CreatedKey, Granted, Key, Moved, OwnAccount};
+pub(crate) use code::{Code, MadeCodes, Redeemed, Redemption};
+pub(crate) use key::{
+    Compromised, KeyUpdate, KeyWanted, Rotation, Why, check_models, find, new_secret, shown_once,
+};
+pub(crate) use member::{
+    MemberLine, MemberUpdate, MemberWanted, MembersPage, RemoveMember, email, members_page,
+};
+pub(crate) use plan::OfferShown;
+pub(crate) use problem::Details;
+pub use problem::Problem;
+pub(crate) use project::Project;
+pub(crate) use request::{
+    Asked, Json, id, named, page_limit, params, read, text, unknown_path, wrong_method,
+};
+pub(crate) use subscription::Subscription;
+pub(crate) use usage::{OfMonth, Passing, accept, onto_socket, statement, used};

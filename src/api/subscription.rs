@@ -1,0 +1,56 @@
+//! A subscription as JSON. Pure.
+
+use infergate_actors::account::{Contract, NextTerms, SubscriptionState};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::plan::OfferShown;
+
+/// A subscription as it stands.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Subscription {
+    plan: String,
+    state: SubscriptionState,
+    #[serde(flatten)]
+    offer: OfferShown,
+    period_number: u32,
+    from_ms: u64,
+    to_ms: u64,
+    cancel_at_period_end: bool,
+    /// When time alone will change it.
+    due_at_ms: Option<u64>,
+    /// What holds from the next period on, where that is something else.
+    next: Option<Next>,
+    /// The payment that the next period was paid with.
+    paid_ahead: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "NextSubscription")]
+struct Next {
+    plan: String,
+    #[serde(flatten)]
+    offer: OfferShown,
+}
+
+impl Subscription {
+    /// Of what was agreed.
+    pub(crate) fn of(contract: &Contract) -> Self {
+        let next = |NextTerms { plan, offer }: &NextTerms| Next {
+            plan: plan.clone(),
+            offer: OfferShown::of(offer),
+        };
+        Self {
+            plan: contract.plan.clone(),
+            state: contract.state,
+            offer: OfferShown::of(&contract.offer),
+            period_number: contract.period,
+            from_ms: contract.from_ms,
+            to_ms: contract.to_ms,
+            cancel_at_period_end: contract.state == SubscriptionState::Cancelled,
+            due_at_ms: contract.due_at_ms(),
+            next: contract.next.as_ref().map(next),
+            paid_ahead: contract.ahead.clone(),
+        }
+    }
+}

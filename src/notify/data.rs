@@ -1,0 +1,254 @@
+//! What a message says of an event: amounts as dollars and as nano-dollars, ids as texts, no secret and
+//! no hash. Pure.
+
+use infergate_actors::account::{
+    Budget, BudgetReached, CodeBatch, Event, Key, KeyChange, Payment, ProjectEvent, Return,
+    StatusSet, TopUp, TopUpEnd, WatchEvent, WatchSettings, Webhook,
+};
+use infergate_actors::money::NanoUsd;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::operate::amount::{usd, wide};
+
+/// The fields of a message.
+pub(crate) type Data = Map<String, Value>;
+
+/// What is said of an event. Of those that are no notices, nothing.
+pub(crate) fn data(event: &Event) -> Data {
+    match event {
+        Event::Opened { name } => of(json!({ "name": name })),
+        Event::StatusChanged { status, reason } => {
+            of(json!({ "status": status, "reason": reason }))
+        }
+        Event::StatusSet(StatusSet { status, by, class, reason }) => {
+            of(json!({ "status": status, "by": by, "class": class, "reason": reason }))
+        }
+        Event::LimitsChanged { limits } => of(json!({ "limits": limits })),
+        Event::BudgetsChanged { budgets } => of(json!({ "budgets": all_budgets(budgets) })),
+        Event::KeyCreated { key } => created(key),
+        Event::KeyRevoked { key, reason } => {
+            of(json!({ "key": key.to_string(), "reason": reason }))
+        }
+        Event::KeyChanged { key, changes } => {
+            let changes = of_changes(changes);
+            of(json!({ "key": key.to_string(), "changes": changes }))
+        }
+        Event::KeyRotated { key, hint, former_until_ms, .. } => {
+            let former = former_until_ms;
+            of(json!({ "key": key.to_string(), "hint": hint, "former_until_ms": former }))
+        }
+        Event::Granted { grant, kind, amount, expires_at_ms, reference } => {
+            let grant = grant.to_string();
+            let rest = json!({
+                "grant": grant, "kind": kind, "expires_at_ms": expires_at_ms, "reference": reference,
+            });
+            money(of(rest), "amount", *amount)
+        }
+        Event::Expired { grant, amount } | Event::Reclaimed { grant, amount } => {
+            money(of(json!({ "grant": grant.to_string() })), "amount", *amount)
+        }
+        Event::Paid(paid) => of_payment(paid),
+        Event::Refunded(back) | Event::ChargedBack(back) => of_return(back),
+        Event::CodesMade(batch) => codes_made(batch),
+        Event::CodeUsed { code, account } => {
+            of(json!({ "code": code, "used_by": account.to_string() }))
+        }
+        Event::Watch(event) => watch(event),
+        Event::Project(event) => project(event),
+        Event::KeyGuarded { key, on } => of(json!({ "key": key.to_string(), "on": on })),
+        Event::KeyRestricted { key, suspicion } => {
+            of(json!({ "key": key.to_string(), "suspicion": suspicion }))
+        }
+        Event::KeyReleased { key, by, reason } => {
+            of(json!({ "key": key.to_string(), "by": by, "reason": reason }))
+        }
+        Event::Held { .. }
+        | Event::HeldOf { .. }
+        | Event::Extended { .. }
+        | Event::Settled(_)
+        | Event::Voided { .. }
+        | Event::Member(_)
+        | Event::Plan(_)
+        | Event::Subscription(_)
+        | Event::Operator(_) => Data::new(),
+    }
+}
+
+/// What is said of a project.
+fn project(event: &ProjectEvent) -> Data {
+    match event {
+        ProjectEvent::Created { project, new, .. } => {
+            of(json!({ "project": project.to_string(), "name": new.name }))
+        }
+        ProjectEvent::Changed { project, .. }
+        | ProjectEvent::Archived { project, .. }
+        | ProjectEvent::Restored { project } => of(json!({ "project": project.to_string() })),
+    }
+}
+
+/// What is said of an account's watch.
+fn watch(event: &WatchEvent) -> Data {
+    match event {
+        WatchEvent::SettingsChanged { settings } => of(json!({ "watch": watched_for(settings) })),
+        WatchEvent::BudgetReached(reached) => {
+            let BudgetReached { whose, period, began_at_ms, percent, limit, spent, refused } =
+                reached;
+            let data = of(json!({
+                "budget_of": whose.to_string(),
+                "period": period,
+                "period_began_at_ms": began_at_ms,
+                "percent": percent,
+                "refused": refused,
+            }));
+            money(money(data, "limit", *limit), "spent", *spent)
+        }
+        WatchEvent::BalanceLow { threshold, balance } => {
+            money(money(Data::new(), "threshold", *threshold), "balance", *balance)
+        }
+        WatchEvent::TopUpDue(top_up) => of_top_up(top_up),
+        WatchEvent::TopUpEnded { top_up, end } => {
+            let (payment, reason) = match end {
+                TopUpEnd::Paid { payment } => (Some(payment), None),
+                TopUpEnd::Failed { reason } => (None, Some(reason)),
+                TopUpEnd::Lapsed => (None, None),
+            };
+            let (top_up, end) = (top_up.to_string(), end.name());
+            of(json!({ "top_up": top_up, "end": end, "payment": payment, "reason": reason }))
+        }
+        WatchEvent::WebhookSet { webhook } => of_webhook(webhook),
+        WatchEvent::WebhookRemoved { webhook } => of(json!({ "webhook": webhook.to_string() })),
+    }
+}
+
+/// The same with the fact's name, for a journal that names it so.
+pub(crate) fn watch_fact(event: &WatchEvent) -> Data {
+    let fact = match event {
+        WatchEvent::SettingsChanged { .. } => "settings_changed",
+        WatchEvent::BudgetReached(_) => "budget_reached",
+        WatchEvent::BalanceLow { .. } => "balance_low",
+        WatchEvent::TopUpDue(_) => "top_up_due",
+        WatchEvent::TopUpEnded { .. } => "top_up_ended",
+        WatchEvent::WebhookSet { .. } => "webhook_set",
+        WatchEvent::WebhookRemoved { .. } => "webhook_removed",
+    };
+    let mut data = watch(event);
+    data.insert("fact".to_owned(), json!(fact));
+    data
+}
+
+/// A top-up that is due.
+pub(crate) fn of_top_up(top_up: &TopUp) -> Data {
+    let data = of(json!({
+        "top_up": top_up.id.to_string(),
+        "due_at_ms": top_up.due_at_ms,
+        "lapses_at_ms": top_up.lapses_at_ms,
+    }));
+    let data = money(data, "amount", top_up.amount);
+    money(money(data, "threshold", top_up.threshold), "balance", top_up.balance)
+}
+
+/// A webhook of an account.
+pub(crate) fn of_webhook(webhook: &Webhook) -> Data {
+    of(json!({
+        "webhook": webhook.id.to_string(),
+        "url": webhook.url,
+        "events": webhook.events,
+        "enabled": webhook.enabled,
+        "secret_version": webhook.version,
+        "former_secret_until_ms": webhook.former_until_ms,
+    }))
+}
+
+/// What an account is watched for.
+pub(crate) fn watched_for(settings: &WatchSettings) -> Data {
+    let WatchSettings { low_balance, budget_percent, top_up } = settings;
+    let low: Vec<String> = low_balance.iter().map(|balance| usd(wide(*balance))).collect();
+    let top_up = top_up.map(|top_up| {
+        let data = of(json!({ "lasts_ms": top_up.lasts_ms }));
+        let data = money(money(data, "threshold", top_up.threshold), "amount", top_up.amount);
+        match top_up.month_max {
+            Some(most) => money(data, "month_max", most),
+            None => data,
+        }
+    });
+    of(json!({ "low_balance_usd": low, "budget_percent": budget_percent, "auto_top_up": top_up }))
+}
+
+fn created(key: &Key) -> Data {
+    of(json!({
+        "key": key.id.to_string(),
+        "name": key.name,
+        "hint": key.hint,
+        "models": key.models,
+        "expires_at_ms": key.expires_at_ms,
+        "limits": key.limits,
+    }))
+}
+
+fn of_changes(changes: &[KeyChange]) -> Data {
+    let mut data = Data::new();
+    for change in changes {
+        let (name, value) = match change {
+            KeyChange::Name(name) => ("name", json!(name)),
+            KeyChange::Tags(tags) => ("tags", json!(tags)),
+            KeyChange::Models(models) => ("models", json!(models)),
+            KeyChange::ExpiresAtMs(at_ms) => ("expires_at_ms", json!(at_ms)),
+            KeyChange::Limits(limits) => ("limits", json!(limits)),
+            KeyChange::Budgets(budgets) => ("budgets", json!(all_budgets(budgets))),
+            KeyChange::Scopes(scopes) => ("scopes", json!(scopes)),
+            KeyChange::AllowedIps(networks) => ("allowed_ips", json!(networks)),
+            KeyChange::Project(project) => {
+                ("project", json!(project.map(|project| project.to_string())))
+            }
+            KeyChange::Referrers(patterns) => ("allowed_referrers", json!(patterns)),
+        };
+        data.insert(name.to_owned(), value);
+    }
+    data
+}
+
+fn all_budgets(budgets: &[Budget]) -> Vec<Data> {
+    let one =
+        |budget: &Budget| money(of(json!({ "period": budget.period })), "limit", budget.limit);
+    budgets.iter().map(one).collect()
+}
+
+fn of_payment(paid: &Payment) -> Data {
+    let Payment { id, payment, grant, amount, expires_at_ms } = paid;
+    let grant = grant.to_string();
+    let rest =
+        json!({ "id": id, "payment": payment, "grant": grant, "expires_at_ms": expires_at_ms });
+    money(of(rest), "amount", *amount)
+}
+
+fn of_return(back: &Return) -> Data {
+    let Return { id, payment, grant, asked, taken } = back;
+    let data = of(json!({ "id": id, "payment": payment, "grant": grant.to_string() }));
+    money(money(data, "asked", *asked), "taken", *taken)
+}
+
+fn codes_made(batch: &CodeBatch) -> Data {
+    let data = of(json!({
+        "name": batch.name,
+        "codes": batch.hashes.len(),
+        "kind": batch.kind,
+        "uses_max": batch.uses_max,
+        "expires_at_ms": batch.expires_at_ms,
+    }));
+    money(data, "amount", batch.amount)
+}
+
+/// Adds an amount, written twice.
+fn money(mut data: Data, name: &str, amount: NanoUsd) -> Data {
+    data.insert(format!("{name}_usd"), json!(usd(wide(amount))));
+    data.insert(format!("{name}_nano_usd"), json!(amount.nano()));
+    data
+}
+
+fn of(fields: impl Serialize) -> Data {
+    match serde_json::to_value(fields) {
+        Ok(Value::Object(data)) => data,
+        _ => Data::new(),
+    }
+}

@@ -1,0 +1,6 @@
+//! Webhooks against a real receiver.
+
+mod accounts;
+mod outbox;
+mod receiver;
+mod watch;

@@ -1,0 +1,234 @@
+//! What is written down of requests and answers: no secret, and not too much. Pure.
+
+use infergate_actors::account::KeptAnswer;
+use serde_json::{Map, Value, json};
+
+use crate::auth::{ADMIN_TOKEN_PREFIX, KEY_PREFIX};
+
+/// Of a request's body, and of what it changed, in bytes.
+pub(super) const NOTE_BYTES_MAX: usize = 4 * 1024;
+/// Of a path and its query, in bytes.
+pub(super) const PATH_BYTES_MAX: usize = 1024;
+/// Of an answer that is kept, in bytes.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+const INSTEAD: &str = "[secret]";
+
+/// Fields whose values are secrets, in requests and answers.
+const SECRET_FIELDS: [&str; 10] = [
+    "secret",
+    "secrets",
+    "token",
+    "password",
+    "code",
+    "codes",
+    "authorization",
+    "x-api-key",
+    "api_key",
+    "credential",
+];
+const SECRET_ENDINGS: [&str; 4] = ["_secret", "_token", "_password", "_credential"];
+/// What secrets begin with, wherever they stand.
+const SECRET_PREFIXES: [&str; 6] =
+    [KEY_PREFIX, ADMIN_TOKEN_PREFIX, "igc-", "igi-", "whsec_", "sk-"];
+/// Shorter texts with such a beginning are no secrets.
+const SECRET_BYTES_MIN: usize = 16;
+
+/// A request's body as it is written down.
+pub(super) fn body(bytes: &[u8]) -> String {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return String::new();
+    }
+    match serde_json::from_slice::<Value>(bytes) {
+        Ok(mut value) => {
+            cleanse(&mut value, &mut Vec::new());
+            bounded(&value, NOTE_BYTES_MAX)
+        }
+        Err(_) => json!({ "not_json": true, "bytes": bytes.len() }).to_string(),
+    }
+}
+
+/// A path and its query as they are written down.
+pub(super) fn path(text: &str) -> String {
+    let mut cleansed = String::with_capacity(text.len());
+    for part in text.split_inclusive(['/', '?', '&', '=']) {
+        let word = part.trim_end_matches(['/', '?', '&', '=']);
+        let (_, end) = part.split_at(word.len());
+        cleansed.push_str(if is_secret(word) { INSTEAD } else { word });
+        cleansed.push_str(end);
+    }
+    cut(&cleansed, PATH_BYTES_MAX).to_owned()
+}
+
+/// What changed of a resource, as it is written down: the fields that differ, before and after.
+pub(super) fn changes(before: Option<&Value>, after: Option<&Value>) -> String {
+    let none = Map::new();
+    let fields = |value: Option<&Value>| value.and_then(Value::as_object).cloned();
+    let (was, is) = (fields(before), fields(after));
+    if was == is {
+        return String::new();
+    }
+    let differing = |one: &Option<Map<String, Value>>, other: &Option<Map<String, Value>>| {
+        let other = other.as_ref().unwrap_or(&none);
+        one.as_ref().map(|one| {
+            let differs = |(name, value): &(&String, &Value)| other.get(*name) != Some(value);
+            let fields = one.iter().filter(differs);
+            fields.map(|(name, value)| (name.clone(), value.clone())).collect::<Map<_, _>>()
+        })
+    };
+    let mut value = json!({ "before": differing(&was, &is), "after": differing(&is, &was) });
+    cleanse(&mut value, &mut Vec::new());
+    bounded(&value, NOTE_BYTES_MAX)
+}
+
+/// An answer as it is kept for whoever asks again: it says which secrets it withholds.
+pub(super) fn answer(media_type: &str, etag: Option<&str>, bytes: &[u8]) -> KeptAnswer {
+    let mut withheld = Vec::new();
+    let body = match serde_json::from_slice::<Value>(bytes) {
+        Ok(mut value) => {
+            cleanse(&mut value, &mut withheld);
+            withheld.sort_unstable();
+            withheld.dedup();
+            if let (Some(fields), false) = (value.as_object_mut(), withheld.is_empty()) {
+                for name in &withheld {
+                    if let Some(field) = fields.get_mut(name) {
+                        *field = Value::Null;
+                    }
+                }
+                fields.insert("withheld".to_owned(), json!(withheld));
+            }
+            // As it was, to the byte, if it may be.
+            if withheld.is_empty() { bytes.to_vec() } else { value.to_string().into_bytes() }
+        }
+        Err(_) => Vec::new(),
+    };
+    let body = if body.len() <= ANSWER_BYTES_MAX {
+        body
+    } else {
+        let why = "it was done; the answer was too long to be kept";
+        json!({ "withheld": ["body"], "detail": why }).to_string().into_bytes()
+    };
+    KeptAnswer { media_type: media_type.to_owned(), etag: etag.map(str::to_owned), body }
+}
+
+/// Puts something else in the place of secrets. `found` are the names of the fields they were in.
+fn cleanse(value: &mut Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let is_named = !value.is_null() && is_secret_field(name);
+                let is_one = value.as_str().is_some_and(is_secret);
+                if is_named || is_one {
+                    *value = Value::String(INSTEAD.to_owned());
+                    found.push(name.clone());
+                } else {
+                    cleanse(value, found);
+                }
+            }
+        }
+        Value::Array(values) => {
+            for value in values {
+                if value.as_str().is_some_and(is_secret) {
+                    *value = Value::String(INSTEAD.to_owned());
+                    found.push("in a list".to_owned());
+                } else {
+                    cleanse(value, found);
+                }
+            }
+        }
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn is_secret_field(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_FIELDS.contains(&name.as_str())
+        || SECRET_ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
+fn is_secret(text: &str) -> bool {
+    let text = text.trim();
+    let text = text.strip_prefix("Bearer ").unwrap_or(text);
+    let begins_so = SECRET_PREFIXES.iter().any(|prefix| text.starts_with(prefix));
+    begins_so && text.len() >= SECRET_BYTES_MIN
+}
+
+fn bounded(value: &Value, bytes_max: usize) -> String {
+    let text = value.to_string();
+    if text.len() <= bytes_max {
+        return text;
+    }
+    // Escaped again, a text may be twice as long.
+    let beginning = cut(&text, bytes_max / 4);
+    json!({ "cut": true, "bytes": text.len(), "beginning": beginning }).to_string()
+}
+
+/// The beginning of a text, of at most so many bytes.
+pub(super) fn cut(text: &str, bytes_max: usize) -> &str {
+    let end = (0..=bytes_max.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    end.and_then(|end| text.get(..end)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_taken_out_by_the_names_of_fields_and_by_what_they_look_like() {
+        let key = "ig-0123456789abcdefghijklmnop";
+        let bearer = format!("Bearer {key}");
+        let written = body(
+            json!({
+                "name": "n", "secret": "anything", "nested": [{ "code": 5, "list": [key, "a"] }],
+                "note": key, "signing_secret": ["x"], "headers": { "Authorization": "Basic x" },
+                "x": bearer, "short": "ig-x", "prices": null, "token": null,
+            })
+            .to_string()
+            .as_bytes(),
+        );
+        let written: Value = serde_json::from_str(&written).unwrap();
+        assert_eq!(
+            written,
+            json!({
+                "name": "n", "secret": INSTEAD, "nested": [{ "code": INSTEAD, "list": [INSTEAD, "a"] }],
+                "note": INSTEAD, "signing_secret": INSTEAD, "headers": { "Authorization": INSTEAD },
+                "x": INSTEAD, "short": "ig-x", "prices": null, "token": null,
+            })
+        );
+        assert_eq!(body(b"key=ig-0123456789abcdefghijklmnop"), r#"{"bytes":33,"not_json":true}"#);
+        assert_eq!(body(b" \n"), "");
+        let asked = format!("/admin/v1/x/{key}?reason={key}&b=1");
+        assert_eq!(path(&asked), format!("/admin/v1/x/{INSTEAD}?reason={INSTEAD}&b=1"));
+    }
+
+    #[test]
+    fn what_is_long_is_cut_and_says_so() {
+        let long = json!({ "name": "ä\"".repeat(5_000) }).to_string();
+        let written = body(long.as_bytes());
+        assert!(written.len() <= NOTE_BYTES_MAX, "{}", written.len());
+        let written: Value = serde_json::from_str(&written).unwrap();
+        assert_eq!((&written["cut"], &written["bytes"]), (&json!(true), &json!(long.len())));
+        assert!(path(&"x".repeat(9_000)).len() <= PATH_BYTES_MAX);
+        assert_eq!(cut("äöü", 3), "ä");
+    }
+
+    #[test]
+    fn only_what_differs_is_written_as_a_change() {
+        let (one, other) = (json!({ "a": 1, "b": 2 }), json!({ "a": 1, "b": 3, "c": 4 }));
+        let written: Value = serde_json::from_str(&changes(Some(&one), Some(&other))).unwrap();
+        assert_eq!(written, json!({ "before": { "b": 2 }, "after": { "b": 3, "c": 4 } }));
+        assert_eq!(changes(Some(&one), Some(&one)), "");
+        let made: Value = serde_json::from_str(&changes(None, Some(&one))).unwrap();
+        assert_eq!(made, json!({ "before": null, "after": { "a": 1, "b": 2 } }));
+    }
+
+    #[test]
+    fn a_kept_answer_says_what_it_withholds() {
+        let bytes = json!({ "id": "key_1", "secret": "ig-0123456789abcdefghijkl" }).to_string();
+        let kept = answer("application/json", Some("\"1\""), bytes.as_bytes());
+        let body: Value = serde_json::from_slice(&kept.body).unwrap();
+        assert_eq!(body, json!({ "id": "key_1", "secret": null, "withheld": ["secret"] }));
+        let long = json!({ "list": vec!["x"; 50_000] }).to_string();
+        assert!(answer("application/json", None, long.as_bytes()).body.len() < 200);
+    }
+}

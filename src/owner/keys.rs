@@ -1,0 +1,186 @@
+//! The account's keys, and the key that asks itself.
+
+use std::sync::Arc;
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use http::StatusCode;
+use infergate_actors::account::{KeyView, Order, Permission};
+use infergate_actors::id::KeyId;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Owners;
+use super::bounds::Reach;
+use super::principal::{KeyOf, Principal};
+use crate::api::{
+    Asked, Json, Key, KeyUpdate, KeyWanted, Problem, Rotation, Why, find, id, new_secret,
+    page_limit, shown_once,
+};
+use crate::auth;
+
+const REASON_DEFAULT: &str = "revoked by its owner";
+const PAGE_DEFAULT: usize = 100;
+const PAGE_MAX: usize = 1_000;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeysPage {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn list(
+    principal: Principal,
+    Asked(page): Asked<KeysPage>,
+) -> Result<impl IntoResponse, Problem> {
+    principal.may(Permission::ReadKeys)?;
+    let limit = page_limit(page.limit, PAGE_DEFAULT, PAGE_MAX)?;
+    let after: Option<KeyId> = page.after.as_deref().map(id).transpose()?;
+    let behind = |key: &&KeyView| after.is_none_or(|after| key.key.id > after);
+    let keys = principal.account.keys.iter().filter(behind);
+    let mut found: Vec<&KeyView> = keys.take(limit + 1).collect();
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).map(|last| last.key.id.to_string());
+    let keys: Vec<Key> = found.into_iter().map(Key::of).collect();
+    Ok(Answer(json!({ "keys": keys, "next": next })))
+}
+
+pub(super) async fn show(
+    principal: Principal,
+    KeyOf(key): KeyOf,
+) -> Result<impl IntoResponse, Problem> {
+    principal.may(Permission::ReadKeys)?;
+    Ok(Answer(Key::of(find(&principal.account, key)?)))
+}
+
+pub(super) async fn create(
+    State(owners): State<Arc<Owners>>,
+    principal: Principal,
+    Json(wanted): Json<KeyWanted>,
+) -> Result<impl IntoResponse, Problem> {
+    principal.may(Permission::ManageKeys)?;
+    wanted.has_no_secret()?;
+    let (secret, new) = wanted.read(owners.world.clock.now().wall_ms)?;
+    principal.bounds(&principal.account, principal.member, &Reach::of_new(&new))?;
+    let hash = new.hash;
+    let order = match principal.member {
+        // It is theirs who made the key that makes it.
+        Some(member) => Order::CreateKeyFor(member, Box::new(new)),
+        None => Order::CreateKey(new),
+    };
+    let view = owners.world.accounts.order(principal.id(), order).await?;
+    let created = shown_once(&view, &secret, hash)?;
+    let (account, by) = (principal.id(), principal.by().name);
+    tracing::info!(%account, key = created.key.id(), by, "key created");
+    Ok((StatusCode::CREATED, Answer(created)).into_response())
+}
+
+pub(super) async fn change(
+    State(owners): State<Arc<Owners>>,
+    principal: Principal,
+    KeyOf(key): KeyOf,
+    Json(update): Json<KeyUpdate>,
+) -> Result<impl IntoResponse, Problem> {
+    principal.may(Permission::ManageKeys)?;
+    let (account, by) = (principal.id(), principal.by().name);
+    let now_ms = owners.world.clock.now().wall_ms;
+    let accounts = owners.world.accounts.clone();
+    let changing = async move {
+        let view = accounts.inspect(account).await?;
+        let before = find(&view, key)?;
+        let changes = update.over(before, now_ms)?;
+        let (reach, after) = (Reach::of(before), Reach::of(before).after(&changes));
+        // A name and tags are no power.
+        if after != reach {
+            principal.bounds(&view, before.member, &after)?;
+        }
+        Ok(accounts.order(account, Order::ChangeKey { key, changes }).await?)
+    };
+    let view = Problem::unless_broken(owners.world.turns.take(account, changing).await)?;
+    tracing::info!(%account, %key, by, "key changed");
+    Ok(Answer(Key::of(find(&view, key)?)))
+}
+
+pub(super) async fn rotate(
+    State(owners): State<Arc<Owners>>,
+    principal: Principal,
+    KeyOf(key): KeyOf,
+    Json(rotation): Json<Rotation>,
+) -> Result<impl IntoResponse, Problem> {
+    principal.may(Permission::ManageKeys)?;
+    let overlap = rotation.overlap()?;
+    let secret = new_secret()?;
+    let (hash, hint) = (auth::hash(&secret), auth::hint(&secret));
+    let (account, by) = (principal.id(), principal.by().name);
+    let accounts = owners.world.accounts.clone();
+    let rotating = async move {
+        let view = accounts.inspect(account).await?;
+        // Whoever rotates a key has it then.
+        let before = find(&view, key)?;
+        principal.bounds(&view, before.member, &Reach::of(before))?;
+        Ok(accounts.order(account, Order::RotateKey { key, hash, hint, overlap }).await?)
+    };
+    let view = Problem::unless_broken(owners.world.turns.take(account, rotating).await)?;
+    tracing::info!(%account, %key, by, "key rotated");
+    Ok(Answer(shown_once(&view, &secret, hash)?).into_response())
+}
+
+/// Any key of the account, also one that may more: nobody gains by that.
+pub(super) async fn revoke(
+    State(owners): State<Arc<Owners>>,
+    principal: Principal,
+    KeyOf(key): KeyOf,
+    Asked(why): Asked<Why>,
+) -> Result<impl IntoResponse, Problem> {
+    principal.may(Permission::ManageKeys)?;
+    revoke_for(&owners, &principal, key, why.or(REASON_DEFAULT)?).await
+}
+
+/// Somebody else may have the secret: it works for nobody any more.
+pub(super) async fn compromised(
+    State(owners): State<Arc<Owners>>,
+    principal: Principal,
+    KeyOf(key): KeyOf,
+    Asked(why): Asked<Why>,
+) -> Result<impl IntoResponse, Problem> {
+    principal.may(Permission::ManageKeys)?;
+    revoke_for(&owners, &principal, key, why.of_compromised()?).await
+}
+
+pub(super) async fn own(principal: Principal) -> Result<impl IntoResponse, Problem> {
+    principal.may(Permission::ReadAccount)?;
+    Ok(Answer(Key::of(&principal.key)))
+}
+
+/// Whatever a key is good for, whoever has it may see to it that it is good for nothing.
+pub(super) async fn revoke_own(
+    State(owners): State<Arc<Owners>>,
+    principal: Principal,
+    Asked(why): Asked<Why>,
+) -> Result<impl IntoResponse, Problem> {
+    revoke_for(&owners, &principal, principal.key.key.id, why.or(REASON_DEFAULT)?).await
+}
+
+pub(super) async fn own_compromised(
+    State(owners): State<Arc<Owners>>,
+    principal: Principal,
+    Asked(why): Asked<Why>,
+) -> Result<impl IntoResponse, Problem> {
+    revoke_for(&owners, &principal, principal.key.key.id, why.of_compromised()?).await
+}
+
+async fn revoke_for(
+    owners: &Owners,
+    principal: &Principal,
+    key: KeyId,
+    reason: String,
+) -> Result<impl IntoResponse + use<>, Problem> {
+    let (account, by) = (principal.id(), principal.by().name);
+    tracing::info!(%account, %key, by, reason, "key revoked");
+    let view = owners.world.accounts.order(account, Order::RevokeKey { key, reason }).await?;
+    Ok(Answer(Key::of(find(&view, key)?)))
+}

@@ -1,0 +1,158 @@
+//! The API of account owners, `/api/v1` on the clients' port: an account's own money, usage, keys and
+//! people, and signing up for one.
+//!
+//! | file | |
+//! | --- | --- |
+//! | `principal` | who asks, for which account, and what they may |
+//! | `bounds` | that a key gives no other more than it has itself |
+//! | `account` | the account, its budgets, usage, models, codes |
+//! | `keys`, `members` | its keys and its people |
+//! | `sign_up`, `tries` | an account of one's own, and how often that may be tried |
+//!
+//! Every answer is about the account of whoever asks: a path names a key or a member of that account and
+//! of no other, so what is another's is not found.
+
+mod account;
+mod bounds;
+mod keys;
+mod members;
+mod principal;
+mod sign_up;
+#[cfg(test)]
+mod tests;
+mod tries;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::response::IntoResponse;
+use axum::routing::{get, patch, post};
+use http::request::Parts;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
+use tower_service::Service as _;
+
+use crate::api::{Problem, onto_socket, unknown_path, wrong_method};
+use crate::config::SignUp;
+use crate::exchange::World;
+use crate::front::{AnswerBody, Sentry};
+use crate::openapi::{Routes, Served};
+use sign_up::Desk;
+
+/// Who asks from where.
+#[derive(Clone, Copy)]
+struct Client(IpAddr);
+
+/// The address of whoever asks.
+fn client(parts: &Parts) -> Result<IpAddr, Problem> {
+    let client = parts.extensions.get::<Client>();
+    let unknown = || Problem::unavailable("the client's address is not known");
+    client.map(|Client(address)| *address).ok_or_else(unknown)
+}
+
+/// What the API works on.
+struct Owners {
+    world: Arc<World>,
+    sentry: Arc<Sentry>,
+    desk: Arc<ArcSwap<Desk>>,
+}
+
+/// Requests in the works at one time. Nobody waits for a provider here, so more would only wait for the
+/// disk, each with its body in memory.
+const IN_FLIGHT_MAX: usize = 256;
+
+/// The API as the clients' port has it.
+pub(crate) struct Office {
+    router: Router,
+    world: Arc<World>,
+    desk: Arc<ArcSwap<Desk>>,
+    in_flight: Semaphore,
+}
+
+impl Office {
+    /// Works on `world`. Nobody may sign up until that is said.
+    pub(crate) fn new(world: Arc<World>, sentry: Arc<Sentry>) -> Self {
+        let desk = Arc::new(ArcSwap::from_pointee(Desk::new(SignUp::default())));
+        let owners = Owners { world: Arc::clone(&world), sentry, desk: Arc::clone(&desk) };
+        let in_flight = Semaphore::new(IN_FLIGHT_MAX);
+        Self { router: router(Arc::new(owners)), world, desk, in_flight }
+    }
+
+    /// From here on, this holds of those who sign up. What was tried counts on, unless how often it may
+    /// be is another.
+    pub(crate) fn set_sign_up(&self, policy: SignUp) {
+        let desk = self.desk.load().with(policy);
+        self.desk.store(Arc::new(desk));
+    }
+
+    /// To be called every few seconds.
+    pub(crate) fn tidy(&self) {
+        self.desk.load().tidy();
+    }
+
+    /// Answers a request under `/api/v1/`.
+    pub(crate) async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        client: SocketAddr,
+    ) -> Response<AnswerBody> {
+        request.extensions_mut().insert(Client(client.ip()));
+        let response = if let Ok(_turn) = self.in_flight.try_acquire() {
+            // A router never fails and is always ready.
+            let Ok(response) = self.router.clone().call(request).await;
+            response
+        } else {
+            let problem = Problem::unavailable("too many requests are in the works");
+            let retry_after = Some(Duration::from_secs(1));
+            Problem { retry_after, ..problem }.into_response()
+        };
+        if response.status().is_client_error() || response.status().is_server_error() {
+            self.world.metrics.refused(response.status().as_u16());
+        }
+        onto_socket(response).await
+    }
+}
+
+/// What is served under `/api/v1/`.
+fn routes() -> Routes<Arc<Owners>> {
+    account::routes()
+        .plain("/api/v1/account", get(account::show).patch(account::change))
+        .plain("/api/v1/statement", get(account::statement))
+        .plain("/api/v1/models", get(account::models))
+        .plain("/api/v1/redeem", post(account::redeem))
+        .plain("/api/v1/key", get(keys::own).delete(keys::revoke_own))
+        .plain("/api/v1/key/compromised", post(keys::own_compromised))
+        .plain("/api/v1/keys", get(keys::list).post(keys::create))
+        .plain("/api/v1/keys/{key}", get(keys::show).patch(keys::change).delete(keys::revoke))
+        .plain("/api/v1/keys/{key}/rotate", post(keys::rotate))
+        .plain("/api/v1/keys/{key}/compromised", post(keys::compromised))
+        .plain("/api/v1/members", get(members::list).post(members::add))
+        .plain(
+            "/api/v1/members/{member}",
+            patch(members::change).get(members::show).delete(members::remove),
+        )
+        .plain("/api/v1/signup", post(sign_up::sign_up))
+}
+
+/// What is served and not in a document.
+#[cfg(test)]
+pub(crate) fn undescribed() -> Vec<String> {
+    routes().undescribed().to_vec()
+}
+
+/// The same for a document.
+pub(crate) fn served() -> Vec<Served> {
+    routes().into_served()
+}
+
+fn router(owners: Arc<Owners>) -> Router {
+    routes()
+        .into_router()
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(owners)
+}

@@ -1,0 +1,163 @@
+//! Who asks, for which account, and what they may.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use infergate_actors::account::{
+    AccountView, By, Denial, KeyScope, KeyView, Permission, Permissions, Role,
+};
+use infergate_actors::id::{AccountId, KeyId, MemberId};
+
+use super::bounds::Reach;
+use super::{Owners, client};
+use crate::api::{Problem, named, params};
+use crate::front::{caller, working_key};
+use crate::openapi::{Operation, Takes, pattern};
+
+/// Who asks. Today that is who has a key; whatever else tells people apart gives one of these too.
+pub(super) struct Principal {
+    /// The account as it was when they asked.
+    pub(super) account: AccountView,
+    /// What they may.
+    permissions: Permissions,
+    /// The key that they ask with. It bounds the keys that they may make.
+    pub(super) key: KeyView,
+    /// The member that they are, where that is known.
+    pub(super) member: Option<MemberId>,
+    role: Role,
+}
+
+/// The key that the path names.
+pub(super) struct KeyOf(pub(super) KeyId);
+
+/// The member that the path names.
+pub(super) struct MemberOf(pub(super) MemberId);
+
+/// The one place that says who asks.
+async fn who(owners: &Owners, parts: &Parts) -> Result<Principal, Problem> {
+    let caller = caller(&owners.world, &owners.sentry, &parts.headers, client(parts)?).await?;
+    let account = owners.world.accounts.inspect(caller.account).await;
+    let account = account.map_err(crate::front::unreachable)?;
+    let now_ms = owners.world.clock.now().wall_ms;
+    let denied = |denial: Denial| Problem::from(crate::error::ApiError::from(denial));
+    let key = working_key(&account, &caller, now_ms).map_err(denied)?.clone();
+    // Whatever it is good for: where it may be used from, and with which secret.
+    let scope = key.settings.scopes.first().copied().unwrap_or(KeyScope::Inference);
+    if let Some(denial) = key.settings.denial(&key.key, scope, &caller.presented, now_ms) {
+        return Err(denied(denial));
+    }
+    Ok(Principal::of_key(account, key))
+}
+
+/// What whoever has a key with these scopes may, and in which role: what the scopes say and, where a
+/// member made it, what the member may. A key that no member made is the operator's gift, and bound by
+/// nobody's role.
+fn power(
+    account: &AccountView,
+    member: Option<MemberId>,
+    scopes: &[KeyScope],
+) -> (Permissions, Role) {
+    let of_scopes = Permissions::of_scopes(scopes);
+    let Some(id) = member else { return (of_scopes, Role::Owner) };
+    match account.members.iter().find(|member| member.id == id) {
+        Some(member) => (of_scopes & member.permissions(), member.role),
+        // So long gone that nobody remembers.
+        None => (Permissions::NONE, Role::ReadOnly),
+    }
+}
+
+impl Principal {
+    /// Whoever has `key`.
+    fn of_key(account: AccountView, key: KeyView) -> Self {
+        let (permissions, role) = power(&account, key.member, &key.settings.scopes);
+        Self { member: key.member, account, permissions, key, role }
+    }
+
+    /// Refuses to make a key that reaches so far, to change one so that it does, or to have one that
+    /// does, where that is further than whoever asks. `member` made it, or is to.
+    pub(super) fn bounds(
+        &self,
+        account: &AccountView,
+        member: Option<MemberId>,
+        reach: &Reach,
+    ) -> Result<(), Problem> {
+        reach.within(&self.key)?;
+        // The same scopes are more in the hands of somebody who may more.
+        let (permissions, role) = power(account, member, reach.scopes());
+        let is_managed = self.role.may_manage(role);
+        let manages = permissions.contains(Permission::ManageMembers);
+        if permissions.are_within(self.permissions) && (!manages || is_managed) {
+            return Ok(());
+        }
+        Err(Problem::forbidden("whoever made that key may more with it than this one may"))
+    }
+
+    /// The account's id.
+    pub(super) fn id(&self) -> AccountId {
+        self.account.id
+    }
+
+    /// Refuses what they may not.
+    pub(super) fn may(&self, permission: Permission) -> Result<(), Problem> {
+        if self.permissions.contains(permission) {
+            return Ok(());
+        }
+        let scope = permission.scope();
+        let has_scope = self.key.settings.scopes.contains(&scope);
+        Err(Problem::forbidden(if has_scope {
+            format!("whoever made this key may not {} any more", permission.name())
+        } else {
+            format!("to {} a key needs the scope `{}`", permission.name(), scope.name())
+        }))
+    }
+
+    /// As what they do is written down.
+    pub(super) fn by(&self) -> By {
+        By { name: self.key.key.id.to_string(), role: Some(self.role) }
+    }
+}
+
+impl FromRequestParts<Arc<Owners>> for Principal {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, owners: &Arc<Owners>) -> Result<Self, Problem> {
+        who(owners, parts).await
+    }
+}
+
+impl Takes for Principal {
+    fn describe(_: &mut Operation<'_>) {}
+}
+
+impl Takes for KeyOf {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.path("key", Some(pattern::KEY), "The key's id.");
+        operation.refuses(&[400, 404]);
+    }
+}
+
+impl Takes for MemberOf {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.path("member", Some(pattern::MEMBER), "The member's id.");
+        operation.refuses(&[400, 404]);
+    }
+}
+
+impl FromRequestParts<Arc<Owners>> for KeyOf {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Owners>) -> Result<Self, Problem> {
+        let params = params(parts).await?;
+        named(&params, "key").map(Self)
+    }
+}
+
+impl FromRequestParts<Arc<Owners>> for MemberOf {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Owners>) -> Result<Self, Problem> {
+        let params = params(parts).await?;
+        named(&params, "member").map(Self)
+    }
+}

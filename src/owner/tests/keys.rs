@@ -1,0 +1,177 @@
+//! Keys that keys make, and what they can't.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{House, SCOPES, problem};
+use crate::operate::fixture::text;
+
+const MANAGER: [&str; 2] = ["inference", "key_management"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_lives_from_its_creation_to_its_end() {
+    let house = House::new().await;
+    let (_, manager) = house.key(&MANAGER, json!({})).await;
+    let wanted = json!({
+        "name": "app", "models": ["small"], "limits": { "in_flight": 2 },
+        "budgets": { "day_usd": "0.5" }, "tags": ["team-a"],
+    });
+    let reply = house.post("/api/v1/keys", &manager, wanted).await;
+    assert_eq!(reply.status, 201, "{:?}", reply.body);
+    let created = reply.json();
+    assert_eq!((&created["id"], &created["scopes"]), (&json!("key_2"), &json!(["inference"])));
+    assert_eq!(created["budgets"]["day"]["limit_usd"], "0.5");
+    let first = text(&created["secret"]);
+    assert_eq!(house.gateway.chat(&first).await, 200);
+
+    let reply = house.patch("/api/v1/keys/key_2", &manager, json!({ "name": "app 2" })).await;
+    assert_eq!((reply.status, &reply.json()["name"]), (200, &json!("app 2")));
+    let rotation = json!({ "overlap": "0s" });
+    let reply = house.post("/api/v1/keys/key_2/rotate", &manager, rotation).await;
+    let second = text(&reply.json()["secret"]);
+    assert_eq!((reply.status, house.gateway.chat(&first).await), (200, 401));
+    assert_eq!(house.gateway.chat(&second).await, 200);
+
+    for (path, ids, next) in [
+        ("/api/v1/keys", json!(["key_1", "key_2"]), Value::Null),
+        ("/api/v1/keys?limit=1", json!(["key_1"]), json!("key_1")),
+        ("/api/v1/keys?limit=1&after=key_1", json!(["key_2"]), Value::Null),
+    ] {
+        let reply = house.get(path, &manager).await;
+        let page = reply.json();
+        let shown: Vec<&Value> =
+            page["keys"].as_array().unwrap().iter().map(|key| &key["id"]).collect();
+        assert_eq!((json!(shown), &page["next"]), (ids, &next), "{path}");
+        let said = String::from_utf8_lossy(&reply.body);
+        assert!(!said.contains("secret\":\"") && !said.contains("hash"), "{said}");
+    }
+    let path = "/api/v1/keys/key_2/compromised?reason=seen%20on%20a%20wall";
+    let reply = house.ask(Method::POST, path, &manager, None).await;
+    assert!(reply.json()["revoked_at_ms"].is_u64());
+    assert_eq!(house.gateway.chat(&second).await, 401);
+    let journal = house.gateway.get(&format!("/admin/v1/accounts/{}/journal", house.id)).await;
+    assert!(journal.to_string().contains("reported as compromised: seen on a wall"));
+    problem(&house.patch("/api/v1/keys/key_2", &manager, json!({ "name": "x" })).await, 409);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_gives_no_other_more_than_it_has_itself() {
+    let house = House::new().await;
+    let bounds = json!({
+        "models": ["small", "sim-*"], "expires_at_ms": 4_000_000_000_000_u64,
+        "limits": { "requests_per_minute": 100 }, "budgets": { "month_usd": "5" },
+        "allowed_ips": ["127.0.0.0/8"],
+    });
+    let (own, manager) = house.key(&MANAGER, bounds.clone()).await;
+    let with = |rest: Value| {
+        let mut wanted = json!({ "name": "k", "scopes": ["inference"] });
+        for each in [&bounds, &rest] {
+            wanted.as_object_mut().unwrap().extend(each.as_object().unwrap().clone());
+        }
+        wanted
+    };
+    assert_eq!(house.post("/api/v1/keys", &manager, with(json!({}))).await.status, 201);
+    let wider = [
+        ("scopes", json!({ "scopes": SCOPES })),
+        ("scopes", json!({ "scopes": ["usage_read"] })),
+        ("models", json!({ "models": [] })),
+        ("models", json!({ "models": ["small", "large"] })),
+        ("allowed_ips", json!({ "allowed_ips": [] })),
+        ("allowed_ips", json!({ "allowed_ips": ["127.0.0.1", "10.0.0.1"] })),
+        ("expires_at_ms", json!({ "expires_at_ms": null })),
+        ("limits", json!({ "limits": { "requests_per_minute": 101 } })),
+        ("budgets", json!({ "budgets": { "month_usd": "5.1" } })),
+        ("budgets", json!({ "budgets": { "day_usd": "1" } })),
+    ];
+    let before = house.account().await["keys"].clone();
+    for (field, rest) in &wider {
+        let told = problem(&house.post("/api/v1/keys", &manager, with(rest.clone())).await, 403);
+        assert!(told.contains(&format!("`{field}`")), "{rest}: {told}");
+    }
+    // Neither by changing one that it made, nor by changing itself.
+    for key in ["key_2", own.as_str()] {
+        for (field, rest) in [
+            ("scopes", json!({ "scopes": SCOPES })),
+            ("models", json!({ "models": [] })),
+            ("allowed_ips", json!({ "allowed_ips": [] })),
+            ("expires_at_ms", json!({ "expires_at_ms": null })),
+            ("limits", json!({ "limits": { "requests_per_minute": null } })),
+            ("budgets", json!({ "budgets": { "month_usd": null } })),
+        ] {
+            let path = format!("/api/v1/keys/{key}");
+            let told = problem(&house.patch(&path, &manager, rest).await, 403);
+            assert!(told.contains(&format!("`{field}`")), "{key}: {told}");
+        }
+    }
+    assert_eq!(house.account().await["keys"], before, "nothing was changed");
+    let narrower = json!({ "budgets": { "month_usd": "4" }, "models": ["small"] });
+    assert_eq!(house.patch("/api/v1/keys/key_2", &manager, narrower).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mightier_key_is_neither_had_nor_changed_but_can_be_stopped() {
+    let house = House::new().await;
+    let (_, manager) = house.key(&MANAGER, json!({})).await;
+    let (mighty, secret) = house.key(&SCOPES, json!({})).await;
+    let path = format!("/api/v1/keys/{mighty}");
+    let rotated = house.post(&format!("{path}/rotate"), &manager, json!({ "overlap": "0s" })).await;
+    assert!(problem(&rotated, 403).contains("`scopes`"));
+    let changed = house.patch(&path, &manager, json!({ "models": ["small"] })).await;
+    assert!(problem(&changed, 403).contains("`scopes`"));
+    assert_eq!(house.patch(&path, &manager, json!({ "tags": ["x"] })).await.status, 200);
+    assert_eq!(house.get("/api/v1/account", &secret).await.status, 200);
+    assert_eq!(house.delete(&path, &manager).await.status, 200);
+    problem(&house.get("/api/v1/account", &secret).await, 401);
+    // Nobody brings a secret: the answer would tell whether somebody has it.
+    let brought = json!({ "name": "k", "secret": "sk-known-elsewhere-1234" });
+    problem(&house.post("/api/v1/keys", &manager, brought).await, 422);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_has_a_key_may_end_it_whatever_it_is_good_for() {
+    let house = House::new().await;
+    for scope in SCOPES {
+        let (id, secret) = house.key(&[scope], json!({})).await;
+        let reply = house.delete("/api/v1/key?reason=done", &secret).await;
+        assert_eq!((reply.status, &reply.json()["id"]), (200, &json!(id)), "{scope}");
+        problem(&house.get("/api/v1/key", &secret).await, 401);
+    }
+    let (_, secret) = house.key(&["inference"], json!({})).await;
+    let path = "/api/v1/key/compromised";
+    assert_eq!(house.ask(Method::POST, path, &secret, None).await.status, 200);
+    assert_eq!(house.gateway.chat(&secret).await, 401);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_accounts_keys_are_not_there() {
+    let house = House::new().await;
+    let (_, own) = house.key(&SCOPES, json!({})).await;
+    let other = house.gateway.account("other").await;
+    for _ in 0..3 {
+        house.key_of(&other, &["inference"], json!({})).await;
+    }
+    let before = house.gateway.get(&format!("/admin/v1/accounts/{other}")).await;
+    // Numbers count within an account: the third is another's alone.
+    let path = "/api/v1/keys/key_3";
+    problem(&house.get(path, &own).await, 404);
+    problem(&house.patch(path, &own, json!({ "name": "mine" })).await, 404);
+    problem(&house.delete(path, &own).await, 404);
+    let rotation = json!({ "overlap": "0s" });
+    problem(&house.post(&format!("{path}/rotate"), &own, rotation).await, 404);
+    problem(&house.ask(Method::POST, &format!("{path}/compromised"), &own, None).await, 404);
+    assert_eq!(house.gateway.get(&format!("/admin/v1/accounts/{other}")).await, before);
+    problem(&house.get("/api/v1/keys/3", &own).await, 400);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_bound_to_a_place_or_a_suspended_account_asks_for_nothing() {
+    let house = House::new().await;
+    let (_, elsewhere) = house.key(&SCOPES, json!({ "allowed_ips": ["192.0.2.0/24"] })).await;
+    let (_, key) = house.key(&SCOPES, json!({})).await;
+    assert!(problem(&house.get("/api/v1/account", &elsewhere).await, 403).contains("address"));
+    problem(&house.delete("/api/v1/key", &elsewhere).await, 403);
+    let suspend = format!("/admin/v1/accounts/{}/suspend", house.id);
+    house.gateway.post(&suspend, &json!({ "class": "abuse", "reason": "spam" }), 200).await;
+    let told = problem(&house.get("/api/v1/account", &key).await, 403);
+    assert!(told.contains("abuse") && !told.contains("spam"), "{told}");
+}
