@@ -19,7 +19,7 @@ use crate::usage::{RecentUse, calendar, recent_use};
 use crate::{auth, config};
 
 /// More patterns than models anybody offers.
-const MODELS_MAX: usize = 1_000;
+pub(crate) const MODELS_MAX: usize = 1_000;
 const TAGS_MAX: usize = 100;
 const ALLOWED_IPS_MAX: usize = 100;
 const REFERRERS_MAX: usize = 100;

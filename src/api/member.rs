@@ -8,9 +8,9 @@ use infergate_actors::account::{
 use infergate_actors::id::MemberId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::{Problem, id, page_limit, text};
+use crate::openapi::pattern;
 
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1_000;
@@ -18,6 +18,7 @@ const REASON_DEFAULT: &str = "removed";
 
 /// Somebody as the APIs show them.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MemberView")]
 pub(crate) struct MemberLine {
     id: String,
     email: String,
@@ -34,8 +35,11 @@ pub(crate) struct MemberLine {
 /// Somebody who is wanted.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewMember")]
 pub(crate) struct MemberWanted {
+    #[schemars(length(min = 3, max = 254), regex(pattern = pattern::EMAIL))]
     email: String,
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     name: String,
     role: Role,
 }
@@ -43,7 +47,9 @@ pub(crate) struct MemberWanted {
 /// A change of somebody: what is not named stays.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "MemberChanges")]
 pub(crate) struct MemberUpdate {
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     name: Option<String>,
     role: Option<Role>,
     status: Option<NewStatus>,
@@ -52,6 +58,7 @@ pub(crate) struct MemberUpdate {
 /// The one status that is set, and not come to.
 #[derive(Clone, Copy, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "NewMemberStatus")]
 enum NewStatus {
     Active,
 }
@@ -60,6 +67,7 @@ enum NewStatus {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RemoveMember {
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     reason: Option<String>,
     #[serde(default)]
     revoke_keys: bool,
@@ -69,8 +77,20 @@ pub(crate) struct RemoveMember {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MembersPage {
+    /// The `next` of the page before.
+    #[schemars(regex(pattern = pattern::MEMBER))]
     after: Option<String>,
+    #[schemars(range(min = 1, max = PAGE_MAX))]
     limit: Option<usize>,
+}
+
+/// A page of members.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MemberList")]
+pub(crate) struct MemberLines {
+    members: Vec<MemberLine>,
+    /// What to go on behind; none at the end.
+    next: Option<String>,
 }
 
 /// A page of those who belong to an account, and of some who did.
@@ -85,8 +105,8 @@ pub(crate) fn members_page(
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|last| last.id.to_string());
-    let lines: Vec<MemberLine> = found.into_iter().map(MemberLine::of).collect();
-    Ok(Answer(json!({ "members": lines, "next": next })))
+    let members = found.into_iter().map(MemberLine::of).collect();
+    Ok(Answer(MemberLines { members, next }))
 }
 
 impl MemberLine {

@@ -27,10 +27,12 @@ mod usage;
 pub(crate) use account::{Account, AccountLine, CreatedKey, Granted, Key, Moved, OwnAccount};
 pub(crate) use code::{Code, MadeCodes, Redeemed, Redemption};
 pub(crate) use key::{
-    Compromised, KeyUpdate, KeyWanted, Rotation, Why, check_models, find, new_secret, shown_once,
+    Compromised, KeyUpdate, KeyWanted, MODELS_MAX, Rotation, Why, check_models, find, new_secret,
+    shown_once,
 };
 pub(crate) use member::{
-    MemberLine, MemberUpdate, MemberWanted, MembersPage, RemoveMember, email, members_page,
+    MemberLine, MemberLines, MemberUpdate, MemberWanted, MembersPage, RemoveMember, email,
+    members_page,
 };
 pub(crate) use plan::OfferShown;
 pub(crate) use problem::Details;

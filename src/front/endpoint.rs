@@ -119,9 +119,12 @@ pub(crate) fn document() -> Value {
                       problem details (RFC 9457).",
         bearer: "An API key.",
         tags: &[
-            ("Account", "What the key's account was given and has used."),
+            ("Account", "What the key's account was given and has used, and what it may spend."),
             ("Chat", "Chat completions, and where they would go."),
+            ("Keys", "The account's keys, and the key that asks."),
+            ("Members", "The account's people, and their roles."),
             ("Models", "What the key may use, at which prices."),
+            ("Signing up", "An account of one's own."),
             ("System", "Health, and this document."),
         ],
         refusals: &[401, 403, 429, 503],
@@ -130,6 +133,7 @@ pub(crate) fn document() -> Value {
             let mut common = Common::default();
             if served.path.starts_with(OWNERS) {
                 common.answer("x-request-id", "string", "What the request is known by.");
+                common.refuses(&[500]);
             }
             common
         },

@@ -118,7 +118,7 @@ pub(super) fn credits_doc() -> Doc {
 }
 
 pub(super) fn key_doc() -> Doc {
-    described("getKey", "Shows the key and what was spent with it.")
+    described("getKeyInfo", "Shows the key and what was spent with it.")
         .answers::<Answer<ShownKey<'_>>>(200)
 }
 

@@ -149,7 +149,7 @@ pub(crate) fn of_top_up(top_up: &TopUp) -> Data {
 }
 
 /// A webhook of an account.
-pub(crate) fn of_webhook(webhook: &Webhook) -> Data {
+fn of_webhook(webhook: &Webhook) -> Data {
     of(json!({
         "webhook": webhook.id.to_string(),
         "url": webhook.url,

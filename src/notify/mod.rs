@@ -45,7 +45,7 @@ use line::Line;
 use state::State;
 
 pub use address::{Reach, UrlError, is_public};
-pub(crate) use data::{Data, of_top_up, of_webhook, watch_fact, watched_for};
+pub(crate) use data::{Data, of_top_up, watch_fact, watched_for};
 pub(crate) use follow::name_of;
 pub(crate) use line::{check_kind, matches};
 pub(crate) use message::{Message, sequence};

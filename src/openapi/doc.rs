@@ -46,6 +46,11 @@ impl Common {
         self.problems.extend(statuses);
     }
 
+    /// They may be refused with these statuses.
+    pub(crate) fn refuses(&mut self, statuses: &[u16]) {
+        self.problems.extend(statuses);
+    }
+
     /// Their answers, not their refusals, have this header; `kind` is the type of a JSON schema.
     pub(crate) fn answer(&mut self, name: &'static str, kind: &'static str, says: &'static str) {
         self.answers.push((name, kind, says));
@@ -95,6 +100,12 @@ impl Doc {
     /// It answers a text of this type.
     pub(crate) fn sends(mut self, status: u16, media_type: &'static str) -> Self {
         self.answers.push(Answer { status, media_type, schema: None });
+        self
+    }
+
+    /// It answers without a body.
+    pub(crate) fn nothing(mut self, status: u16) -> Self {
+        self.answers.push(Answer { status, media_type: "", schema: None });
         self
     }
 

@@ -156,7 +156,10 @@ fn responses(
     for Answer { status, media_type, schema } in &doc.answers {
         let schema = schema.map(|schema| schema(answers).to_value());
         let media = schema.map_or_else(|| json!({}), |schema| json!({ "schema": schema }));
-        contents.entry(*status).or_default().insert((*media_type).to_owned(), media);
+        let content = contents.entry(*status).or_default();
+        if !media_type.is_empty() {
+            content.insert((*media_type).to_owned(), media);
+        }
     }
     let header = |(name, kind, says): &(&'static str, &str, &str)| {
         let header = json!({ "description": says, "schema": { "type": kind } });

@@ -20,11 +20,17 @@ pub(crate) const GRANT: &str = "^grant_[0-9]{1,9}$";
 pub(crate) const EXCHANGE: &str = "^req_[0-9a-fA-F]{32}$";
 /// Dollars without a sign, to the nano-dollar.
 pub(crate) const USD: &str = r"^[0-9]{1,9}(\.[0-9]{1,9})?$";
+/// A part of a price that is added or taken off, to four digits behind the point.
+pub(crate) const MARKUP: &str = r"^-?[0-9]{1,6}(\.[0-9]{1,4})?%$";
 /// A name, reason or reference: no control character.
 pub(crate) const TEXT: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
 /// A cursor of records of usage.
 pub(crate) const USAGE_CURSOR: &str =
     r"^acct_[0-9a-fA-F]{16}(\.[0-9]{1,18}\.req_[0-9a-fA-F]{32})?$";
+/// An address of electronic mail.
+pub(crate) const EMAIL: &str = "^[^@\\s]+@[^@\\s]+$";
+/// A whole number in decimal digits.
+pub(crate) const NUMBER: &str = "^[0-9]{1,18}$";
 /// A date, or milliseconds since 1970.
 pub(crate) const TIME: &str = "^([0-9]{1,18}|[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))$";
 /// What sums are by, with commas between.

@@ -11,8 +11,6 @@ use super::takes::{Described, Operation};
 pub(crate) struct Routes<S> {
     router: Router<S>,
     served: Vec<Served>,
-    /// Those without a place in the document.
-    plain: Vec<String>,
 }
 
 /// What is served at one path, by method.
@@ -37,7 +35,7 @@ pub(crate) struct Served {
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// Without a route.
     pub(crate) fn new() -> Self {
-        Self { router: Router::new(), served: Vec::new(), plain: Vec::new() }
+        Self { router: Router::new(), served: Vec::new() }
     }
 
     /// With what is served at `path`, in the document under `tag`.
@@ -54,24 +52,10 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
-    /// With what is served at `path` without being in the document.
-    pub(crate) fn plain(mut self, path: &str, methods: MethodRouter<S>) -> Self {
-        self.router = self.router.route(path, methods);
-        self.plain.push(path.to_owned());
-        self
-    }
-
-    /// The paths that are not in the document.
-    #[cfg(test)]
-    pub(crate) fn undescribed(&self) -> &[String] {
-        &self.plain
-    }
-
     /// With all of another's.
     pub(crate) fn merge(mut self, other: Self) -> Self {
         self.router = self.router.merge(other.router);
         self.served.extend(other.served);
-        self.plain.extend(other.plain);
         self
     }
 

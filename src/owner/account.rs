@@ -9,18 +9,20 @@ use http::{HeaderMap, header};
 use infergate_actors::account::{Budget, Order, Permission};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::Owners;
 use super::principal::Principal;
 use crate::api::change::BudgetsChange;
-use crate::api::{Asked, Json, OfMonth, OwnAccount, Problem, Redemption, used};
+use crate::api::{Asked, Json, OfMonth, OwnAccount, Problem, Redeemed, Redemption, used};
 use crate::dialect::chat;
-use crate::openapi::{Routes, doc, get};
-use crate::usage::{self, Whose};
+use crate::openapi::{Routes, doc, get, post};
+use crate::usage::{self, Format, Whose};
 
 /// A change: what is not named stays. Limits are the operator's.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "OwnAccountChanges")]
 pub(super) struct Change {
     budgets: BudgetsChange,
 }
@@ -33,7 +35,26 @@ pub(super) fn routes() -> Routes<Arc<Owners>> {
         "Lists what the account used, page by page; or sums of it; or all of it as a stream.";
     let listed = usage::described(doc("listUsage", says));
     let listed = listed.answers_as(200, "application/json", usage::answer_for_account);
-    Routes::new().route(TAG, "/api/v1/usage", get(usage, listed))
+    let shown = doc("getAccount", "Shows the account's state.").answers::<OwnAccount>(200);
+    let changed = doc("updateAccount", "Changes the account's own budgets; `null` removes one.")
+        .answers::<OwnAccount>(200)
+        .refuses(&[409])
+        .example(json!({ "budgets": { "month_usd": "50" } }));
+    let told = doc("getStatement", "Gives the account's statement of a month.")
+        .answers_as(200, "application/json", usage::statement_schema)
+        .sends(200, Format::Csv.media_type());
+    let sold = doc("listAccountModels", "Lists what the account may buy, at what it pays.")
+        .answers::<chat::ModelList<'_>>(200);
+    let redeemed = doc("redeemCode", "Redeems a code for the account.")
+        .answers::<Redeemed>(200)
+        .refuses(&[404, 409])
+        .example(json!({ "code": "igc-0000000000000002-…" }));
+    Routes::new()
+        .route(TAG, "/api/v1/account", get(show, shown).patch(change, changed))
+        .route(TAG, "/api/v1/usage", get(usage, listed))
+        .route(TAG, "/api/v1/statement", get(statement, told))
+        .route(TAG, "/api/v1/models", get(models, sold))
+        .route(TAG, "/api/v1/redeem", post(redeem, redeemed))
 }
 
 pub(super) async fn show(principal: Principal) -> Result<impl IntoResponse, Problem> {

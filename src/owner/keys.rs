@@ -9,17 +9,18 @@ use http::StatusCode;
 use infergate_actors::account::{KeyView, Order, Permission};
 use infergate_actors::id::KeyId;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Owners;
 use super::bounds::Reach;
 use super::principal::{KeyOf, Principal};
 use crate::api::{
-    Asked, Json, Key, KeyUpdate, KeyWanted, Problem, Rotation, Why, find, id, new_secret,
-    page_limit, shown_once,
+    Asked, CreatedKey, Json, Key, KeyUpdate, KeyWanted, Problem, Rotation, Why, find, id,
+    new_secret, page_limit, shown_once,
 };
 use crate::auth;
+use crate::openapi::{Routes, doc, get, pattern, post};
 
 const REASON_DEFAULT: &str = "revoked by its owner";
 const PAGE_DEFAULT: usize = 100;
@@ -28,8 +29,53 @@ const PAGE_MAX: usize = 1_000;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KeysPage {
+    /// The `next` of the page before.
+    #[schemars(regex(pattern = pattern::KEY))]
     after: Option<String>,
+    #[schemars(range(min = 1, max = PAGE_MAX))]
     limit: Option<usize>,
+}
+
+/// A page of keys.
+#[derive(Serialize, JsonSchema)]
+struct Keys {
+    keys: Vec<Key>,
+    /// What to go on behind; none at the end.
+    next: Option<String>,
+}
+
+const TAG: &str = "Keys";
+
+/// What is served of keys.
+pub(super) fn routes() -> Routes<Arc<Owners>> {
+    let of = |id, summary| doc(id, summary).answers::<Key>(200).refuses(&[409, 422]);
+    let listed = doc("listKeys", "Lists the account's keys, page by page.").answers::<Keys>(200);
+    let created = doc("createKey", "Creates a key; its secret is shown once.")
+        .answers::<CreatedKey<'_>>(201)
+        .refuses(&[404, 409])
+        .example(json!({ "name": "laptop", "budgets": { "month_usd": "20" } }));
+    let shown = doc("getKey", "Shows a key, without its secret.").answers::<Key>(200);
+    let changed = of("updateKey", "Changes what is named of a key; `null` removes a limit.")
+        .example(json!({ "limits": { "requests_per_minute": 60 } }));
+    let revoked = of("revokeKey", "Revokes a key, from the next request on.");
+    let rotated =
+        doc("rotateKey", "Gives a key a new secret; the present one works on for a time.")
+            .answers::<CreatedKey<'_>>(200)
+            .refuses(&[409])
+            .example(json!({ "overlap": "24h" }));
+    let reported = of("reportKey", "Revokes a key whose secret somebody else may have.");
+    let own_shown = doc("getOwnKey", "Shows the key that this is asked with.");
+    let own_shown = own_shown.answers::<Key>(200);
+    let own_revoked = of("revokeOwnKey", "Revokes the key that this is asked with.");
+    let own_reported = of("reportOwnKey", "Revokes the key that this is asked with, as reported.");
+    let one = get(show, shown).patch(change, changed).delete(revoke, revoked);
+    Routes::new()
+        .route(TAG, "/api/v1/key", get(own, own_shown).delete(revoke_own, own_revoked))
+        .route(TAG, "/api/v1/key/compromised", post(own_compromised, own_reported))
+        .route(TAG, "/api/v1/keys", get(list, listed).post(create, created))
+        .route(TAG, "/api/v1/keys/{key}", one)
+        .route(TAG, "/api/v1/keys/{key}/rotate", post(rotate, rotated))
+        .route(TAG, "/api/v1/keys/{key}/compromised", post(compromised, reported))
 }
 
 pub(super) async fn list(
@@ -46,7 +92,7 @@ pub(super) async fn list(
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|last| last.key.id.to_string());
     let keys: Vec<Key> = found.into_iter().map(Key::of).collect();
-    Ok(Answer(json!({ "keys": keys, "next": next })))
+    Ok(Answer(Keys { keys, next }))
 }
 
 pub(super) async fn show(

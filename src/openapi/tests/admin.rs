@@ -4,23 +4,32 @@ use http::{Method, Request};
 use http_body_util::Full;
 use serde_json::{Value, json};
 
+use super::areas::CONFIG;
 use super::checker::Checker;
 use crate::operate::admin;
-use crate::operate::fixture::{Gateway, Reply, TOKEN, send, text};
+use crate::operate::fixture::{Gateway, Reply, Setup, TOKEN, send, text};
 
-struct Stage {
-    gateway: Gateway,
-    checker: Checker,
+pub(super) struct Stage {
+    pub(super) gateway: Gateway,
+    pub(super) checker: Checker,
 }
 
 impl Stage {
     async fn start() -> Self {
-        let gateway = Gateway::start().await;
+        let mut setup = Setup::default();
+        setup.config.push_str(CONFIG);
+        let gateway = setup.start().await;
         Self { gateway, checker: Checker::new(admin::document()) }
     }
 
     /// Asks, and holds the answer against the document.
-    async fn ask(&mut self, method: &str, path: &str, body: Option<&Value>, status: u16) -> Reply {
+    pub(super) async fn ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+        status: u16,
+    ) -> Reply {
         let asked = method.parse::<Method>().unwrap();
         let reply = self.gateway.ask(asked, path, body).await;
         self.checker.check(method, path, &reply);
@@ -28,17 +37,17 @@ impl Stage {
         reply
     }
 
-    async fn get(&mut self, path: &str) -> Value {
+    pub(super) async fn get(&mut self, path: &str) -> Value {
         let reply = self.ask("GET", path, None, 200).await;
         if reply.header("content-type") == "application/json" { reply.json() } else { Value::Null }
     }
 
-    async fn post(&mut self, path: &str, body: Value, status: u16) -> Value {
+    pub(super) async fn post(&mut self, path: &str, body: Value, status: u16) -> Value {
         self.ask("POST", path, Some(&body), status).await.json()
     }
 
     /// Without a body.
-    async fn order(&mut self, path: &str) {
+    pub(super) async fn order(&mut self, path: &str) {
         self.ask("POST", path, None, 200).await;
     }
 
@@ -104,6 +113,13 @@ async fn the_admin_port_answers_as_its_document_says() {
     let account = stage.account().await;
     stage.money(&account).await;
     stage.keys(&account).await;
+    stage.projects(&account).await;
+    stage.members(&account).await;
+    stage.plans(&account).await;
+    stage.invites().await;
+    stage.watched(&account).await;
+    stage.webhooks(&account).await;
+    stage.operators(&account).await;
     let change = json!({ "limits": { "in_flight": null }, "budgets": { "month_usd": "100" } });
     stage.ask("PATCH", &account, Some(&change), 200).await;
     for (status, path) in [("restrict", 200), ("suspend", 200), ("reinstate", 200), ("close", 200)]

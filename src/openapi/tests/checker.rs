@@ -34,12 +34,16 @@ impl Checker {
         let body = String::from_utf8_lossy(&reply.body);
         assert!(response.is_object(), "{place} answers {status}, which is not said: {body}");
         let kind = reply.header("content-type");
+        if body.is_empty() && response["content"] == json!({}) {
+            self.answered.insert(place);
+            return;
+        }
         let media = &response["content"][kind];
         assert!(media.is_object(), "{place} answers {status} with `{kind}`, which is not said");
         for name in response["headers"].as_object().into_iter().flat_map(Map::keys) {
             let is_there = !reply.header(name).is_empty();
             // Others are there where there is something to say.
-            let must = matches!(name.as_str(), "x-request-id" | "www-authenticate");
+            let must = matches!(name.as_str(), "x-request-id" | "www-authenticate" | "etag");
             assert!(is_there || !must, "{place}: {status} without {name}");
         }
         if kind.ends_with("json") && media["schema"].is_object() {

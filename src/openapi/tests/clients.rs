@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::checker::Checker;
 use crate::front;
-use crate::operate::fixture::{Gateway, Reply, send, text};
+use crate::operate::fixture::{Gateway, Reply, Setup, send, text};
 
 struct Stage {
     gateway: Gateway,
@@ -18,12 +18,15 @@ struct Stage {
 impl Stage {
     /// With an account that has credit, and a key for everything.
     async fn start() -> Self {
-        let gateway = Gateway::start().await;
+        let mut setup = Setup::default();
+        setup.config.push_str("[signup]\npolicy = \"open\"\ntrial_credit_usd = \"5\"\n");
+        let gateway = setup.start().await;
         let account = format!("/admin/v1/accounts/{}", gateway.account("acme").await);
         let grant = json!({ "amount_usd": "5", "kind": "paid", "reference": "r" });
         gateway.post(&format!("{account}/grants"), &grant, 201).await;
         let wanted = json!({
-            "name": "k", "scopes": ["inference", "usage_read"],
+            "name": "k",
+            "scopes": ["inference", "usage_read", "key_management", "account_management"],
             "limits": { "requests_per_minute": 100 },
         });
         let key = text(&gateway.post(&format!("{account}/keys"), &wanted, 201).await["secret"]);
@@ -45,6 +48,53 @@ impl Stage {
 
     async fn get(&mut self, path: &str, status: u16) {
         self.ask("GET", path, &Value::Null, status).await;
+    }
+
+    async fn owns(&mut self) {
+        let code = json!({ "name": "n", "count": 1, "kind": "trial", "amount_usd": "1" });
+        let made = self.gateway.post("/admin/v1/codes", &code, 201).await;
+        for path in ["account", "statement?month=2026-11", "models", "key", "keys?limit=1"] {
+            self.get(&format!("/api/v1/{path}"), 200).await;
+        }
+        self.get("/api/v1/statement?month=2026-11&format=csv", 200).await;
+        let change = json!({ "budgets": { "month_usd": "9" } });
+        self.ask("PATCH", "/api/v1/account", &change, 200).await;
+        self.ask("PATCH", "/api/v1/account", &json!({ "limits": {} }), 422).await;
+        self.ask("POST", "/api/v1/redeem", &json!({ "code": made["codes"][0] }), 200).await;
+        self.ask("POST", "/api/v1/redeem", &json!({ "code": "igc-no" }), 404).await;
+        for _ in 0..2 {
+            let rest = json!({ "requests_per_minute": 10 });
+            let new = json!({ "name": "l", "limits": rest });
+            self.ask("POST", "/api/v1/keys", &new, 201).await;
+        }
+        let more = json!({ "name": "l", "limits": { "requests_per_minute": 1_000 } });
+        self.ask("POST", "/api/v1/keys", &more, 403).await;
+        let key = "/api/v1/keys/key_2";
+        self.get(key, 200).await;
+        self.get("/api/v1/keys/key_9", 404).await;
+        self.ask("PATCH", key, &json!({ "name": "m" }), 200).await;
+        self.ask("POST", &format!("{key}/rotate"), &json!({ "overlap": "1h" }), 200).await;
+        self.ask("DELETE", &format!("{key}?reason=lost"), &Value::Null, 200).await;
+        self.ask("POST", "/api/v1/keys/key_3/compromised", &Value::Null, 200).await;
+        let members = "/api/v1/members";
+        let new = json!({ "email": "a@example.com", "name": "n", "role": "owner" });
+        self.ask("POST", members, &new, 201).await;
+        self.ask("POST", members, &new, 409).await;
+        self.get(members, 200).await;
+        self.get(&format!("{members}/mem_1"), 200).await;
+        self.get(&format!("{members}/mem_9"), 404).await;
+        self.ask("PATCH", &format!("{members}/mem_1"), &json!({ "name": "m" }), 200).await;
+        let other = json!({ "email": "b@example.com", "name": "n", "role": "read_only" });
+        self.ask("POST", members, &other, 201).await;
+        self.ask("DELETE", &format!("{members}/mem_2"), &Value::Null, 200).await;
+        let wish = json!({ "name": "c", "email": "c@example.com" });
+        let opened = self.ask("POST", "/api/v1/signup", &wish, 201).await.json();
+        self.ask("POST", "/api/v1/signup", &wish, 409).await;
+        self.ask("POST", "/api/v1/key/compromised", &Value::Null, 200).await;
+        self.get("/api/v1/key", 401).await;
+        self.key = text(&opened["key"]["secret"]);
+        self.get("/api/v1/account", 200).await;
+        self.ask("DELETE", "/api/v1/key", &Value::Null, 200).await;
     }
 }
 
@@ -68,6 +118,7 @@ async fn the_clients_port_answers_as_its_document_says() {
         stage.get(&format!("/api/v1/usage{query}"), 200).await;
     }
     stage.get("/openapi.json", 200).await;
+    stage.owns().await;
     stage.checker.finish();
 }
 

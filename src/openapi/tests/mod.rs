@@ -1,6 +1,7 @@
 //! The documents: that they are OpenAPI 3.1, and that what is answered is as they say.
 
 mod admin;
+mod areas;
 mod checker;
 mod clients;
 
@@ -8,61 +9,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::{front, operate, owner};
+use crate::{front, operate};
 
 /// The schema of OpenAPI 3.1 documents of the OpenAPI Initiative, under the Apache License 2.0:
 /// <https://spec.openapis.org/oas/3.1/schema/2022-10-07>.
 const SCHEMA: &str = include_str!("openapi-3.1.json");
-
-/// Paths that are served and not in a document yet.
-const UNDESCRIBED: &[&str] = &[
-    "/admin/v1/accounts/{account}/watch",
-    "/admin/v1/accounts/{account}/top-ups/{top_up}/fail",
-    "/admin/v1/accounts/{account}/webhooks",
-    "/admin/v1/accounts/{account}/webhooks/{webhook}",
-    "/admin/v1/accounts/{account}/webhooks/{webhook}/rotate-secret",
-    "/admin/v1/webhooks",
-    "/admin/v1/webhooks/{webhook}",
-    "/admin/v1/webhooks/{webhook}/replay",
-    "/admin/v1/webhooks/{webhook}/test",
-    "/admin/v1/events",
-    "/admin/v1/plans",
-    "/admin/v1/accounts/{account}/subscription",
-    "/admin/v1/accounts/{account}/subscription/preview",
-    "/admin/v1/invites",
-    "/admin/v1/invites/{batch}",
-    "/admin/v1/accounts/{account}/members",
-    "/admin/v1/accounts/{account}/members/{member}",
-    "/admin/v1/accounts/{account}/projects",
-    "/admin/v1/accounts/{account}/projects/{project}",
-    "/admin/v1/accounts/{account}/projects/{project}/archive",
-    "/admin/v1/accounts/{account}/projects/{project}/restore",
-    "/admin/v1/tokens",
-    "/admin/v1/tokens/self",
-    "/admin/v1/tokens/{token}",
-    "/admin/v1/tokens/{token}/rotate",
-    "/admin/v1/audit",
-    "/api/v1/account",
-    "/api/v1/statement",
-    "/api/v1/models",
-    "/api/v1/redeem",
-    "/api/v1/key",
-    "/api/v1/key/compromised",
-    "/api/v1/keys",
-    "/api/v1/keys/{key}",
-    "/api/v1/keys/{key}/rotate",
-    "/api/v1/keys/{key}/compromised",
-    "/api/v1/members",
-    "/api/v1/members/{member}",
-    "/api/v1/signup",
-];
-
-#[test]
-fn what_is_served_is_described_but_for_what_is_listed_here() {
-    let mut paths = operate::admin::undescribed();
-    paths.extend(owner::undescribed());
-    assert_eq!(paths, UNDESCRIBED);
-}
 
 fn documents() -> [Value; 2] {
     [front::document(), operate::admin::document()]

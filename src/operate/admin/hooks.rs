@@ -10,12 +10,13 @@ use http::StatusCode;
 use infergate_actors::account::{AccountView, Denial, Order, WatchOrder, Webhook, WebhookChange};
 use infergate_actors::id::{AccountId, WebhookId};
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::request::{AccountOf, HookOf, Json};
 use super::{Operator, Problem};
 use crate::notify;
+use crate::openapi::{Routes, doc, get, patch, post};
 
 const EVENTS_MAX: usize = 64;
 const OVERLAP_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1_000;
@@ -23,26 +24,85 @@ const OVERLAP_MS: u64 = 24 * 60 * 60 * 1_000;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewWebhook")]
 pub(super) struct NewHook {
+    #[schemars(length(min = 1, max = 2_048))]
     url: String,
     /// Kinds of events; none named: all.
     #[serde(default)]
+    #[schemars(length(max = EVENTS_MAX))]
     events: Vec<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "WebhookChanges")]
 pub(super) struct HookChange {
+    #[schemars(length(min = 1, max = 2_048))]
     url: Option<String>,
+    #[schemars(length(max = EVENTS_MAX))]
     events: Option<Vec<String>>,
     enabled: Option<bool>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "WebhookRotation")]
 pub(super) struct Rotation {
     /// How long the present secret signs beside the new one; a day, if it is not said.
+    #[schemars(range(max = OVERLAP_MS_MAX))]
     overlap_ms: Option<u64>,
+}
+
+/// A webhook of an account.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AccountWebhook")]
+struct Shown {
+    webhook: String,
+    url: String,
+    /// Kinds of events; none named: all.
+    events: Vec<String>,
+    enabled: bool,
+    secret_version: u32,
+    former_secret_until_ms: Option<u64>,
+    /// By which it is known among all webhooks.
+    name: String,
+    /// Where it is new.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+/// All webhooks of an account.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AccountWebhooks")]
+struct Webhooks {
+    webhooks: Vec<Shown>,
+}
+
+const TAG: &str = "Webhooks";
+
+/// What is served of accounts' own webhooks.
+pub(super) fn routes() -> Routes<Arc<Operator>> {
+    let hooks = |rest: &str| format!("/admin/v1/accounts/{{account}}/webhooks{rest}");
+    let listed = doc("listAccountWebhooks", "Lists an account's own webhooks.");
+    let listed = listed.answers::<Webhooks>(200);
+    let created = doc("createAccountWebhook", "Makes a webhook; its secret is shown once.")
+        .answers::<Shown>(201)
+        .refuses(&[409])
+        .example(json!({ "url": "https://example.com/told", "events": ["key.*"] }));
+    let changed = doc("updateAccountWebhook", "Changes what is named of a webhook.")
+        .answers::<Shown>(200)
+        .refuses(&[409])
+        .example(json!({ "enabled": false }));
+    let removed = doc("removeAccountWebhook", "Removes a webhook.").nothing(204);
+    let rotated = doc("rotateAccountWebhook", "Gives a webhook another secret, shown once.")
+        .answers::<Shown>(200)
+        .refuses(&[409])
+        .example(json!({ "overlap_ms": 3_600_000 }));
+    Routes::new()
+        .route(TAG, &hooks(""), get(list, listed).post(create, created))
+        .route(TAG, &hooks("/{webhook}"), patch(change, changed).delete(remove, removed))
+        .route(TAG, &hooks("/{webhook}/rotate-secret"), post(rotate, rotated))
 }
 
 pub(super) async fn list(
@@ -52,7 +112,7 @@ pub(super) async fn list(
     let view = operator.system.accounts.inspect(account).await?;
     let webhooks = &view.watch.webhooks;
     let lines: Vec<_> = webhooks.iter().map(|webhook| shown(account, webhook, None)).collect();
-    Ok(Answer(json!({ "webhooks": lines })))
+    Ok(Answer(Webhooks { webhooks: lines }))
 }
 
 pub(super) async fn create(
@@ -126,13 +186,17 @@ fn of(view: &AccountView, webhook: WebhookId) -> Result<&Webhook, Problem> {
 }
 
 /// A webhook, with its secret where that is new.
-fn shown(account: AccountId, webhook: &Webhook, secret: Option<String>) -> Value {
-    let mut shown = notify::of_webhook(webhook);
-    shown.insert("name".to_owned(), json!(notify::name_of(account, webhook.id)));
-    if let Some(secret) = secret {
-        shown.insert("secret".to_owned(), json!(secret));
+fn shown(account: AccountId, webhook: &Webhook, secret: Option<String>) -> Shown {
+    Shown {
+        webhook: webhook.id.to_string(),
+        url: webhook.url.clone(),
+        events: webhook.events.clone(),
+        enabled: webhook.enabled,
+        secret_version: webhook.version,
+        former_secret_until_ms: webhook.former_until_ms,
+        name: notify::name_of(account, webhook.id),
+        secret,
     }
-    Value::Object(shown)
 }
 
 fn check_url(operator: &Operator, url: &str) -> Result<(), Problem> {

@@ -11,22 +11,27 @@ use infergate_actors::account::{
 };
 use infergate_actors::id::{AccountId, ProjectId};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::request::{AccountOf, Asked, Json, ProjectOf, id, text};
 use super::{Operator, Problem};
 use crate::api::change::{BudgetsChange, LimitsChange};
-use crate::api::{Project, check_models, page_limit};
+use crate::api::{MODELS_MAX, Project, check_models, page_limit};
+use crate::openapi::{Routes, doc, get, pattern, post};
 
 const PROJECTS_DEFAULT: usize = 100;
 const PROJECTS_MAX: usize = 1_000;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewProjectRequested")]
 pub(super) struct ProjectWanted {
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     name: String,
+    /// Names of models, `*` for anything; empty for all.
     #[serde(default)]
+    #[schemars(length(max = MODELS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
     models: Vec<String>,
     #[serde(default)]
     limits: Limits,
@@ -37,8 +42,11 @@ pub(super) struct ProjectWanted {
 /// A change: what is not named stays.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ProjectChanges")]
 pub(super) struct Change {
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     name: Option<String>,
+    #[schemars(length(max = MODELS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
     models: Option<Vec<String>>,
     #[serde(default)]
     limits: LimitsChange,
@@ -49,8 +57,45 @@ pub(super) struct Change {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProjectsPage {
+    /// The `next` of the page before.
+    #[schemars(regex(pattern = pattern::PROJECT))]
     after: Option<String>,
+    #[schemars(range(min = 1, max = PROJECTS_MAX))]
     limit: Option<usize>,
+}
+
+/// A page of projects.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ProjectList")]
+struct Projects {
+    projects: Vec<Project>,
+    /// What to go on behind; none at the end.
+    next: Option<ProjectId>,
+}
+
+const TAG: &str = "Projects";
+
+/// What is served of projects.
+pub(super) fn routes() -> Routes<Arc<Operator>> {
+    let projects = |rest: &str| format!("/admin/v1/accounts/{{account}}/projects{rest}");
+    let of = |id, summary| doc(id, summary).answers::<Project>(200).refuses(&[409]);
+    let listed = doc("listProjects", "Lists an account's projects, page by page.");
+    let listed = listed.answers::<Projects>(200);
+    let created = doc("createProject", "Creates a project within an account.")
+        .answers::<Project>(201)
+        .refuses(&[409])
+        .example(json!({ "name": "search", "budgets": { "month_usd": "50" } }));
+    let shown = doc("getProject", "Shows a project.").answers::<Project>(200);
+    let changed =
+        of("updateProject", "Changes what is named of a project; `null` removes a limit.")
+            .example(json!({ "limits": { "in_flight": 5 } }));
+    let archived = of("archiveProject", "Archives a project: its keys stop working.");
+    let restored = of("restoreProject", "Restores an archived project.");
+    Routes::new()
+        .route(TAG, &projects(""), get(list, listed).post(create, created))
+        .route(TAG, &projects("/{project}"), get(show, shown).patch(change, changed))
+        .route(TAG, &projects("/{project}/archive"), post(archive, archived))
+        .route(TAG, &projects("/{project}/restore"), post(restore, restored))
 }
 
 pub(super) async fn list(
@@ -67,7 +112,7 @@ pub(super) async fn list(
     let last = shown.last().filter(|_| shown.len() < behind.len());
     let next = last.map(|view| view.project.id);
     let projects: Vec<Project> = shown.iter().map(|view| Project::of(view)).collect();
-    Ok(Answer(json!({ "projects": projects, "next": next })))
+    Ok(Answer(Projects { projects, next }))
 }
 
 pub(super) async fn create(

@@ -1,6 +1,7 @@
 //! Webhooks, whoever they are of: how far each has come, and what is to be sent once more. And what they
 //! are told of.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json as Answer;
@@ -10,13 +11,14 @@ use http::StatusCode;
 use infergate_actors::id::AccountId;
 use infergate_actors::ledger::{Ledger, LedgerError};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::request::{Asked, Json, WebhookOf, id};
 use super::{Operator, Problem};
 use crate::api::page_limit;
-use crate::notify::{self, Message, Replay, ReplayError};
+use crate::notify::{self, Message, Replay, ReplayError, WebhookView};
+use crate::openapi::{Routes, doc, get, pattern, post};
 
 const WEBHOOKS_MAX: usize = 100;
 const EVENTS_MAX: usize = 1_000;
@@ -27,7 +29,9 @@ const LOOKED_AT_MAX: usize = 100_000;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WebhooksPage {
+    /// The `next` of the page before.
     after: Option<String>,
+    #[schemars(range(min = 1, max = WEBHOOKS_MAX))]
     limit: Option<usize>,
 }
 
@@ -44,12 +48,80 @@ pub(super) struct ReplayAsked {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NoticesPage")]
 pub(super) struct EventsPage {
+    /// The `next` of the page before.
     #[serde(default)]
     after: u64,
+    #[schemars(range(min = 1, max = EVENTS_MAX))]
     limit: Option<usize>,
+    /// One kind, or all that begin alike, such as `key.*`.
     r#type: Option<String>,
+    #[schemars(regex(pattern = pattern::ACCOUNT))]
     account: Option<String>,
+}
+
+/// A page of webhooks.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "WebhookList")]
+struct Webhooks {
+    webhooks: Vec<WebhookView>,
+    /// What to go on behind; none at the end.
+    next: Option<String>,
+}
+
+/// What came of a test.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "WebhookTest")]
+struct Tested {
+    arrived: bool,
+    status: Option<u16>,
+    fault: Option<&'static str>,
+}
+
+/// A page of what webhooks are told of.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Notices")]
+struct Events {
+    #[schemars(with = "Vec<Notice>")]
+    events: Vec<Value>,
+    /// What to go on behind; none at the end.
+    next: Option<String>,
+}
+
+/// The same of one message, as it is sent.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "what is sent is made elsewhere, as this says")]
+struct Notice {
+    id: String,
+    r#type: String,
+    timestamp: String,
+    data: BTreeMap<String, Value>,
+}
+
+const TAG: &str = "Webhooks";
+
+/// What is served of webhooks and of what they are told of.
+pub(super) fn routes() -> Routes<Arc<Operator>> {
+    let hook = |rest: &str| format!("/admin/v1/webhooks/{{webhook}}{rest}");
+    let listed = doc("listWebhooks", "Lists all webhooks, page by page.");
+    let listed = listed.answers::<Webhooks>(200);
+    let shown = doc("getWebhook", "Shows how far a webhook has come.").answers::<WebhookView>(200);
+    let again = doc("replayWebhook", "Sends messages once more.")
+        .answers::<WebhookView>(202)
+        .refuses(&[409])
+        .example(json!({ "failed": true }));
+    let tested =
+        doc("testWebhook", "Sends a message that says nothing, and tells what came of it.");
+    let tested = tested.answers::<Tested>(200).refuses(&[409]);
+    let happened = doc("listEvents", "Lists what webhooks are told of, the oldest first.");
+    let happened = happened.answers::<Events>(200);
+    Routes::new()
+        .route(TAG, "/admin/v1/webhooks", get(list, listed))
+        .route(TAG, &hook(""), get(show, shown))
+        .route(TAG, &hook("/replay"), post(replay, again))
+        .route(TAG, &hook("/test"), post(test, tested))
+        .route(TAG, "/admin/v1/events", get(events, happened))
 }
 
 pub(super) async fn list(
@@ -59,7 +131,7 @@ pub(super) async fn list(
     let limit = page_limit(page.limit, WEBHOOKS_MAX, WEBHOOKS_MAX)?;
     let (webhooks, more) = operator.notifier.list(page.after.as_deref(), limit).await?;
     let next = webhooks.last().filter(|_| more).map(|last| last.name.clone());
-    Ok(Answer(json!({ "webhooks": webhooks, "next": next })))
+    Ok(Answer(Webhooks { webhooks, next }))
 }
 
 pub(super) async fn show(
@@ -95,8 +167,7 @@ pub(super) async fn test(
         "nothing is sent there: it is disabled or gone, or there is no secret to sign with";
     let outcome = tried.ok_or_else(|| Problem::conflict(detail))?;
     let arrived = outcome.fault.is_none();
-    let answer = json!({ "arrived": arrived, "status": outcome.status, "fault": outcome.fault });
-    Ok(Answer(answer))
+    Ok(Answer(Tested { arrived, status: outcome.status, fault: outcome.fault }))
 }
 
 /// What has happened that somebody outside may want to hear of.
@@ -115,7 +186,7 @@ pub(super) async fn events(
     let read = move |ledger: &Ledger| events_page(ledger, account, &kinds, after, limit);
     let (events, next) = operator.system.accounts.read(read).await?;
     let next = next.map(|sequence| sequence.to_string());
-    Ok(Answer(json!({ "events": events, "next": next })))
+    Ok(Answer(Events { events, next }))
 }
 
 /// A page of events, and the sequence to go on behind, where there may be more.
