@@ -86,7 +86,8 @@ pub(crate) struct Why {
     reason: Option<String>,
 }
 
-/// A key that is revoked, and from where it was used; null where that can't be read now.
+/// A key that is revoked, and from where it was used; null where that can't be read now, or is not for
+/// whoever asks.
 #[derive(Serialize)]
 pub(crate) struct Compromised {
     #[serde(flatten)]
@@ -103,6 +104,11 @@ impl Compromised {
             .inspect_err(|error| tracing::error!(%error, "the recent use of a key can't be read"))
             .ok();
         Self { key: Key::of(key), recent_use }
+    }
+
+    /// The same for whoever may not see what was used.
+    pub(crate) fn unseen(key: &KeyView) -> Self {
+        Self { key: Key::of(key), recent_use: None }
     }
 }
 

@@ -33,7 +33,9 @@ pub(crate) use member::{
 };
 pub(crate) use plan::OfferShown;
 pub use problem::Problem;
-pub(crate) use project::Project;
+pub(crate) use project::{
+    Project, ProjectUpdate, ProjectWanted, Projects, ProjectsPage, find_project,
+};
 pub(crate) use request::{
     Asked, Json, id, named, page_limit, params, read, text, unknown_path, wrong_method,
 };

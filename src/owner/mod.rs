@@ -7,6 +7,7 @@
 //! | `bounds` | that a key gives no other more than it has itself |
 //! | `account` | the account, its budgets, usage, models, codes |
 //! | `keys`, `members` | its keys and its people |
+//! | `projects` | its projects |
 //! | `sign_up`, `tries` | an account of one's own, and how often that may be tried |
 //!
 //! Every answer is about the account of whoever asks: a path names a key or a member of that account and
@@ -17,6 +18,7 @@ mod bounds;
 mod keys;
 mod members;
 mod principal;
+mod projects;
 mod sign_up;
 #[cfg(test)]
 mod tests;
@@ -134,6 +136,10 @@ fn router(owners: Arc<Owners>) -> Router {
             "/api/v1/members/{member}",
             patch(members::change).get(members::show).delete(members::remove),
         )
+        .route("/api/v1/projects", get(projects::list).post(projects::create))
+        .route("/api/v1/projects/{project}", get(projects::show).patch(projects::change))
+        .route("/api/v1/projects/{project}/archive", post(projects::archive))
+        .route("/api/v1/projects/{project}/restore", post(projects::restore))
         .route("/api/v1/signup", post(sign_up::sign_up))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)

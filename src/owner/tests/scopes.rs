@@ -10,8 +10,11 @@ const POST: Method = Method::POST;
 const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 
-/// Every endpoint, what it is sent, the scope it needs, and how it answers whoever has it.
-fn endpoints() -> Vec<(Method, &'static str, Option<Value>, &'static str, u16)> {
+/// An endpoint, what it is sent, the scope it needs, and how it answers whoever has it.
+type Endpoint = (Method, &'static str, Option<Value>, &'static str, u16);
+
+/// Every one of them.
+fn endpoints() -> Vec<Endpoint> {
     let member = json!({ "email": "ada@example.com", "name": "Ada", "role": "owner" });
     vec![
         (GET, "/api/v1/account", None, "usage_read", 200),
@@ -53,6 +56,21 @@ fn endpoints() -> Vec<(Method, &'static str, Option<Value>, &'static str, u16)> 
         (GET, "/api/v1/members/mem_1", None, "account_management", 200),
         (PATCH, "/api/v1/members/mem_1", Some(json!({ "name": "L" })), "account_management", 200),
         (DELETE, "/api/v1/members/mem_1", None, "account_management", 409),
+    ]
+    .into_iter()
+    .chain(projects())
+    .collect()
+}
+
+fn projects() -> [Endpoint; 6] {
+    let new = json!({ "name": "research" });
+    [
+        (POST, "/api/v1/projects", Some(new.clone()), "account_management", 201),
+        (GET, "/api/v1/projects", None, "usage_read", 200),
+        (GET, "/api/v1/projects/proj_1", None, "usage_read", 200),
+        (PATCH, "/api/v1/projects/proj_1", Some(new), "account_management", 200),
+        (POST, "/api/v1/projects/proj_1/archive", None, "account_management", 200),
+        (POST, "/api/v1/projects/proj_1/restore", None, "account_management", 200),
     ]
 }
 
