@@ -8,12 +8,14 @@
 //! | `account`, `project`, `budget` | an account, its credit, its keys and its projects as JSON |
 //! | `plan`, `subscription` | what holds of an account from its plan, and what is paid for it, as JSON |
 //! | `key`, `member`, `code` | what is asked of keys, people and codes |
+//! | `watch`, `event`, `webhook` | what an account is watched for, what it is told of and where |
 //! | `usage` | what was used, and statements |
 
 mod account;
 mod budget;
 pub(crate) mod change;
 mod code;
+mod event;
 mod key;
 mod member;
 mod plan;
@@ -22,9 +24,12 @@ mod project;
 mod request;
 mod subscription;
 mod usage;
+mod watch;
+mod webhook;
 
 pub(crate) use account::{Account, AccountLine, CreatedKey, Granted, Key, Moved, OwnAccount};
 pub(crate) use code::{Code, Redemption};
+pub(crate) use event::EventsSought;
 pub(crate) use key::{
     Compromised, KeyUpdate, KeyWanted, Rotation, Why, check_models, find, new_secret, shown_once,
 };
@@ -39,5 +44,7 @@ pub(crate) use project::{
 pub(crate) use request::{
     Asked, Json, id, named, page_limit, params, read, text, unknown_path, wrong_method,
 };
-pub(crate) use subscription::Subscription;
+pub(crate) use subscription::{OwnSubscription, Subscription};
 pub(crate) use usage::{OfMonth, Passing, accept, onto_socket, statement, used};
+pub(crate) use watch::{WatchUpdate, Watched};
+pub(crate) use webhook::{SecretRotation, WebhookLine, WebhookUpdate, WebhookWanted, Webhooks};

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::Owners;
 use super::principal::Principal;
 use crate::api::change::BudgetsChange;
-use crate::api::{Asked, Json, OfMonth, OwnAccount, Problem, Redemption, used};
+use crate::api::{Asked, Json, OfMonth, OwnAccount, OwnSubscription, Problem, Redemption, used};
 use crate::dialect::chat;
 use crate::usage::{self, Whose};
 
@@ -44,6 +44,11 @@ pub(super) async fn change(
     let view = Problem::unless_broken(owners.world.turns.take(account, changing).await)?;
     tracing::info!(%account, by = principal.by().name, "account's budgets changed");
     Ok(Answer(OwnAccount::of(&view)))
+}
+
+pub(super) async fn subscription(principal: Principal) -> Result<impl IntoResponse, Problem> {
+    principal.may(Permission::ReadAccount)?;
+    Ok(Answer(OwnSubscription::of(&principal.account)))
 }
 
 pub(super) async fn usage(

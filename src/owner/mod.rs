@@ -8,10 +8,11 @@
 //! | `account` | the account, its budgets, usage, models, codes |
 //! | `keys`, `members` | its keys and its people |
 //! | `projects` | its projects |
+//! | `watch`, `webhooks` | what it is watched for and what happened to it, and where that is told |
 //! | `sign_up`, `tries` | an account of one's own, and how often that may be tried |
 //!
-//! Every answer is about the account of whoever asks: a path names a key or a member of that account and
-//! of no other, so what is another's is not found.
+//! Every answer is about the account of whoever asks: a path names what is that account's and
+//! no other's, so what is another's is not found.
 
 mod account;
 mod bounds;
@@ -23,6 +24,8 @@ mod sign_up;
 #[cfg(test)]
 mod tests;
 mod tries;
+mod watch;
+mod webhooks;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -42,6 +45,7 @@ use crate::api::{Problem, onto_socket, unknown_path, wrong_method};
 use crate::config::SignUp;
 use crate::exchange::World;
 use crate::front::{AnswerBody, Sentry};
+use crate::notify::Notifier;
 use sign_up::Desk;
 
 /// Who asks from where.
@@ -59,6 +63,7 @@ fn client(parts: &Parts) -> Result<IpAddr, Problem> {
 struct Owners {
     world: Arc<World>,
     sentry: Arc<Sentry>,
+    notifier: Notifier,
     desk: Arc<ArcSwap<Desk>>,
 }
 
@@ -76,9 +81,10 @@ pub(crate) struct Office {
 
 impl Office {
     /// Works on `world`. Nobody may sign up until that is said.
-    pub(crate) fn new(world: Arc<World>, sentry: Arc<Sentry>) -> Self {
+    pub(crate) fn new(world: Arc<World>, sentry: Arc<Sentry>, notifier: Notifier) -> Self {
         let desk = Arc::new(ArcSwap::from_pointee(Desk::new(SignUp::default())));
-        let owners = Owners { world: Arc::clone(&world), sentry, desk: Arc::clone(&desk) };
+        let owners =
+            Owners { world: Arc::clone(&world), sentry, notifier, desk: Arc::clone(&desk) };
         let in_flight = Semaphore::new(IN_FLIGHT_MAX);
         Self { router: router(Arc::new(owners)), world, desk, in_flight }
     }
@@ -140,6 +146,15 @@ fn router(owners: Arc<Owners>) -> Router {
         .route("/api/v1/projects/{project}", get(projects::show).patch(projects::change))
         .route("/api/v1/projects/{project}/archive", post(projects::archive))
         .route("/api/v1/projects/{project}/restore", post(projects::restore))
+        .route("/api/v1/watch", get(watch::show).patch(watch::change))
+        .route("/api/v1/events", get(watch::events))
+        .route("/api/v1/webhooks", get(webhooks::list).post(webhooks::create))
+        .route(
+            "/api/v1/webhooks/{webhook}",
+            get(webhooks::show).patch(webhooks::change).delete(webhooks::remove),
+        )
+        .route("/api/v1/webhooks/{webhook}/rotate-secret", post(webhooks::rotate))
+        .route("/api/v1/subscription", get(account::subscription))
         .route("/api/v1/signup", post(sign_up::sign_up))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)

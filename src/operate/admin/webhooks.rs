@@ -8,20 +8,15 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use http::StatusCode;
 use infergate_actors::id::AccountId;
-use infergate_actors::ledger::{Ledger, LedgerError};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::request::{Asked, Json, WebhookOf, id};
 use super::{Operator, Problem};
-use crate::api::page_limit;
-use crate::notify::{self, Message, Replay, ReplayError};
+use crate::api::{EventsSought, page_limit};
+use crate::notify::{self, Reader, Replay, ReplayError};
 
 const WEBHOOKS_MAX: usize = 100;
-const EVENTS_MAX: usize = 1_000;
-const EVENTS_DEFAULT: usize = 100;
-/// Places that are looked at for one page of those that were asked for.
-const LOOKED_AT_MAX: usize = 100_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,46 +98,9 @@ pub(super) async fn events(
     State(operator): State<Arc<Operator>>,
     Asked(page): Asked<EventsPage>,
 ) -> Result<impl IntoResponse, Problem> {
-    let limit = page_limit(page.limit, EVENTS_DEFAULT, EVENTS_MAX)?;
     let account: Option<AccountId> = page.account.as_deref().map(id).transpose()?;
-    let kinds = page.r#type.into_iter().collect::<Vec<_>>();
-    if let Some(kind) = kinds.first() {
-        let wrong = |what| Problem::bad_request(format!("`type`: `{kind}` {what}"));
-        notify::check_kind(kind).map_err(wrong)?;
-    }
-    let after = page.after;
-    let read = move |ledger: &Ledger| events_page(ledger, account, &kinds, after, limit);
-    let (events, next) = operator.system.accounts.read(read).await?;
-    let next = next.map(|sequence| sequence.to_string());
-    Ok(Answer(json!({ "events": events, "next": next })))
-}
-
-/// A page of events, and the sequence to go on behind, where there may be more.
-fn events_page(
-    ledger: &Ledger,
-    account: Option<AccountId>,
-    kinds: &[String],
-    after: u64,
-    limit: usize,
-) -> Result<(Vec<Value>, Option<u64>), LedgerError> {
-    let mut events = Vec::new();
-    let notices = ledger.notices(account, after, LOOKED_AT_MAX)?;
-    let last = notices.last().map(|last| last.sequence).filter(|_| notices.len() == LOOKED_AT_MAX);
-    for notice in notices {
-        if !notify::matches(kinds, notice.kind.name()) {
-            continue;
-        }
-        let Some(entry) = ledger.event_at(notice.sequence)? else { continue };
-        let Message { id, mut body } = Message::of(&entry, notice.kind);
-        if let Some(body) = body.as_object_mut() {
-            body.insert("id".to_owned(), json!(id));
-        }
-        events.push(body);
-        if events.len() == limit {
-            return Ok((events, Some(notice.sequence)));
-        }
-    }
-    Ok((events, last))
+    let sought = EventsSought::new(page.after, page.limit, page.r#type, Reader::Operator)?;
+    Ok(Answer(sought.of(account).read(&operator.world).await?))
 }
 
 impl ReplayAsked {
