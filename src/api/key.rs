@@ -108,7 +108,8 @@ pub(crate) struct Why {
     reason: Option<String>,
 }
 
-/// A key that is revoked, and from where it was used; null where that can't be read now.
+/// A key that is revoked, and from where it was used; null where that can't be read now, or is not for
+/// whoever asks.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Compromised {
     #[serde(flatten)]
@@ -125,6 +126,11 @@ impl Compromised {
             .inspect_err(|error| tracing::error!(%error, "the recent use of a key can't be read"))
             .ok();
         Self { key: Key::of(key), recent_use }
+    }
+
+    /// The same for whoever may not see what was used.
+    pub(crate) fn unseen(key: &KeyView) -> Self {
+        Self { key: Key::of(key), recent_use: None }
     }
 }
 

@@ -124,8 +124,13 @@ pub(crate) fn document() -> Value {
             ("Keys", "The account's keys, and the key that asks."),
             ("Members", "The account's people, and their roles."),
             ("Models", "What the key may use, at which prices."),
+            ("Projects", "Parts of the account with budgets of their own."),
             ("Signing up", "An account of one's own."),
             ("System", "Health, and this document."),
+            (
+                "Webhooks",
+                "What the account is watched for, what has happened to it, and who is told.",
+            ),
         ],
         refusals: &[401, 403, 429, 503],
         faults: &[],

@@ -26,6 +26,7 @@ use crate::config::SignUp;
 use crate::dialect::wish::Wish;
 use crate::error::{ApiError, Hints};
 use crate::exchange::{self, Caller, Control, Head, World};
+use crate::notify::Notifier;
 use crate::owner::Office;
 #[cfg(test)]
 pub(crate) use endpoint::document;
@@ -58,11 +59,11 @@ struct Shared {
 }
 
 impl Front {
-    /// A front door to `world`.
-    pub fn new(world: Arc<World>, limits: BodyLimits) -> Self {
+    /// A front door to `world`; `notifier` has the webhooks that owners set.
+    pub fn new(world: Arc<World>, limits: BodyLimits, notifier: Notifier) -> Self {
         let limits = ArcSwap::from_pointee(limits);
         let sentry = Arc::new(Sentry::new());
-        let office = Office::new(Arc::clone(&world), Arc::clone(&sentry));
+        let office = Office::new(Arc::clone(&world), Arc::clone(&sentry), notifier);
         Self(Arc::new(Shared { world, limits, sentry, office }))
     }
 

@@ -14,7 +14,9 @@ use serde_json::json;
 use super::Owners;
 use super::principal::Principal;
 use crate::api::change::BudgetsChange;
-use crate::api::{Asked, Json, OfMonth, OwnAccount, Problem, Redeemed, Redemption, used};
+use crate::api::{
+    Asked, Json, OfMonth, OwnAccount, OwnSubscription, Problem, Redeemed, Redemption, used,
+};
 use crate::dialect::chat;
 use crate::openapi::{Routes, doc, get, post};
 use crate::usage::{self, Format, Whose};
@@ -49,12 +51,15 @@ pub(super) fn routes() -> Routes<Arc<Owners>> {
         .answers::<Redeemed>(200)
         .refuses(&[404, 409])
         .example(json!({ "code": "igc-0000000000000002-…" }));
+    let paid = doc("getSubscription", "Shows the account's subscription and what its plan gives.");
+    let paid = paid.answers::<OwnSubscription>(200);
     Routes::new()
         .route(TAG, "/api/v1/account", get(show, shown).patch(change, changed))
         .route(TAG, "/api/v1/usage", get(usage, listed))
         .route(TAG, "/api/v1/statement", get(statement, told))
         .route(TAG, "/api/v1/models", get(models, sold))
         .route(TAG, "/api/v1/redeem", post(redeem, redeemed))
+        .route(TAG, "/api/v1/subscription", get(subscription, paid))
 }
 
 pub(super) async fn show(principal: Principal) -> Result<impl IntoResponse, Problem> {
@@ -78,6 +83,11 @@ pub(super) async fn change(
     let view = Problem::unless_broken(owners.world.turns.take(account, changing).await)?;
     tracing::info!(%account, by = principal.by().name, "account's budgets changed");
     Ok(Answer(OwnAccount::of(&view)))
+}
+
+pub(super) async fn subscription(principal: Principal) -> Result<impl IntoResponse, Problem> {
+    principal.may(Permission::ReadAccount)?;
+    Ok(Answer(OwnSubscription::of(&principal.account)))
 }
 
 pub(super) async fn usage(

@@ -5,6 +5,7 @@ use http::Request;
 use http_body_util::Full;
 use serde_json::{Value, json};
 
+use super::areas::CONFIG;
 use super::checker::Checker;
 use crate::front;
 use crate::operate::fixture::{Gateway, Reply, Setup, send, text};
@@ -12,6 +13,8 @@ use crate::operate::fixture::{Gateway, Reply, Setup, send, text};
 struct Stage {
     gateway: Gateway,
     checker: Checker,
+    /// Where operators have the account.
+    account: String,
     key: String,
 }
 
@@ -20,6 +23,7 @@ impl Stage {
     async fn start() -> Self {
         let mut setup = Setup::default();
         setup.config.push_str("[signup]\npolicy = \"open\"\ntrial_credit_usd = \"5\"\n");
+        setup.config.push_str(CONFIG);
         let gateway = setup.start().await;
         let account = format!("/admin/v1/accounts/{}", gateway.account("acme").await);
         let grant = json!({ "amount_usd": "5", "kind": "paid", "reference": "r" });
@@ -30,7 +34,7 @@ impl Stage {
             "limits": { "requests_per_minute": 100 },
         });
         let key = text(&gateway.post(&format!("{account}/keys"), &wanted, 201).await["secret"]);
-        Self { gateway, checker: Checker::new(front::document()), key }
+        Self { gateway, checker: Checker::new(front::document()), account, key }
     }
 
     async fn ask(&mut self, method: &str, path: &str, body: &Value, status: u16) -> Reply {
@@ -90,11 +94,77 @@ impl Stage {
         let wish = json!({ "name": "c", "email": "c@example.com" });
         let opened = self.ask("POST", "/api/v1/signup", &wish, 201).await.json();
         self.ask("POST", "/api/v1/signup", &wish, 409).await;
+        self.runs_projects().await;
+        self.subscribes().await;
+        self.is_watched().await;
+        self.has_webhooks().await;
         self.ask("POST", "/api/v1/key/compromised", &Value::Null, 200).await;
         self.get("/api/v1/key", 401).await;
         self.key = text(&opened["key"]["secret"]);
         self.get("/api/v1/account", 200).await;
         self.ask("DELETE", "/api/v1/key", &Value::Null, 200).await;
+    }
+
+    async fn runs_projects(&mut self) {
+        let projects = "/api/v1/projects";
+        let wanted = json!({ "name": "p", "models": ["s*"], "limits": { "in_flight": 3 }, "budgets": { "day_usd": "1" } });
+        for _ in 0..2 {
+            self.ask("POST", projects, &wanted, 201).await;
+        }
+        self.ask("POST", projects, &json!({ "name": "" }), 422).await;
+        self.get(projects, 200).await;
+        self.get(&format!("{projects}?limit=1"), 200).await;
+        self.get(&format!("{projects}?limit=0"), 400).await;
+        let one = format!("{projects}/proj_1");
+        self.get(&one, 200).await;
+        self.get(&format!("{projects}/proj_9"), 404).await;
+        let change = json!({ "name": "q", "limits": { "in_flight": null } });
+        self.ask("PATCH", &one, &change, 200).await;
+        self.ask("POST", &format!("{one}/archive"), &Value::Null, 200).await;
+        self.ask("POST", &format!("{one}/restore"), &Value::Null, 200).await;
+        self.ask("POST", &format!("{projects}/proj_9/archive"), &Value::Null, 404).await;
+    }
+
+    async fn subscribes(&mut self) {
+        self.get("/api/v1/subscription", 200).await;
+        let paid = json!({ "plan": "team", "event_id": "s1", "payment": "s", "amount_usd": "10" });
+        self.gateway.post(&format!("{}/subscription", self.account), &paid, 201).await;
+        let shown = self.ask("GET", "/api/v1/subscription", &Value::Null, 200).await.json();
+        assert_eq!(shown["subscription"]["plan"], "team");
+    }
+
+    async fn is_watched(&mut self) {
+        let watch = "/api/v1/watch";
+        self.get(watch, 200).await;
+        let change = json!({
+            "low_balance_usd": ["1", "5000"], "budget_percent": [50, 100],
+            "auto_top_up": { "threshold_usd": "4000", "amount_usd": "10", "month_max_usd": "100" },
+        });
+        self.ask("PATCH", watch, &change, 200).await;
+        let watched = self.ask("GET", watch, &Value::Null, 200).await.json();
+        assert_eq!(watched["top_up_due"]["amount_usd"], "10");
+        let endless = json!({ "auto_top_up": { "threshold_usd": "1", "amount_usd": "10" } });
+        self.ask("PATCH", watch, &endless, 200).await;
+        self.ask("PATCH", watch, &json!({ "budget_percent": [101] }), 422).await;
+        for query in ["", "?limit=1", "?type=account.*", "?type=key.created"] {
+            self.get(&format!("/api/v1/events{query}"), 200).await;
+        }
+        self.get("/api/v1/events?type=balance.high", 400).await;
+    }
+
+    async fn has_webhooks(&mut self) {
+        let hooks = "/api/v1/webhooks";
+        let wanted = json!({ "url": "http://127.0.0.1:9/", "events": ["codes.used"] });
+        self.ask("POST", hooks, &wanted, 201).await;
+        self.ask("POST", hooks, &json!({ "url": "no url" }), 422).await;
+        self.get(hooks, 200).await;
+        let hook = format!("{hooks}/hook_1");
+        self.get(&hook, 200).await;
+        self.ask("PATCH", &hook, &json!({ "events": ["codes.*"] }), 200).await;
+        let rotation = json!({ "overlap_ms": 5 });
+        self.ask("POST", &format!("{hook}/rotate-secret"), &rotation, 200).await;
+        self.ask("DELETE", &hook, &Value::Null, 204).await;
+        self.ask("DELETE", &hook, &Value::Null, 404).await;
     }
 }
 

@@ -1,7 +1,6 @@
 //! Webhooks, whoever they are of: how far each has come, and what is to be sent once more. And what they
 //! are told of.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json as Answer;
@@ -9,22 +8,17 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use http::StatusCode;
 use infergate_actors::id::AccountId;
-use infergate_actors::ledger::{Ledger, LedgerError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::request::{Asked, Json, WebhookOf, id};
 use super::{Operator, Problem};
-use crate::api::page_limit;
-use crate::notify::{self, Message, Replay, ReplayError, WebhookView};
+use crate::api::{EVENTS_MAX, Events, EventsSought, page_limit};
+use crate::notify::{self, Reader, Replay, ReplayError, WebhookView};
 use crate::openapi::{Routes, doc, get, pattern, post};
 
 const WEBHOOKS_MAX: usize = 100;
-const EVENTS_MAX: usize = 1_000;
-const EVENTS_DEFAULT: usize = 100;
-/// Places that are looked at for one page of those that were asked for.
-const LOOKED_AT_MAX: usize = 100_000;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -77,26 +71,6 @@ struct Tested {
     arrived: bool,
     status: Option<u16>,
     fault: Option<&'static str>,
-}
-
-/// A page of what webhooks are told of.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Notices")]
-struct Events {
-    #[schemars(with = "Vec<Notice>")]
-    events: Vec<Value>,
-    /// What to go on behind; none at the end.
-    next: Option<String>,
-}
-
-/// The same of one message, as it is sent.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "what is sent is made elsewhere, as this says")]
-struct Notice {
-    id: String,
-    r#type: String,
-    timestamp: String,
-    data: BTreeMap<String, Value>,
 }
 
 const TAG: &str = "Webhooks";
@@ -175,46 +149,9 @@ pub(super) async fn events(
     State(operator): State<Arc<Operator>>,
     Asked(page): Asked<EventsPage>,
 ) -> Result<impl IntoResponse, Problem> {
-    let limit = page_limit(page.limit, EVENTS_DEFAULT, EVENTS_MAX)?;
     let account: Option<AccountId> = page.account.as_deref().map(id).transpose()?;
-    let kinds = page.r#type.into_iter().collect::<Vec<_>>();
-    if let Some(kind) = kinds.first() {
-        let wrong = |what| Problem::bad_request(format!("`type`: `{kind}` {what}"));
-        notify::check_kind(kind).map_err(wrong)?;
-    }
-    let after = page.after;
-    let read = move |ledger: &Ledger| events_page(ledger, account, &kinds, after, limit);
-    let (events, next) = operator.system.accounts.read(read).await?;
-    let next = next.map(|sequence| sequence.to_string());
-    Ok(Answer(Events { events, next }))
-}
-
-/// A page of events, and the sequence to go on behind, where there may be more.
-fn events_page(
-    ledger: &Ledger,
-    account: Option<AccountId>,
-    kinds: &[String],
-    after: u64,
-    limit: usize,
-) -> Result<(Vec<Value>, Option<u64>), LedgerError> {
-    let mut events = Vec::new();
-    let notices = ledger.notices(account, after, LOOKED_AT_MAX)?;
-    let last = notices.last().map(|last| last.sequence).filter(|_| notices.len() == LOOKED_AT_MAX);
-    for notice in notices {
-        if !notify::matches(kinds, notice.kind.name()) {
-            continue;
-        }
-        let Some(entry) = ledger.event_at(notice.sequence)? else { continue };
-        let Message { id, mut body } = Message::of(&entry, notice.kind);
-        if let Some(body) = body.as_object_mut() {
-            body.insert("id".to_owned(), json!(id));
-        }
-        events.push(body);
-        if events.len() == limit {
-            return Ok((events, Some(notice.sequence)));
-        }
-    }
-    Ok((events, last))
+    let sought = EventsSought::new(page.after, page.limit, page.r#type, Reader::Operator)?;
+    Ok(Answer(sought.of(account).read(&operator.world).await?))
 }
 
 impl ReplayAsked {
