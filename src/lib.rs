@@ -13,6 +13,7 @@ pub mod exchange;
 pub mod front;
 pub mod lots;
 pub mod notify;
+mod openapi;
 pub mod operate;
 mod owner;
 pub mod route;

@@ -2,10 +2,12 @@
 //!
 //! Ids carry the node that made them, so that nodes never need to ask each other for one.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An account. The upper 16 bits name the node that opened it, the lower 48 count.
@@ -21,7 +23,9 @@ pub struct AccountId(pub u64);
 pub struct KeyId(pub u32);
 
 /// A credit lot within its account, counting from 1. Written `grant_` and the number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct GrantId(pub u32);
 
@@ -48,7 +52,9 @@ pub struct TopUpId(pub u32);
 pub struct WebhookId(pub u32);
 
 /// A person within an account, counting from 1. Written `mem_` and the number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct MemberId(pub u32);
 
@@ -189,12 +195,27 @@ impl<'de> Deserialize<'de> for ProjectId {
     }
 }
 
+impl JsonSchema for ProjectId {
+    fn schema_name() -> Cow<'static, str> {
+        "ProjectId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "A project within its account.",
+            "pattern": "^proj_[0-9]{1,9}$",
+        })
+    }
+}
+
 impl FromStr for ProjectId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         text.strip_prefix("proj_")
-            .and_then(|number| number.parse().ok())
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
+            .and_then(|digits| digits.parse().ok())
             .map(Self)
             .ok_or_else(|| IdError { text: text.to_owned(), form: "proj_<number>" })
     }
@@ -211,7 +232,8 @@ impl FromStr for TopUpId {
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         text.strip_prefix("topup_")
-            .and_then(|number| number.parse().ok())
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
+            .and_then(|digits| digits.parse().ok())
             .map(Self)
             .ok_or_else(|| IdError { text: text.to_owned(), form: "topup_<number>" })
     }
@@ -228,7 +250,8 @@ impl FromStr for WebhookId {
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         text.strip_prefix("hook_")
-            .and_then(|number| number.parse().ok())
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
+            .and_then(|digits| digits.parse().ok())
             .map(Self)
             .ok_or_else(|| IdError { text: text.to_owned(), form: "hook_<number>" })
     }
@@ -245,7 +268,8 @@ impl FromStr for MemberId {
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         text.strip_prefix("mem_")
-            .and_then(|number| number.parse().ok())
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
+            .and_then(|digits| digits.parse().ok())
             .map(Self)
             .ok_or_else(|| IdError { text: text.to_owned(), form: "mem_<number>" })
     }
@@ -268,7 +292,8 @@ impl FromStr for TokenId {
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         text.strip_prefix("tok_")
-            .and_then(|number| number.parse().ok())
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
+            .and_then(|digits| digits.parse().ok())
             .map(Self)
             .ok_or_else(|| IdError { text: text.to_owned(), form: "tok_<number>" })
     }
@@ -291,7 +316,7 @@ impl FromStr for AccountId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let digits = text.strip_prefix("acct_").filter(|digits| digits.len() == 16);
+        let digits = text.strip_prefix("acct_").filter(|digits| is_hex(digits, 16));
         digits
             .and_then(|digits| u64::from_str_radix(digits, 16).ok())
             .map(Self)
@@ -304,6 +329,7 @@ impl FromStr for KeyId {
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         text.strip_prefix("key_")
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
             .and_then(|digits| digits.parse().ok())
             .map(Self)
             .ok_or_else(|| IdError { text: text.to_owned(), form: "key_<number>" })
@@ -315,6 +341,7 @@ impl FromStr for GrantId {
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         text.strip_prefix("grant_")
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
             .and_then(|digits| digits.parse().ok())
             .map(Self)
             .ok_or_else(|| IdError { text: text.to_owned(), form: "grant_<number>" })
@@ -325,12 +352,17 @@ impl FromStr for ExchangeId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let digits = text.strip_prefix("req_").filter(|digits| digits.len() == 32);
+        let digits = text.strip_prefix("req_").filter(|digits| is_hex(digits, 32));
         digits
             .and_then(|digits| u128::from_str_radix(digits, 16).ok())
             .map(Self)
             .ok_or_else(|| IdError { text: text.to_owned(), form: "req_<32 hex digits>" })
     }
+}
+
+/// Reading a number takes a sign as well, which would give an id two texts.
+fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
@@ -354,9 +386,12 @@ mod tests {
         assert_eq!(WebhookId(7).to_string().parse(), Ok(WebhookId(7)));
         assert_eq!(MemberId(6).to_string().parse(), Ok(MemberId(6)));
         assert!("acct_7".parse::<AccountId>().is_err());
-        assert!(
-            "req_+0010000000200000000000000000001".parse::<ExchangeId>().is_ok_and(|id| id.0 > 0)
-        );
+        for signed in ["key_+7", "key_", "grant_+1", "proj_-1"] {
+            let read = signed.parse::<KeyId>().is_ok() || signed.parse::<GrantId>().is_ok();
+            assert!(!read && signed.parse::<ProjectId>().is_err(), "{signed}");
+        }
+        assert!("acct_+000000000000007".parse::<AccountId>().is_err());
+        assert!("req_+0010000000200000000000000000001".parse::<ExchangeId>().is_err());
     }
 
     #[test]

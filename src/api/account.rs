@@ -6,16 +6,18 @@ use infergate_actors::account::{
 };
 use infergate_actors::id::{AccountId, GrantId, HoldId, ProjectId};
 use infergate_actors::money::NanoUsd;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use super::budget::{Budgets, Ceilings};
 use super::plan::{OwnPlan, PlanOf};
 use super::project::{Project, Restricted};
 use super::subscription::Subscription;
+use crate::openapi;
 use crate::operate::amount::{Amounts, wide};
 
 /// An account's live state.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Account {
     id: String,
     name: String,
@@ -23,9 +25,11 @@ pub(crate) struct Account {
     status_set: Option<StatusLine>,
     opened_at_ms: u64,
     #[serde(flatten)]
+    #[schemars(schema_with = "account_amounts")]
     sums: Amounts<8>,
     /// Costs that it could not pay: the operator's loss.
     #[serde(flatten)]
+    #[schemars(schema_with = "absorbed_amount")]
     absorbed: Amounts<1>,
     grants: Vec<Grant>,
     holds: Vec<Hold>,
@@ -42,7 +46,7 @@ pub(crate) struct Account {
 }
 
 /// An account as its owners see it: what is for operators is left out.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct OwnAccount {
     id: String,
     name: String,
@@ -50,6 +54,7 @@ pub(crate) struct OwnAccount {
     status_class: Option<ReasonClass>,
     opened_at_ms: u64,
     #[serde(flatten)]
+    #[schemars(schema_with = "account_amounts")]
     sums: Amounts<8>,
     grants: Vec<Grant>,
     /// Those that hold, be they the account's own or its plan's.
@@ -63,7 +68,7 @@ pub(crate) struct OwnAccount {
 }
 
 /// Who set an account's status, when and why.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct StatusLine {
     by: String,
     class: ReasonClass,
@@ -72,7 +77,7 @@ struct StatusLine {
 }
 
 /// What was done for a payment, refund or dispute.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Moved {
     id: String,
     account: String,
@@ -82,12 +87,13 @@ pub(crate) struct Moved {
     grant: Option<String>,
     /// What it was about, what was given or could be taken of it, and what could not.
     #[serde(flatten)]
+    #[schemars(schema_with = "moved_amounts")]
     amounts: Amounts<3>,
     at_ms: u64,
 }
 
 /// An account in a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct AccountLine {
     id: String,
     #[serde(flatten)]
@@ -95,16 +101,17 @@ pub(crate) struct AccountLine {
     status: &'static str,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Known {
     name: String,
     opened_at_ms: u64,
     #[serde(flatten)]
+    #[schemars(schema_with = "balance_amounts")]
     sums: Amounts<3>,
 }
 
 /// A key without its secret.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Key {
     id: String,
     name: String,
@@ -128,14 +135,14 @@ pub(crate) struct Key {
 }
 
 /// A secret that a key had before, without the secret.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct FormerSecret {
     hint: String,
     until_ms: u64,
 }
 
 /// A key that was just created or rotated: the only place where its secret is ever shown.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct CreatedKey<'s> {
     pub(crate) secret: &'s str,
     pub(crate) account: String,
@@ -144,7 +151,7 @@ pub(crate) struct CreatedKey<'s> {
 }
 
 /// A grant that was just made.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Granted {
     id: Option<String>,
     kind: GrantKind,
@@ -155,16 +162,17 @@ pub(crate) struct Granted {
     account: Account,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Grant {
     id: String,
     kind: GrantKind,
     #[serde(flatten)]
+    #[schemars(schema_with = "grant_amounts")]
     amounts: Amounts<2>,
     expires_at_ms: Option<u64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Hold {
     id: String,
     key: String,
@@ -174,18 +182,47 @@ struct Hold {
 }
 
 /// What is left under limits.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Buckets {
     in_flight: u32,
     requests: Option<Bucket>,
     tokens: Option<Bucket>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Bucket {
     limit: u64,
     remaining: u64,
     full_in_ms: u64,
+}
+
+fn account_amounts(_: &mut SchemaGenerator) -> Schema {
+    openapi::amounts(&[
+        "granted",
+        "settled",
+        "expired",
+        "refunded",
+        "charged_back",
+        "balance",
+        "held",
+        "available",
+    ])
+}
+
+fn absorbed_amount(_: &mut SchemaGenerator) -> Schema {
+    openapi::amounts(&["absorbed"])
+}
+
+fn balance_amounts(_: &mut SchemaGenerator) -> Schema {
+    openapi::amounts(&["balance", "held", "available"])
+}
+
+fn moved_amounts(_: &mut SchemaGenerator) -> Schema {
+    openapi::amounts(&["amount", "moved", "short"])
+}
+
+fn grant_amounts(_: &mut SchemaGenerator) -> Schema {
+    openapi::amounts(&["amount", "remaining"])
 }
 
 impl Account {

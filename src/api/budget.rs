@@ -1,9 +1,13 @@
 //! Spend budgets as JSON, by their period. Pure.
 
-use infergate_actors::account::{Budget, BudgetView};
+use std::borrow::Cow;
+
+use infergate_actors::account::{Budget, BudgetView, Period};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+use crate::openapi;
 use crate::operate::amount::{Amounts, wide};
 
 /// Budgets as they are now.
@@ -11,11 +15,34 @@ use crate::operate::amount::{Amounts, wide};
 pub(crate) struct Budgets(Vec<BudgetView>);
 
 /// One of them.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "BudgetState")]
 struct Shown {
     #[serde(flatten)]
+    #[schemars(schema_with = "budget_amounts")]
     amounts: Amounts<3>,
     resets_at_ms: Option<u64>,
+}
+
+fn budget_amounts(_: &mut SchemaGenerator) -> Schema {
+    openapi::amounts(&["limit", "spent", "held"])
+}
+
+impl JsonSchema for Budgets {
+    fn schema_name() -> Cow<'static, str> {
+        "Budgets".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let budget = |period: Period| (period.name(), generator.subschema_for::<Shown>());
+        let budgets: std::collections::BTreeMap<_, _> =
+            Period::ALL.into_iter().map(budget).collect();
+        json_schema!({
+            "type": "object",
+            "description": "Budgets by their period. Where there is none, there is no such limit.",
+            "properties": budgets,
+        })
+    }
 }
 
 impl Budgets {
@@ -43,6 +70,18 @@ impl Serialize for Budgets {
 /// Budgets that may not be gone above.
 #[derive(Debug)]
 pub(crate) struct Ceilings(pub(crate) Vec<Budget>);
+
+impl JsonSchema for Ceilings {
+    fn schema_name() -> Cow<'static, str> {
+        "Ceilings".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let limit = |period: Period| (period.name(), openapi::amounts(&["limit"]));
+        let limits: std::collections::BTreeMap<_, _> = Period::ALL.into_iter().map(limit).collect();
+        json_schema!({ "type": "object", "properties": limits })
+    }
+}
 
 impl Serialize for Ceilings {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,10 +1,14 @@
 //! Changes of limits and budgets: what is not named stays, `null` removes. Pure.
 
+use std::borrow::Cow;
+
 use infergate_actors::account::{Budget, Limits, Period};
 use infergate_actors::money::NanoUsd;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
 
 use super::Problem;
+use crate::openapi::pattern;
 
 /// A new value: an absent one stays, `null` removes it.
 #[derive(Clone, Copy, Default)]
@@ -15,7 +19,7 @@ pub(crate) enum Setting<T> {
 }
 
 /// New limits.
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct LimitsChange {
     requests_per_minute: Setting<u32>,
@@ -24,16 +28,20 @@ pub(crate) struct LimitsChange {
 }
 
 /// New spend budgets, in dollars.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct BudgetsChange {
     #[serde(rename = "day_usd")]
+    #[schemars(regex(pattern = pattern::USD))]
     day: Setting<String>,
     #[serde(rename = "week_usd")]
+    #[schemars(regex(pattern = pattern::USD))]
     week: Setting<String>,
     #[serde(rename = "month_usd")]
+    #[schemars(regex(pattern = pattern::USD))]
     month: Setting<String>,
     #[serde(rename = "total_usd")]
+    #[schemars(regex(pattern = pattern::USD))]
     total: Setting<String>,
 }
 
@@ -84,6 +92,20 @@ impl<T> Setting<T> {
             Self::Kept => before,
             Self::Set(value) => value,
         }
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Setting<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        Option::<T>::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Option::<T>::json_schema(generator)
     }
 }
 

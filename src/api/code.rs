@@ -3,6 +3,7 @@
 
 use infergate_actors::account::{CodeTerms, Denial, GrantKind};
 use infergate_actors::id::{AccountId, KeyHash};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Problem;
@@ -20,14 +21,21 @@ pub(crate) enum Code {
 }
 
 /// A code to be redeemed.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Redemption {
     code: String,
 }
 
+/// Codes that were made: the only place where they are ever shown.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct MadeCodes {
+    pub(crate) batch: String,
+    pub(crate) codes: Vec<String>,
+}
+
 /// What a code gave.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct Redeemed {
     account: String,
     /// Of the grant.

@@ -8,16 +8,18 @@ use infergate_actors::account::{
     AccountView, KeyChange, KeyScope, KeyView, Limits, Network, NewKey, is_referrer,
 };
 use infergate_actors::id::{AccountId, KeyHash, KeyId, ProjectId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::change::{BudgetsChange, LimitsChange, Setting};
 use super::{CreatedKey, Key, Problem, text};
 use crate::exchange::World;
+use crate::openapi::pattern;
 use crate::usage::{RecentUse, calendar, recent_use};
 use crate::{auth, config};
 
 /// More patterns than models anybody offers.
-const MODELS_MAX: usize = 1_000;
+pub(crate) const MODELS_MAX: usize = 1_000;
 const TAGS_MAX: usize = 100;
 const ALLOWED_IPS_MAX: usize = 100;
 const REFERRERS_MAX: usize = 100;
@@ -28,11 +30,15 @@ const RECENT_MS: u64 = 7 * calendar::DAY_MS;
 const REASON_COMPROMISED: &str = "reported as compromised";
 
 /// A key that is wanted.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewKey")]
 pub(crate) struct KeyWanted {
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     name: String,
+    /// Names of models, `*` for anything; empty for all.
     #[serde(default)]
+    #[schemars(length(max = MODELS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
     models: Vec<String>,
     expires_at_ms: Option<u64>,
     #[serde(default)]
@@ -40,22 +46,31 @@ pub(crate) struct KeyWanted {
     #[serde(default)]
     budgets: BudgetsChange,
     #[serde(default)]
+    #[schemars(length(max = TAGS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
     tags: Vec<String>,
+    #[schemars(length(min = 1))]
     scopes: Option<Vec<KeyScope>>,
     #[serde(default)]
+    #[schemars(length(max = ALLOWED_IPS_MAX))]
     allowed_ips: Vec<Network>,
     project: Option<ProjectId>,
+    /// Origins of web pages, such as `https://app.example.com` or `*.example.com`.
     #[serde(default)]
+    #[schemars(length(max = REFERRERS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
     allowed_referrers: Vec<String>,
     /// One that is known elsewhere already; otherwise one is made.
+    #[schemars(length(min = 16, max = 512), regex(pattern = "^[!-~]*$"))]
     secret: Option<String>,
 }
 
 /// A change of a key: what is not named stays.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "KeyChanges")]
 pub(crate) struct KeyUpdate {
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     name: Option<String>,
+    #[schemars(length(max = MODELS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
     models: Option<Vec<String>>,
     #[serde(default)]
     expires_at_ms: Setting<u64>,
@@ -63,31 +78,39 @@ pub(crate) struct KeyUpdate {
     limits: LimitsChange,
     #[serde(default)]
     budgets: BudgetsChange,
+    #[schemars(length(max = TAGS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
     tags: Option<Vec<String>>,
+    #[schemars(length(min = 1))]
     scopes: Option<Vec<KeyScope>>,
+    #[schemars(length(max = ALLOWED_IPS_MAX))]
     allowed_ips: Option<Vec<Network>>,
     #[serde(default)]
     project: Setting<ProjectId>,
+    #[schemars(length(max = REFERRERS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
     allowed_referrers: Option<Vec<String>>,
 }
 
 /// Another secret that is wanted.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rotation {
     /// How long the present secret works beside the new one.
+    #[schemars(regex(pattern = "^(0s|[1-9][0-9]{0,2}[smh]|[1-9]d|[1-8][0-9]d|90d)$"))]
     overlap: String,
 }
 
 /// Why a key is revoked.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "RevocationReason")]
 pub(crate) struct Why {
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     reason: Option<String>,
 }
 
-/// A key that is revoked, and from where it was used; null where that can't be read now.
-#[derive(Serialize)]
+/// A key that is revoked, and from where it was used; null where that can't be read now, or is not for
+/// whoever asks.
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct Compromised {
     #[serde(flatten)]
     key: Key,
@@ -103,6 +126,11 @@ impl Compromised {
             .inspect_err(|error| tracing::error!(%error, "the recent use of a key can't be read"))
             .ok();
         Self { key: Key::of(key), recent_use }
+    }
+
+    /// The same for whoever may not see what was used.
+    pub(crate) fn unseen(key: &KeyView) -> Self {
+        Self { key: Key::of(key), recent_use: None }
     }
 }
 

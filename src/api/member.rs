@@ -6,17 +6,19 @@ use infergate_actors::account::{
     AccountView, By, Email, Member, MemberChange, MemberOrder, MemberStatus, NewMember, Order, Role,
 };
 use infergate_actors::id::MemberId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::{Problem, id, page_limit, text};
+use crate::openapi::pattern;
 
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1_000;
 const REASON_DEFAULT: &str = "removed";
 
 /// Somebody as the APIs show them.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MemberView")]
 pub(crate) struct MemberLine {
     id: String,
     email: String,
@@ -31,45 +33,64 @@ pub(crate) struct MemberLine {
 }
 
 /// Somebody who is wanted.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewMember")]
 pub(crate) struct MemberWanted {
+    #[schemars(length(min = 3, max = 254), regex(pattern = pattern::EMAIL))]
     email: String,
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     name: String,
     role: Role,
 }
 
 /// A change of somebody: what is not named stays.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "MemberChanges")]
 pub(crate) struct MemberUpdate {
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     name: Option<String>,
     role: Option<Role>,
     status: Option<NewStatus>,
 }
 
 /// The one status that is set, and not come to.
-#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "NewMemberStatus")]
 enum NewStatus {
     Active,
 }
 
 /// How somebody is removed.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RemoveMember {
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     reason: Option<String>,
     #[serde(default)]
     revoke_keys: bool,
 }
 
 /// Which people are asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MembersPage {
+    /// The `next` of the page before.
+    #[schemars(regex(pattern = pattern::MEMBER))]
     after: Option<String>,
+    #[schemars(range(min = 1, max = PAGE_MAX))]
     limit: Option<usize>,
+}
+
+/// A page of members.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MemberList")]
+pub(crate) struct MemberLines {
+    members: Vec<MemberLine>,
+    /// What to go on behind; none at the end.
+    next: Option<String>,
 }
 
 /// A page of those who belong to an account, and of some who did.
@@ -84,8 +105,8 @@ pub(crate) fn members_page(
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|last| last.id.to_string());
-    let lines: Vec<MemberLine> = found.into_iter().map(MemberLine::of).collect();
-    Ok(Answer(json!({ "members": lines, "next": next })))
+    let members = found.into_iter().map(MemberLine::of).collect();
+    Ok(Answer(MemberLines { members, next }))
 }
 
 impl MemberLine {

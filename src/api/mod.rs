@@ -3,39 +3,52 @@
 //!
 //! | file | |
 //! | --- | --- |
-//! | `request`, `problem` | reading what is asked, and saying what is wrong with it |
+//! | `request`, `strict`, `problem` | reading what is asked, and saying what is wrong with it |
 //! | `change` | changes of limits and budgets |
 //! | `account`, `project`, `budget` | an account, its credit, its keys and its projects as JSON |
 //! | `plan`, `subscription` | what holds of an account from its plan, and what is paid for it, as JSON |
 //! | `key`, `member`, `code` | what is asked of keys, people and codes |
+//! | `watch`, `event`, `webhook` | what an account is watched for, what it is told of and where |
 //! | `usage` | what was used, and statements |
 
 mod account;
 mod budget;
 pub(crate) mod change;
 mod code;
+mod event;
 mod key;
 mod member;
 mod plan;
 mod problem;
 mod project;
 mod request;
+mod strict;
 mod subscription;
 mod usage;
+mod watch;
+mod webhook;
 
 pub(crate) use account::{Account, AccountLine, CreatedKey, Granted, Key, Moved, OwnAccount};
-pub(crate) use code::{Code, Redemption};
+pub(crate) use code::{Code, MadeCodes, Redeemed, Redemption};
+pub(crate) use event::{Events, EventsSought, PAGE_MAX as EVENTS_MAX};
 pub(crate) use key::{
-    Compromised, KeyUpdate, KeyWanted, Rotation, Why, check_models, find, new_secret, shown_once,
+    Compromised, KeyUpdate, KeyWanted, MODELS_MAX, Rotation, Why, check_models, find, new_secret,
+    shown_once,
 };
 pub(crate) use member::{
-    MemberLine, MemberUpdate, MemberWanted, MembersPage, RemoveMember, email, members_page,
+    MemberLine, MemberLines, MemberUpdate, MemberWanted, MembersPage, RemoveMember, email,
+    members_page,
 };
 pub(crate) use plan::OfferShown;
+pub(crate) use problem::Details;
 pub use problem::Problem;
-pub(crate) use project::Project;
+pub(crate) use project::{
+    Project, ProjectUpdate, ProjectWanted, Projects, ProjectsPage, find_project,
+};
 pub(crate) use request::{
     Asked, Json, id, named, page_limit, params, read, text, unknown_path, wrong_method,
 };
-pub(crate) use subscription::Subscription;
+pub(crate) use subscription::{OwnSubscription, Subscription};
 pub(crate) use usage::{OfMonth, Passing, accept, onto_socket, statement, used};
+pub(crate) use watch::{WatchUpdate, Watched};
+pub(crate) use webhook::{SecretRotation, WebhookLine, WebhookUpdate, WebhookWanted, Webhooks};

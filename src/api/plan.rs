@@ -1,21 +1,24 @@
 //! What holds of an account from its plan, as JSON. Pure.
 
 use infergate_actors::account::{BillingPeriod, Limits, Offer, Overrides, PlanView};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
+use crate::openapi;
 use crate::operate::amount::{Amounts, wide};
 
 /// What a subscription costs and gives.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct OfferShown {
     #[serde(flatten)]
+    #[schemars(schema_with = "offer_amounts")]
     amounts: Amounts<2>,
     period: String,
     grace_ms: u64,
 }
 
 /// What holds of an account.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct PlanOf {
     /// The plan it was put on; none: on whichever is the default.
     assigned: Option<String>,
@@ -29,7 +32,7 @@ pub(super) struct PlanOf {
 }
 
 /// Where an account differs from its plan.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Differences {
     limits: Option<Limits>,
     models: Option<Vec<String>>,
@@ -37,12 +40,16 @@ struct Differences {
 }
 
 /// What holds of an account, as its owners see it: how it came to that is left out.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct OwnPlan {
     in_force: Option<String>,
     is_missing: bool,
     limits: Limits,
     models: Vec<String>,
+}
+
+fn offer_amounts(_: &mut SchemaGenerator) -> Schema {
+    openapi::amounts(&["price", "allowance"])
 }
 
 impl OfferShown {

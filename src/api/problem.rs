@@ -8,7 +8,8 @@ use http::{HeaderValue, StatusCode, header};
 use infergate_actors::account::{Denial, Refusal, Unavailable};
 use infergate_actors::ledger::LedgerError;
 use infergate_actors::provider::ControlError;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio::task::JoinError;
 
 use crate::error::ApiError;
@@ -25,6 +26,19 @@ pub struct Problem {
     pub retry_after: Option<Duration>,
     /// The version that there is, where another was meant.
     pub etag: Option<String>,
+}
+
+/// A problem as it is written.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(crate) struct Details<'p> {
+    /// Always `about:blank`: the status says what kind it is.
+    r#type: &'static str,
+    /// The status in words.
+    title: &'static str,
+    status: u16,
+    /// What is wrong and what would be right, for people.
+    detail: &'p str,
 }
 
 impl Problem {
@@ -83,13 +97,15 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or("Error"),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-        });
-        let mut response = Response::new(Body::from(body.to_string()));
+        let details = Details {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+        };
+        // Texts and numbers can always be written as JSON.
+        let body = serde_json::to_vec(&details).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         let kind = HeaderValue::from_static("application/problem+json");

@@ -9,10 +9,12 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-use super::Problem;
+use super::{Problem, strict};
+use crate::openapi::{Operation, Takes};
 
 /// The longest body that may be sent.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -36,7 +38,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
         }
         let bytes = read(body).await?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| match error.classify() {
+        strict::from_slice(&bytes).map(Self).map_err(|error| match error.classify() {
             Category::Data => Problem::invalid(error.to_string()),
             Category::Io | Category::Syntax | Category::Eof => {
                 Problem::bad_request(format!("the body is not JSON: {error}"))
@@ -53,6 +55,18 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
         query
             .map(|Query(asked)| Self(asked))
             .map_err(|error| Problem::bad_request(error.body_text()))
+    }
+}
+
+impl<T: JsonSchema> Takes for Json<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.body::<T>();
+    }
+}
+
+impl<T: JsonSchema> Takes for Asked<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.query::<T>();
     }
 }
 

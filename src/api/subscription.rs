@@ -1,12 +1,13 @@
 //! A subscription as JSON. Pure.
 
-use infergate_actors::account::{Contract, NextTerms, SubscriptionState};
+use infergate_actors::account::{AccountView, Contract, NextTerms, SubscriptionState};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::plan::OfferShown;
+use super::plan::{OfferShown, OwnPlan, PlanOf};
 
 /// A subscription as it stands.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Subscription {
     plan: String,
     state: SubscriptionState,
@@ -24,7 +25,15 @@ pub(crate) struct Subscription {
     paid_ahead: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// What an account's owners pay for and get: its subscription, the last where it is over, and what holds.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct OwnSubscription {
+    subscription: Option<Subscription>,
+    plan: OwnPlan,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "NextSubscription")]
 struct Next {
     plan: String,
     #[serde(flatten)]
@@ -50,5 +59,13 @@ impl Subscription {
             next: contract.next.as_ref().map(next),
             paid_ahead: contract.ahead.clone(),
         }
+    }
+}
+
+impl OwnSubscription {
+    /// Of the view its account's actor gave.
+    pub(crate) fn of(view: &AccountView) -> Self {
+        let subscription = view.subscription.as_deref().map(Subscription::of);
+        Self { subscription, plan: OwnPlan::of(PlanOf::of(&view.plan)) }
     }
 }

@@ -8,19 +8,31 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use infergate_actors::id::AccountId;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Problem;
 use crate::exchange::World;
 use crate::front::AnswerBody;
+use crate::openapi::pattern;
 use crate::usage::{self, Answered, Export, Format, Whose, calendar, read_statement};
 
 /// Which month's statement is asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OfMonth {
+    #[schemars(regex(pattern = pattern::MONTH))]
     month: String,
-    format: Option<Format>,
+    format: Option<Written>,
+}
+
+/// How a statement is written.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "StatementFormat")]
+enum Written {
+    Json,
+    Csv,
 }
 
 /// An export on its way past a router, whose own answers are whole.
@@ -53,12 +65,13 @@ pub(crate) async fn statement(
     // What has lapsed by now is written down, and an account that is not there is told.
     world.accounts.inspect(account).await?;
     let statement = read_statement(world, account, span).await?;
-    Ok(match asked.format.unwrap_or_else(|| Format::accepted(accept(headers))) {
-        Format::Csv => typed(Format::Csv, statement.csv().into()),
-        Format::Json => axum::Json(statement).into_response(),
-        Format::Ndjson => {
-            return Err(Problem::bad_request("a statement is written as `json` or `csv`"));
-        }
+    let format = asked.format.unwrap_or_else(|| match Format::accepted(accept(headers)) {
+        Format::Csv => Written::Csv,
+        Format::Json | Format::Ndjson => Written::Json,
+    });
+    Ok(match format {
+        Written::Csv => typed(Format::Csv, statement.csv().into()),
+        Written::Json => axum::Json(statement).into_response(),
     })
 }
 

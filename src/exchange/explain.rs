@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use infergate_actors::money::{Markup, NanoUsd};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Caller, World};
@@ -30,7 +31,8 @@ pub(crate) struct Question<'a> {
 }
 
 /// One of the models that a request names, and where it would go for that.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ExplainedModel")]
 pub(crate) struct Explained {
     model: String,
     /// `candidate`, or why the model is not asked.
@@ -42,7 +44,8 @@ pub(crate) struct Explained {
 }
 
 /// One target, those to be tried first.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ExplainedTarget")]
 struct Shown {
     provider: Arc<str>,
     /// Counting from 1.
@@ -62,7 +65,8 @@ struct Shown {
 }
 
 /// What only the operator sees.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ExplainedInside")]
 struct Inside {
     upstream_model: Arc<str>,
     in_flight: u32,

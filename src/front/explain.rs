@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use infergate_actors::account::{Denial, KeyScope};
-use serde_json::json;
 
+use super::endpoint::Explanation;
 use super::{AnswerBody, Shared, body, json as answer};
 use crate::accept::ActiveRequest;
 use crate::dialect::wish::Wish;
@@ -39,6 +39,7 @@ impl Shared {
             let denial = if is_keys { Denial::ModelNotAllowed } else { Denial::ModelNotInPlan };
             return Err(denial.into());
         }
-        Ok(answer(json!({ "models": models }).to_string()))
+        // Texts and numbers can always be written as JSON.
+        Ok(answer(serde_json::to_vec(&Explanation { models }).unwrap_or_default()))
     }
 }

@@ -9,33 +9,42 @@ use hyper::body::Incoming;
 use infergate_actors::account::{AccountView, End, Event, Key, KeyScope, Settlement};
 use infergate_actors::id::ExchangeId;
 use infergate_actors::ledger::{LedgerError, UsageEntry};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{AnswerBody, Shared, json};
 use crate::error::ApiError;
+use crate::openapi::{Doc, Errors, Operation, doc, pattern};
 use crate::operate::amount::{usd, wide};
 use crate::usage::{Spent, calendar, finish_name, provider, served, spent};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Asked {
+    /// A generation's `x-request-id`.
+    #[schemars(required, regex(pattern = pattern::EXCHANGE))]
     id: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "{T}Answer")]
 struct Answer<T> {
     data: T,
 }
 
 /// A generation. What is not known here, or is the operator's alone, is `null`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[expect(clippy::struct_field_names, reason = "OpenRouter's names")]
 struct Generation<'e> {
     id: String,
     upstream_id: Option<&'e str>,
+    #[schemars(with = "f64")]
     total_cost: Box<RawValue>,
+    #[schemars(with = "f64")]
     usage: Box<RawValue>,
+    #[schemars(with = "Option<f64>")]
     cache_discount: Option<Box<RawValue>>,
+    #[schemars(with = "Option<f64>")]
     upstream_inference_cost: Option<Box<RawValue>>,
     created_at: String,
     model: &'e str,
@@ -56,26 +65,35 @@ struct Generation<'e> {
     external_user: Option<&'e str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Credits {
+    #[schemars(with = "f64")]
     total_credits: Box<RawValue>,
+    #[schemars(with = "f64")]
     total_usage: Box<RawValue>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "KeyInfo")]
 struct ShownKey<'k> {
     label: &'k str,
+    #[schemars(with = "Option<f64>")]
     limit: Option<Box<RawValue>>,
+    #[schemars(with = "Option<f64>")]
     limit_remaining: Option<Box<RawValue>>,
     limit_reset: Option<&'k str>,
+    #[schemars(with = "f64")]
     usage: Box<RawValue>,
+    #[schemars(with = "f64")]
     usage_daily: Box<RawValue>,
+    #[schemars(with = "f64")]
     usage_weekly: Box<RawValue>,
+    #[schemars(with = "f64")]
     usage_monthly: Box<RawValue>,
     rate_limit: Option<RateLimit>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct RateLimit {
     requests: u32,
     interval: &'static str,
@@ -83,6 +101,31 @@ struct RateLimit {
 
 /// Whoever may ask for answers may see what became of them, and of the key itself.
 const OWN_SCOPES: [KeyScope; 2] = [KeyScope::Inference, KeyScope::UsageRead];
+
+/// What is asked of a generation.
+pub(super) fn asks_generation(operation: &mut Operation<'_>) {
+    operation.query::<Asked>();
+}
+
+pub(super) fn generation_doc() -> Doc {
+    let doc = described("getGeneration", "Shows one settled exchange of the account.");
+    doc.answers::<Answer<Generation<'_>>>(200).refuses(&[404])
+}
+
+pub(super) fn credits_doc() -> Doc {
+    described("getCredits", "Tells what the account was given and has used.")
+        .answers::<Answer<Credits>>(200)
+}
+
+pub(super) fn key_doc() -> Doc {
+    described("getKeyInfo", "Shows the key and what was spent with it.")
+        .answers::<Answer<ShownKey<'_>>>(200)
+}
+
+fn described(id: &'static str, summary: &'static str) -> Doc {
+    let says = "What the exchange is known by.";
+    doc(id, summary).errors(Errors::Envelope).header("x-request-id", "string", says)
+}
 
 impl Shared {
     /// One settled exchange of the caller's account, by its id.

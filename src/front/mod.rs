@@ -1,6 +1,8 @@
 //! The front door: paths, keys, bodies, and answers to what is wrong with them.
 
 mod body;
+mod chat_schema;
+mod endpoint;
 mod explain;
 mod lookup;
 mod models;
@@ -9,7 +11,7 @@ mod sentry;
 mod tests;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -24,7 +26,11 @@ use crate::config::SignUp;
 use crate::dialect::wish::Wish;
 use crate::error::{ApiError, Hints};
 use crate::exchange::{self, Caller, Control, Head, World};
+use crate::notify::Notifier;
 use crate::owner::Office;
+#[cfg(test)]
+pub(crate) use endpoint::document;
+use endpoint::{Endpoint, OWNERS};
 use models::Permitted;
 pub(crate) use models::working_key;
 pub(crate) use sentry::Sentry;
@@ -34,6 +40,11 @@ pub use body::{AnswerBody, BodyLimits};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Tells the SDKs of OpenAI whether to try again, whatever the status says.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+const HEALTHY: &str = "{\"status\":\"ok\"}";
+
+/// The document of all this. It is made when somebody first asks for it.
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| endpoint::document().to_string().into());
 
 /// Answers clients. Cheap to clone.
 #[derive(Clone)]
@@ -48,11 +59,11 @@ struct Shared {
 }
 
 impl Front {
-    /// A front door to `world`.
-    pub fn new(world: Arc<World>, limits: BodyLimits) -> Self {
+    /// A front door to `world`; `notifier` has the webhooks that owners set.
+    pub fn new(world: Arc<World>, limits: BodyLimits, notifier: Notifier) -> Self {
         let limits = ArcSwap::from_pointee(limits);
         let sentry = Arc::new(Sentry::new());
-        let office = Office::new(Arc::clone(&world), Arc::clone(&sentry));
+        let office = Office::new(Arc::clone(&world), Arc::clone(&sentry), notifier);
         Self(Arc::new(Shared { world, limits, sentry, office }))
     }
 
@@ -121,41 +132,36 @@ impl Shared {
     ) -> Result<Response<AnswerBody>, ApiError> {
         let path = request.uri().path();
         let method = request.method();
-        let allowed = match path {
-            "/v1/chat/completions" if method == Method::POST => {
-                return self.chat(request, client, id, active).await;
-            }
-            "/v1/explain" if method == Method::POST => {
-                return self.explain(request, client, active).await;
-            }
-            "/v1/chat/completions" | "/v1/explain" => "POST",
-            "/healthz" | "/readyz" if method == Method::GET => return self.health(path),
-            "/v1/models" if method == Method::GET => {
+        if path.starts_with(OWNERS) {
+            return Ok(self.office.answer(request, client).await);
+        }
+        let endpoint = Endpoint::at(path);
+        let endpoint = endpoint.ok_or_else(|| ApiError::unknown_path(method.as_str(), path))?;
+        let allowed = endpoint.method();
+        if *method != allowed {
+            let allowed = if allowed == Method::POST { "POST" } else { "GET" };
+            return Err(ApiError::method_not_allowed(method.as_str(), allowed));
+        }
+        match endpoint {
+            Endpoint::Chat => self.chat(request, client, id, active).await,
+            Endpoint::Explain => self.explain(request, client, active).await,
+            Endpoint::Models => {
                 let key = self.key(&request, client).await?;
                 let wall_ms = self.world.clock.now().wall_ms;
-                return Ok(models::list(&self.world.catalog.load(), &key, wall_ms));
+                Ok(models::list(&self.world.catalog.load(), &key, wall_ms))
             }
-            "/v1/generation" if method == Method::GET => {
-                return self.generation(&request, client).await;
+            Endpoint::Model => {
+                let key = self.key(&request, client).await?;
+                let wall_ms = self.world.clock.now().wall_ms;
+                models::one(&self.world.catalog.load(), &key, request.uri().path(), wall_ms)
             }
-            "/v1/credits" if method == Method::GET => return self.credits(&request, client).await,
-            "/v1/key" if method == Method::GET => return self.about_key(&request, client).await,
-            "/v1/models" | "/v1/generation" | "/v1/credits" | "/v1/key" | "/healthz"
-            | "/readyz" => "GET",
-            _ => match path.strip_prefix("/v1/models/") {
-                Some(name) if method == Method::GET && !name.is_empty() => {
-                    let key = self.key(&request, client).await?;
-                    let wall_ms = self.world.clock.now().wall_ms;
-                    return models::one(&self.world.catalog.load(), &key, name, wall_ms);
-                }
-                Some(_) => "GET",
-                None if path.starts_with("/api/v1/") => {
-                    return Ok(self.office.answer(request, client).await);
-                }
-                None => return Err(ApiError::unknown_path(method.as_str(), path)),
-            },
-        };
-        Err(ApiError::method_not_allowed(method.as_str(), allowed))
+            Endpoint::Generation => self.generation(&request, client).await,
+            Endpoint::Credits => self.credits(&request, client).await,
+            Endpoint::Key => self.about_key(&request, client).await,
+            Endpoint::Alive => Ok(json(HEALTHY)),
+            Endpoint::Ready => self.ready(),
+            Endpoint::Document => Ok(json(DOCUMENT.clone())),
+        }
     }
 
     async fn chat(
@@ -192,10 +198,9 @@ impl Shared {
         caller(&self.world, &self.sentry, request.headers(), client.ip()).await
     }
 
-    fn health(&self, path: &str) -> Result<Response<AnswerBody>, ApiError> {
-        let alive = path == "/healthz";
-        let ready = !self.world.is_stopping() && !self.world.ledger.is_poisoned();
-        if alive || ready { Ok(json("{\"status\":\"ok\"}")) } else { Err(ApiError::unavailable()) }
+    fn ready(&self) -> Result<Response<AnswerBody>, ApiError> {
+        let is_ready = !self.world.is_stopping() && !self.world.ledger.is_poisoned();
+        if is_ready { Ok(json(HEALTHY)) } else { Err(ApiError::unavailable()) }
     }
 
     /// The key that came with the request, if it may be used.
@@ -285,6 +290,9 @@ fn refusal(error: &ApiError) -> Response<AnswerBody> {
         if let Some(allowed) = allowed {
             headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
         }
+    }
+    if error.status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if error.final_answer {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));

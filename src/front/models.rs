@@ -7,6 +7,7 @@ use infergate_actors::account::{
     AccountView, Denial, Key, KeyScope, KeyView, PlanView, Project, Status,
 };
 
+use super::endpoint::MODEL;
 use super::{AnswerBody, json};
 use crate::catalog::Catalog;
 use crate::dialect::chat;
@@ -91,14 +92,14 @@ pub(super) fn list(catalog: &Catalog, key: &Permitted, wall_ms: u64) -> Response
     json(chat::model_list(&models.collect::<Vec<_>>()))
 }
 
-/// One of them. `path` is its name as it stands in the request's path: a slash may be written `%2F`.
+/// One of them, by the request's path, in which a slash of its name may be written `%2F`.
 pub(super) fn one(
     catalog: &Catalog,
     key: &Permitted,
     path: &str,
     wall_ms: u64,
 ) -> Result<Response<AnswerBody>, ApiError> {
-    let name = percent_decoded(path);
+    let name = percent_decoded(path.strip_prefix(MODEL).unwrap_or_default());
     let model = catalog.model(&name).filter(|_| key.allows(&name));
     let model = &model.ok_or_else(|| ApiError::unknown_model(&name))?.settings;
     if model.lifecycle.is_retired(wall_ms) {

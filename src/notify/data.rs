@@ -3,13 +3,13 @@
 
 use infergate_actors::account::{
     Budget, BudgetReached, CodeBatch, Contract, Event, Key, KeyChange, MemberEvent, Payment,
-    PlanEvent, ProjectEvent, Return, StatusSet, SubscriptionEvent, TopUp, TopUpEnd, WatchEvent,
-    WatchSettings, Webhook,
+    PlanEvent, ProjectEvent, Return, StatusSet, SubscriptionEvent, TopUpEnd, WatchEvent,
 };
 use infergate_actors::money::NanoUsd;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::told::{OwnWebhook, TopUpDue, WatchedFor};
 use crate::operate::amount::{usd, wide};
 
 /// The fields of a message.
@@ -74,6 +74,22 @@ pub(crate) fn data(event: &Event) -> Data {
         | Event::Voided { .. }
         | Event::Operator(_) => Data::new(),
     }
+}
+
+/// The same for those who own the account: who did something for the operator, and in which words, is left
+/// out.
+pub(super) fn own_data(event: &Event) -> Data {
+    let mut data = data(event);
+    let left_out: &[&str] = match event {
+        Event::StatusSet(_) | Event::KeyReleased { .. } => &["by", "reason"],
+        Event::StatusChanged { .. } => &["reason"],
+        // Of the operator's, or the operator's to tell.
+        Event::Member(_) => &["by"],
+        Event::Plan(_) => &["markup"],
+        _ => &[],
+    };
+    data.retain(|field, _| !left_out.contains(&field.as_str()));
+    data
 }
 
 /// What is said of an account's people.
@@ -146,7 +162,9 @@ fn project(event: &ProjectEvent) -> Data {
 /// What is said of an account's watch.
 fn watch(event: &WatchEvent) -> Data {
     match event {
-        WatchEvent::SettingsChanged { settings } => of(json!({ "watch": watched_for(settings) })),
+        WatchEvent::SettingsChanged { settings } => {
+            of(json!({ "watch": WatchedFor::of(settings) }))
+        }
         WatchEvent::BudgetReached(reached) => {
             let BudgetReached { whose, period, began_at_ms, percent, limit, spent, refused } =
                 reached;
@@ -162,7 +180,7 @@ fn watch(event: &WatchEvent) -> Data {
         WatchEvent::BalanceLow { threshold, balance } => {
             money(money(Data::new(), "threshold", *threshold), "balance", *balance)
         }
-        WatchEvent::TopUpDue(top_up) => of_top_up(top_up),
+        WatchEvent::TopUpDue(top_up) => of(TopUpDue::of(top_up)),
         WatchEvent::TopUpEnded { top_up, end } => {
             let (payment, reason) = match end {
                 TopUpEnd::Paid { payment } => (Some(payment), None),
@@ -172,7 +190,7 @@ fn watch(event: &WatchEvent) -> Data {
             let (top_up, end) = (top_up.to_string(), end.name());
             of(json!({ "top_up": top_up, "end": end, "payment": payment, "reason": reason }))
         }
-        WatchEvent::WebhookSet { webhook } => of_webhook(webhook),
+        WatchEvent::WebhookSet { webhook } => of(OwnWebhook::of(webhook)),
         WatchEvent::WebhookRemoved { webhook } => of(json!({ "webhook": webhook.to_string() })),
     }
 }
@@ -191,44 +209,6 @@ pub(crate) fn watch_fact(event: &WatchEvent) -> Data {
     let mut data = watch(event);
     data.insert("fact".to_owned(), json!(fact));
     data
-}
-
-/// A top-up that is due.
-pub(crate) fn of_top_up(top_up: &TopUp) -> Data {
-    let data = of(json!({
-        "top_up": top_up.id.to_string(),
-        "due_at_ms": top_up.due_at_ms,
-        "lapses_at_ms": top_up.lapses_at_ms,
-    }));
-    let data = money(data, "amount", top_up.amount);
-    money(money(data, "threshold", top_up.threshold), "balance", top_up.balance)
-}
-
-/// A webhook of an account.
-pub(crate) fn of_webhook(webhook: &Webhook) -> Data {
-    of(json!({
-        "webhook": webhook.id.to_string(),
-        "url": webhook.url,
-        "events": webhook.events,
-        "enabled": webhook.enabled,
-        "secret_version": webhook.version,
-        "former_secret_until_ms": webhook.former_until_ms,
-    }))
-}
-
-/// What an account is watched for.
-pub(crate) fn watched_for(settings: &WatchSettings) -> Data {
-    let WatchSettings { low_balance, budget_percent, top_up } = settings;
-    let low: Vec<String> = low_balance.iter().map(|balance| usd(wide(*balance))).collect();
-    let top_up = top_up.map(|top_up| {
-        let data = of(json!({ "lasts_ms": top_up.lasts_ms }));
-        let data = money(money(data, "threshold", top_up.threshold), "amount", top_up.amount);
-        match top_up.month_max {
-            Some(most) => money(data, "month_max", most),
-            None => data,
-        }
-    });
-    of(json!({ "low_balance_usd": low, "budget_percent": budget_percent, "auto_top_up": top_up }))
 }
 
 fn created(key: &Key) -> Data {

@@ -11,7 +11,7 @@ use infergate_actors::ledger::{Ledger, LedgerError, Notice};
 use tokio::sync::watch;
 
 use super::line::Line;
-use super::message::Message;
+use super::message::{Message, Reader};
 use super::send::Senders;
 use super::settings::NotifySettings;
 
@@ -94,7 +94,11 @@ impl Hub {
     }
 
     /// The message of a notice; `None` where there is no notice with this sequence.
-    pub(super) async fn message(&self, sequence: u64) -> Result<Option<Message>, LedgerError> {
+    pub(super) async fn message(
+        &self,
+        sequence: u64,
+        reader: Reader,
+    ) -> Result<Option<Message>, LedgerError> {
         let before = sequence.saturating_sub(1);
         let read = move |ledger: &Ledger| {
             let notice = ledger.notices(None, before, 1)?.into_iter().next();
@@ -102,7 +106,7 @@ impl Hub {
                 return Ok(None);
             };
             let entry = ledger.event_at(sequence)?;
-            Ok(entry.map(|entry| Message::of(&entry, notice.kind)))
+            Ok(entry.map(|entry| Message::of(&entry, notice.kind, reader)))
         };
         self.read(read).await
     }

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use super::address::Reach;
 use super::hub::Hub;
-use super::message::Message;
+use super::message::{Message, Reader};
 use super::send::{Outcome, Target};
 use super::settings::Webhook;
 use super::sign::SigningSecret;
@@ -188,16 +188,17 @@ impl Line {
 
     /// The next message: one that is sent again, or the first behind the cursor.
     async fn next(&self, hub: &Arc<Hub>) -> Result<Option<(u64, Message)>, LedgerError> {
+        let account = self.account();
+        let reader = if account.is_some() { Reader::Owner } else { Reader::Operator };
         let again = { self.state().again.first().copied() };
         if let Some(sequence) = again {
-            if let Some(message) = hub.message(sequence).await? {
+            if let Some(message) = hub.message(sequence, reader).await? {
                 return Ok(Some((sequence, message)));
             }
             // There is no such message any more.
             self.state().again.retain(|known| *known != sequence);
         }
         let saved = self.state().cursor;
-        let account = self.account();
         loop {
             let after = self.state().cursor;
             let page = hub.notices(account, after, PAGE).await?;
@@ -210,7 +211,7 @@ impl Line {
                 self.save(hub);
             }
             if wanted.is_some() {
-                return Ok(hub.message(sequence).await?.map(|message| (sequence, message)));
+                return Ok(hub.message(sequence, reader).await?.map(|message| (sequence, message)));
             }
         }
     }

@@ -1,9 +1,11 @@
 //! One message: its id, which follows from the event's place in the journal, and its body. Pure.
 
 use infergate_actors::ledger::{JournalEntry, NoticeKind};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::data::data;
+use super::data::{Data, data, own_data};
 
 /// What is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,15 +15,46 @@ pub(crate) struct Message {
     pub(crate) body: Value,
 }
 
-impl Message {
+/// Who is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    Operator,
+    /// Those who own the account: what is for operators is left out.
+    Owner,
+}
+
+/// What is said of one event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Notice")]
+pub(crate) struct Told {
+    /// That of its message.
+    id: String,
+    r#type: &'static str,
+    /// As ISO 8601 writes it.
+    timestamp: String,
+    /// What the kind says, and always `account` and `sequence`.
+    data: Data,
+}
+
+impl Told {
     /// Of an event that is a notice of this kind.
-    pub(crate) fn of(entry: &JournalEntry, kind: NoticeKind) -> Self {
+    pub(crate) fn of(entry: &JournalEntry, kind: NoticeKind, reader: Reader) -> Self {
         let record = &entry.record;
-        let mut data = data(&record.event);
+        let mut data = match reader {
+            Reader::Operator => data(&record.event),
+            Reader::Owner => own_data(&record.event),
+        };
         data.insert("account".to_owned(), json!(record.account.to_string()));
         data.insert("sequence".to_owned(), json!(entry.sequence));
-        let body = json!({ "type": kind.name(), "timestamp": date(record.at_ms), "data": data });
-        Self { id: id(entry), body }
+        Self { id: id(entry), r#type: kind.name(), timestamp: date(record.at_ms), data }
+    }
+}
+
+impl Message {
+    /// Of an event that is a notice of this kind.
+    pub(crate) fn of(entry: &JournalEntry, kind: NoticeKind, reader: Reader) -> Self {
+        let Told { id, r#type, timestamp, data } = Told::of(entry, kind, reader);
+        Self { id, body: json!({ "type": r#type, "timestamp": timestamp, "data": data }) }
     }
 
     /// Of nothing that has happened.

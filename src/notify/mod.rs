@@ -7,7 +7,7 @@
 //! | file | |
 //! | --- | --- |
 //! | `settings`, `address` | where messages may be sent |
-//! | `message`, `data` | what is said of an event |
+//! | `message`, `data`, `told` | what is said of an event |
 //! | `sign` | by whom |
 //! | `send` | one try |
 //! | `retry`, `state` | what follows from it, and what is kept |
@@ -28,6 +28,7 @@ mod sign;
 mod state;
 #[cfg(test)]
 mod tests;
+mod told;
 mod view;
 
 use std::collections::BTreeMap;
@@ -42,17 +43,19 @@ use infergate_actors::ledger::{Ledger, LedgerError};
 use follow::{FOLLOWED, Followed};
 use hub::Hub;
 use line::Line;
+use message::Message;
 use state::State;
 
 pub use address::{Reach, UrlError, is_public};
-pub(crate) use data::{Data, of_top_up, of_webhook, watch_fact, watched_for};
+pub(crate) use data::{Data, watch_fact};
 pub(crate) use follow::name_of;
 pub(crate) use line::{check_kind, matches};
-pub(crate) use message::{Message, sequence};
+pub(crate) use message::{Reader, Told, sequence};
 pub use retry::Retry;
 pub(crate) use send::Outcome;
 pub use settings::{NotifySettings, Webhook};
 pub use sign::{SecretError, SigningSecret, signatures};
+pub(crate) use told::{OwnWebhook, TopUpDue, WatchedFor};
 pub(crate) use view::WebhookView;
 
 use crate::upstream::TlsSetupError;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use infergate_actors::ledger::LedgerError;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::hub::Hub;
@@ -12,7 +13,7 @@ use super::line::Line;
 const COUNTED_MAX: usize = 1_000;
 
 /// A webhook as it is at this moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct WebhookView {
     pub(crate) name: String,
     pub(crate) account: Option<String>,
@@ -37,7 +38,7 @@ pub(crate) struct WebhookView {
 }
 
 /// What came of the last try.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct LastTry {
     at_ms: u64,
     sequence: u64,

@@ -1,8 +1,13 @@
 //! Amounts as operators see them: each as dollars in a text and as a whole number of nano-dollars.
 //! Pure.
 
+use std::borrow::Cow;
+
 use infergate_actors::money::NanoUsd;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::openapi;
 
 const NANO_PER_USD: u128 = 1_000_000_000;
 
@@ -26,6 +31,21 @@ impl<const N: usize> Serialize for Amounts<N> {
             map.serialize_entry(&format!("{name}_nano_usd"), &nano)?;
         }
         map.end()
+    }
+}
+
+/// Of more than one, the type does not know the names: see [`openapi::amounts`].
+impl JsonSchema for Amounts<1> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Amount".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        openapi::amounts(&["amount"])
     }
 }
 

@@ -149,7 +149,7 @@ impl Setup {
             tls: self.tls,
             clock,
         };
-        let front = Front::new(Arc::clone(&world), self.body);
+        let front = Front::new(Arc::clone(&world), self.body, notifier.clone());
         front.set_sign_up(config.sign_up.clone());
         let before_cut = {
             let world = Arc::clone(&world);

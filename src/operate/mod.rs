@@ -6,3 +6,5 @@ pub mod amount;
 pub(crate) mod fixture;
 pub mod metrics;
 pub mod report;
+
+pub(crate) use admin::Details;

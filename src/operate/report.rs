@@ -1,27 +1,40 @@
 //! What was found in a ledger, for programs. Pure.
 
 use infergate_actors::ledger::{ExportReport, Head, RepairReport, Totals, VerifyReport};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::admin::view::JournalEvent;
 use super::amount::Amounts;
+use crate::openapi;
 
 /// A verification.
-#[derive(Debug, Serialize)]
-struct Verified<'r> {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Verification")]
+pub(crate) struct Verified<'r> {
     ok: bool,
     events: u64,
     accounts: u64,
     snapshots: u64,
     settlements: u64,
-    head: Value,
+    head: Place,
+    #[schemars(schema_with = "total_amounts")]
     totals: Amounts<8>,
     differences_count: u64,
     differences: Vec<Difference<'r>>,
 }
 
-#[derive(Debug, Serialize)]
+/// The last entry, and the digest of all up to it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LedgerHead")]
+struct Place {
+    sequence: u64,
+    chain: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LedgerDifference")]
 struct Difference<'r> {
     account: Option<String>,
     sequence: Option<u64>,
@@ -29,7 +42,7 @@ struct Difference<'r> {
 }
 
 /// A verification; `differences` are the first hundred.
-pub fn verified(report: &VerifyReport) -> impl Serialize {
+pub(crate) fn verified(report: &VerifyReport) -> Verified<'_> {
     let differences = report.differences.iter().map(|difference| Difference {
         account: difference.account.map(|account| account.to_string()),
         sequence: difference.sequence,
@@ -61,7 +74,7 @@ pub fn repaired(report: &RepairReport) -> impl Serialize {
     #[derive(Serialize)]
     struct Repaired<'r> {
         ok: bool,
-        head: Value,
+        head: Place,
         dropped: Value,
         legible: Vec<Legible<'r>>,
         providers: usize,
@@ -95,8 +108,21 @@ pub fn carried(report: &ExportReport) -> impl Serialize {
     })
 }
 
-fn head(head: Head) -> Value {
-    json!({ "sequence": head.sequence, "chain": head.chain.to_string() })
+fn head(head: Head) -> Place {
+    Place { sequence: head.sequence, chain: head.chain.to_string() }
+}
+
+fn total_amounts(_: &mut SchemaGenerator) -> Schema {
+    openapi::amounts(&[
+        "granted",
+        "settled",
+        "absorbed",
+        "expired",
+        "refunded",
+        "charged_back",
+        "balance",
+        "held",
+    ])
 }
 
 fn totals(totals: &Totals) -> Amounts<8> {

@@ -7,20 +7,59 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, header};
 use infergate_actors::account::{Budget, Order, Permission};
+use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::Owners;
 use super::principal::Principal;
 use crate::api::change::BudgetsChange;
-use crate::api::{Asked, Json, OfMonth, OwnAccount, Problem, Redemption, used};
+use crate::api::{
+    Asked, Json, OfMonth, OwnAccount, OwnSubscription, Problem, Redeemed, Redemption, used,
+};
 use crate::dialect::chat;
-use crate::usage::{self, Whose};
+use crate::openapi::{Routes, doc, get, post};
+use crate::usage::{self, Format, Whose};
 
 /// A change: what is not named stays. Limits are the operator's.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "OwnAccountChanges")]
 pub(super) struct Change {
     budgets: BudgetsChange,
+}
+
+const TAG: &str = "Account";
+
+/// What is served of the account.
+pub(super) fn routes() -> Routes<Arc<Owners>> {
+    let says =
+        "Lists what the account used, page by page; or sums of it; or all of it as a stream.";
+    let listed = usage::described(doc("listUsage", says));
+    let listed = listed.answers_as(200, "application/json", usage::answer_for_account);
+    let shown = doc("getAccount", "Shows the account's state.").answers::<OwnAccount>(200);
+    let changed = doc("updateAccount", "Changes the account's own budgets; `null` removes one.")
+        .answers::<OwnAccount>(200)
+        .refuses(&[409])
+        .example(json!({ "budgets": { "month_usd": "50" } }));
+    let told = doc("getStatement", "Gives the account's statement of a month.")
+        .answers_as(200, "application/json", usage::statement_schema)
+        .sends(200, Format::Csv.media_type());
+    let sold = doc("listAccountModels", "Lists what the account may buy, at what it pays.")
+        .answers::<chat::ModelList<'_>>(200);
+    let redeemed = doc("redeemCode", "Redeems a code for the account.")
+        .answers::<Redeemed>(200)
+        .refuses(&[404, 409])
+        .example(json!({ "code": "igc-0000000000000002-…" }));
+    let paid = doc("getSubscription", "Shows the account's subscription and what its plan gives.");
+    let paid = paid.answers::<OwnSubscription>(200);
+    Routes::new()
+        .route(TAG, "/api/v1/account", get(show, shown).patch(change, changed))
+        .route(TAG, "/api/v1/usage", get(usage, listed))
+        .route(TAG, "/api/v1/statement", get(statement, told))
+        .route(TAG, "/api/v1/models", get(models, sold))
+        .route(TAG, "/api/v1/redeem", post(redeem, redeemed))
+        .route(TAG, "/api/v1/subscription", get(subscription, paid))
 }
 
 pub(super) async fn show(principal: Principal) -> Result<impl IntoResponse, Problem> {
@@ -44,6 +83,11 @@ pub(super) async fn change(
     let view = Problem::unless_broken(owners.world.turns.take(account, changing).await)?;
     tracing::info!(%account, by = principal.by().name, "account's budgets changed");
     Ok(Answer(OwnAccount::of(&view)))
+}
+
+pub(super) async fn subscription(principal: Principal) -> Result<impl IntoResponse, Problem> {
+    principal.may(Permission::ReadAccount)?;
+    Ok(Answer(OwnSubscription::of(&principal.account)))
 }
 
 pub(super) async fn usage(

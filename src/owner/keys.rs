@@ -6,29 +6,80 @@ use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::StatusCode;
-use infergate_actors::account::{KeyView, Order, Permission};
+use infergate_actors::account::{AccountView, KeyView, Order, Permission};
 use infergate_actors::id::KeyId;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Owners;
 use super::bounds::Reach;
 use super::principal::{KeyOf, Principal};
 use crate::api::{
-    Asked, Json, Key, KeyUpdate, KeyWanted, Problem, Rotation, Why, find, id, new_secret,
-    page_limit, shown_once,
+    Asked, Compromised, CreatedKey, Json, Key, KeyUpdate, KeyWanted, Problem, Rotation, Why, find,
+    id, new_secret, page_limit, shown_once,
 };
 use crate::auth;
+use crate::openapi::{Routes, doc, get, pattern, post};
 
 const REASON_DEFAULT: &str = "revoked by its owner";
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1_000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KeysPage {
+    /// The `next` of the page before.
+    #[schemars(regex(pattern = pattern::KEY))]
     after: Option<String>,
+    #[schemars(range(min = 1, max = PAGE_MAX))]
     limit: Option<usize>,
+}
+
+/// A page of keys.
+#[derive(Serialize, JsonSchema)]
+struct Keys {
+    keys: Vec<Key>,
+    /// What to go on behind; none at the end.
+    next: Option<String>,
+}
+
+const TAG: &str = "Keys";
+
+/// What is served of keys.
+pub(super) fn routes() -> Routes<Arc<Owners>> {
+    let of = |id, summary| doc(id, summary).answers::<Key>(200).refuses(&[409, 422]);
+    let listed = doc("listKeys", "Lists the account's keys, page by page.").answers::<Keys>(200);
+    let created = doc("createKey", "Creates a key; its secret is shown once.")
+        .answers::<CreatedKey<'_>>(201)
+        .refuses(&[404, 409])
+        .example(json!({ "name": "laptop", "budgets": { "month_usd": "20" } }));
+    let shown = doc("getKey", "Shows a key, without its secret.").answers::<Key>(200);
+    let changed = of("updateKey", "Changes what is named of a key; `null` removes a limit.")
+        .example(json!({ "limits": { "requests_per_minute": 60 } }));
+    let revoked = of("revokeKey", "Revokes a key, from the next request on.");
+    let rotated =
+        doc("rotateKey", "Gives a key a new secret; the present one works on for a time.")
+            .answers::<CreatedKey<'_>>(200)
+            .refuses(&[409])
+            .example(json!({ "overlap": "24h" }));
+    let of_reported =
+        |id, summary| doc(id, summary).answers::<Compromised>(200).refuses(&[409, 422]);
+    let says = "Revokes a key whose secret somebody else may have, and tells of its recent use.";
+    let reported = of_reported("reportKey", says);
+    let own_shown = doc("getOwnKey", "Shows the key that this is asked with.");
+    let own_shown = own_shown.answers::<Key>(200);
+    let own_revoked = of("revokeOwnKey", "Revokes the key that this is asked with.");
+    let says = "Revokes the key that this is asked with, as one that somebody else may have.";
+    let own_reported = of_reported("reportOwnKey", says);
+    let one = get(show, shown).patch(change, changed).delete(revoke, revoked);
+    Routes::new()
+        .route(TAG, "/api/v1/key", get(own, own_shown).delete(revoke_own, own_revoked))
+        .route(TAG, "/api/v1/key/compromised", post(own_compromised, own_reported))
+        .route(TAG, "/api/v1/keys", get(list, listed).post(create, created))
+        .route(TAG, "/api/v1/keys/{key}", one)
+        .route(TAG, "/api/v1/keys/{key}/rotate", post(rotate, rotated))
+        .route(TAG, "/api/v1/keys/{key}/compromised", post(compromised, reported))
 }
 
 pub(super) async fn list(
@@ -45,7 +96,7 @@ pub(super) async fn list(
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|last| last.key.id.to_string());
     let keys: Vec<Key> = found.into_iter().map(Key::of).collect();
-    Ok(Answer(json!({ "keys": keys, "next": next })))
+    Ok(Answer(Keys { keys, next }))
 }
 
 pub(super) async fn show(
@@ -136,7 +187,8 @@ pub(super) async fn revoke(
     Asked(why): Asked<Why>,
 ) -> Result<impl IntoResponse, Problem> {
     principal.may(Permission::ManageKeys)?;
-    revoke_for(&owners, &principal, key, why.or(REASON_DEFAULT)?).await
+    let view = revoke_for(&owners, &principal, key, why.or(REASON_DEFAULT)?).await?;
+    Ok(Answer(Key::of(find(&view, key)?)))
 }
 
 /// Somebody else may have the secret: it works for nobody any more.
@@ -147,7 +199,8 @@ pub(super) async fn compromised(
     Asked(why): Asked<Why>,
 ) -> Result<impl IntoResponse, Problem> {
     principal.may(Permission::ManageKeys)?;
-    revoke_for(&owners, &principal, key, why.of_compromised()?).await
+    let view = revoke_for(&owners, &principal, key, why.of_compromised()?).await?;
+    Ok(Answer(Compromised::of(&owners.world, find(&view, key)?, principal.id()).await))
 }
 
 pub(super) async fn own(principal: Principal) -> Result<impl IntoResponse, Problem> {
@@ -161,15 +214,26 @@ pub(super) async fn revoke_own(
     principal: Principal,
     Asked(why): Asked<Why>,
 ) -> Result<impl IntoResponse, Problem> {
-    revoke_for(&owners, &principal, principal.key.key.id, why.or(REASON_DEFAULT)?).await
+    let key = principal.key.key.id;
+    let view = revoke_for(&owners, &principal, key, why.or(REASON_DEFAULT)?).await?;
+    Ok(Answer(Key::of(find(&view, key)?)))
 }
 
+/// Whoever found a secret may shut its key, and is not told from where its owner uses it, unless the key
+/// itself could have asked.
 pub(super) async fn own_compromised(
     State(owners): State<Arc<Owners>>,
     principal: Principal,
     Asked(why): Asked<Why>,
 ) -> Result<impl IntoResponse, Problem> {
-    revoke_for(&owners, &principal, principal.key.key.id, why.of_compromised()?).await
+    let key = principal.key.key.id;
+    let view = revoke_for(&owners, &principal, key, why.of_compromised()?).await?;
+    let shut = find(&view, key)?;
+    let may_see = [Permission::ReadUsage, Permission::ManageKeys];
+    if may_see.into_iter().any(|each| principal.may(each).is_ok()) {
+        return Ok(Answer(Compromised::of(&owners.world, shut, principal.id()).await));
+    }
+    Ok(Answer(Compromised::unseen(shut)))
 }
 
 async fn revoke_for(
@@ -177,9 +241,8 @@ async fn revoke_for(
     principal: &Principal,
     key: KeyId,
     reason: String,
-) -> Result<impl IntoResponse + use<>, Problem> {
+) -> Result<AccountView, Problem> {
     let (account, by) = (principal.id(), principal.by().name);
     tracing::info!(%account, %key, by, reason, "key revoked");
-    let view = owners.world.accounts.order(account, Order::RevokeKey { key, reason }).await?;
-    Ok(Answer(Key::of(find(&view, key)?)))
+    Ok(owners.world.accounts.order(account, Order::RevokeKey { key, reason }).await?)
 }

@@ -7,13 +7,40 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use http::StatusCode;
 use infergate_actors::account::Permission;
+use serde_json::json;
 
 use super::Owners;
 use super::principal::{MemberOf, Principal};
 use crate::api::{
-    Asked, Json, MemberLine, MemberUpdate, MemberWanted, MembersPage, Problem, RemoveMember,
-    members_page,
+    Asked, Json, MemberLine, MemberLines, MemberUpdate, MemberWanted, MembersPage, Problem,
+    RemoveMember, members_page,
 };
+use crate::openapi::{Routes, doc, get};
+
+const TAG: &str = "Members";
+
+/// What is served of people.
+pub(super) fn routes() -> Routes<Arc<Owners>> {
+    let listed = doc("listMembers", "Lists the account's people, page by page.");
+    let listed = listed.answers::<MemberLines>(200);
+    let added = doc("addMember", "Adds somebody to the account.")
+        .answers::<MemberLine>(201)
+        .refuses(&[409])
+        .example(json!({ "email": "ada@example.com", "name": "Ada", "role": "developer" }));
+    let shown = doc("getMember", "Shows somebody.").answers::<MemberLine>(200);
+    let changed = doc("updateMember", "Changes what is named of somebody.")
+        .answers::<MemberLine>(200)
+        .refuses(&[409])
+        .example(json!({ "role": "billing" }));
+    let removed = doc("removeMember", "Removes somebody, and their keys where that is asked.");
+    let removed = removed.answers::<MemberLine>(200).refuses(&[409, 422]);
+    let one = get(show, shown).patch(change, changed).delete(remove, removed);
+    Routes::new().route(TAG, "/api/v1/members", get(list, listed).post(add, added)).route(
+        TAG,
+        "/api/v1/members/{member}",
+        one,
+    )
+}
 
 pub(super) async fn list(
     principal: Principal,

@@ -7,20 +7,25 @@
 //! | `bounds` | that a key gives no other more than it has itself |
 //! | `account` | the account, its budgets, usage, models, codes |
 //! | `keys`, `members` | its keys and its people |
+//! | `projects` | its projects |
+//! | `watch`, `webhooks` | what it is watched for and what happened to it, and where that is told |
 //! | `sign_up`, `tries` | an account of one's own, and how often that may be tried |
 //!
-//! Every answer is about the account of whoever asks: a path names a key or a member of that account and
-//! of no other, so what is another's is not found.
+//! Every answer is about the account of whoever asks: a path names what is that account's and
+//! no other's, so what is another's is not found.
 
 mod account;
 mod bounds;
 mod keys;
 mod members;
 mod principal;
+mod projects;
 mod sign_up;
 #[cfg(test)]
 mod tests;
 mod tries;
+mod watch;
+mod webhooks;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -29,7 +34,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::response::IntoResponse;
-use axum::routing::{get, patch, post};
 use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -40,6 +44,8 @@ use crate::api::{Problem, onto_socket, unknown_path, wrong_method};
 use crate::config::SignUp;
 use crate::exchange::World;
 use crate::front::{AnswerBody, Sentry};
+use crate::notify::Notifier;
+use crate::openapi::{Routes, Served};
 use sign_up::Desk;
 
 /// Who asks from where.
@@ -57,6 +63,7 @@ fn client(parts: &Parts) -> Result<IpAddr, Problem> {
 struct Owners {
     world: Arc<World>,
     sentry: Arc<Sentry>,
+    notifier: Notifier,
     desk: Arc<ArcSwap<Desk>>,
 }
 
@@ -74,9 +81,10 @@ pub(crate) struct Office {
 
 impl Office {
     /// Works on `world`. Nobody may sign up until that is said.
-    pub(crate) fn new(world: Arc<World>, sentry: Arc<Sentry>) -> Self {
+    pub(crate) fn new(world: Arc<World>, sentry: Arc<Sentry>, notifier: Notifier) -> Self {
         let desk = Arc::new(ArcSwap::from_pointee(Desk::new(SignUp::default())));
-        let owners = Owners { world: Arc::clone(&world), sentry, desk: Arc::clone(&desk) };
+        let owners =
+            Owners { world: Arc::clone(&world), sentry, notifier, desk: Arc::clone(&desk) };
         let in_flight = Semaphore::new(IN_FLIGHT_MAX);
         Self { router: router(Arc::new(owners)), world, desk, in_flight }
     }
@@ -116,25 +124,25 @@ impl Office {
     }
 }
 
+/// What is served under `/api/v1/`.
+fn routes() -> Routes<Arc<Owners>> {
+    account::routes()
+        .merge(keys::routes())
+        .merge(members::routes())
+        .merge(projects::routes())
+        .merge(watch::routes())
+        .merge(webhooks::routes())
+        .merge(sign_up::routes())
+}
+
+/// The same for a document.
+pub(crate) fn served() -> Vec<Served> {
+    routes().into_served()
+}
+
 fn router(owners: Arc<Owners>) -> Router {
-    Router::new()
-        .route("/api/v1/account", get(account::show).patch(account::change))
-        .route("/api/v1/usage", get(account::usage))
-        .route("/api/v1/statement", get(account::statement))
-        .route("/api/v1/models", get(account::models))
-        .route("/api/v1/redeem", post(account::redeem))
-        .route("/api/v1/key", get(keys::own).delete(keys::revoke_own))
-        .route("/api/v1/key/compromised", post(keys::own_compromised))
-        .route("/api/v1/keys", get(keys::list).post(keys::create))
-        .route("/api/v1/keys/{key}", get(keys::show).patch(keys::change).delete(keys::revoke))
-        .route("/api/v1/keys/{key}/rotate", post(keys::rotate))
-        .route("/api/v1/keys/{key}/compromised", post(keys::compromised))
-        .route("/api/v1/members", get(members::list).post(members::add))
-        .route(
-            "/api/v1/members/{member}",
-            patch(members::change).get(members::show).delete(members::remove),
-        )
-        .route("/api/v1/signup", post(sign_up::sign_up))
+    routes()
+        .into_router()
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .with_state(owners)

@@ -7,12 +7,13 @@ use http::request::Parts;
 use infergate_actors::account::{
     AccountView, By, Denial, KeyScope, KeyView, Permission, Permissions, Role,
 };
-use infergate_actors::id::{AccountId, KeyId, MemberId};
+use infergate_actors::id::{AccountId, KeyId, MemberId, ProjectId, WebhookId};
 
 use super::bounds::Reach;
 use super::{Owners, client};
 use crate::api::{Problem, named, params};
 use crate::front::{caller, working_key};
+use crate::openapi::{Operation, Takes, pattern};
 
 /// Who asks. Today that is who has a key; whatever else tells people apart gives one of these too.
 pub(super) struct Principal {
@@ -32,6 +33,12 @@ pub(super) struct KeyOf(pub(super) KeyId);
 
 /// The member that the path names.
 pub(super) struct MemberOf(pub(super) MemberId);
+
+/// The project that the path names.
+pub(super) struct ProjectOf(pub(super) ProjectId);
+
+/// The webhook that the path names.
+pub(super) struct WebhookOf(pub(super) WebhookId);
 
 /// The one place that says who asks.
 async fn who(owners: &Owners, parts: &Parts) -> Result<Principal, Problem> {
@@ -125,6 +132,38 @@ impl FromRequestParts<Arc<Owners>> for Principal {
     }
 }
 
+impl Takes for Principal {
+    fn describe(_: &mut Operation<'_>) {}
+}
+
+impl Takes for KeyOf {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.path("key", Some(pattern::KEY), "The key's id.");
+        operation.refuses(&[400, 404]);
+    }
+}
+
+impl Takes for MemberOf {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.path("member", Some(pattern::MEMBER), "The member's id.");
+        operation.refuses(&[400, 404]);
+    }
+}
+
+impl Takes for ProjectOf {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.path("project", Some(pattern::PROJECT), "The project's id.");
+        operation.refuses(&[400, 404]);
+    }
+}
+
+impl Takes for WebhookOf {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.path("webhook", Some(pattern::WEBHOOK), "The webhook's id.");
+        operation.refuses(&[400, 404]);
+    }
+}
+
 impl FromRequestParts<Arc<Owners>> for KeyOf {
     type Rejection = Problem;
 
@@ -140,5 +179,23 @@ impl FromRequestParts<Arc<Owners>> for MemberOf {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Owners>) -> Result<Self, Problem> {
         let params = params(parts).await?;
         named(&params, "member").map(Self)
+    }
+}
+
+impl FromRequestParts<Arc<Owners>> for ProjectOf {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Owners>) -> Result<Self, Problem> {
+        let params = params(parts).await?;
+        named(&params, "project").map(Self)
+    }
+}
+
+impl FromRequestParts<Arc<Owners>> for WebhookOf {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Owners>) -> Result<Self, Problem> {
+        let params = params(parts).await?;
+        named(&params, "webhook").map(Self)
     }
 }

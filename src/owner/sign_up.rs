@@ -11,7 +11,9 @@ use infergate_actors::account::{
     Denial, KeyChange, KeyScope, Limits, NewKey, Refusal, SignUp as Wish, TrialGrant,
 };
 use infergate_actors::id::{AccountId, KeyHash};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::tries::Tries;
 use super::{Owners, client};
@@ -20,6 +22,7 @@ use crate::api::{
 };
 use crate::auth;
 use crate::config::{SignUp, SignUpPolicy};
+use crate::openapi::{Operation, Routes, Takes, doc, pattern, post};
 use crate::operate::metrics::SignedUp;
 
 const KEY_NAME: &str = "first key";
@@ -38,16 +41,20 @@ pub(super) struct Desk {
 pub(super) struct Admitted(Arc<Desk>);
 
 /// What is asked.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "SignUp")]
 pub(super) struct Asked {
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     name: String,
+    #[schemars(length(min = 3, max = 254), regex(pattern = pattern::EMAIL))]
     email: String,
     invite: Option<String>,
 }
 
 /// What came of it. The secret of the key is shown here and never again.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SignedUp")]
 struct Opened<'s> {
     account: OwnAccount,
     member: MemberLine,
@@ -93,6 +100,24 @@ impl FromRequestParts<Arc<Owners>> for Admitted {
         }
         Ok(Self(desk))
     }
+}
+
+impl Takes for Admitted {
+    fn describe(operation: &mut Operation<'_>) {
+        let says = "A secret such as a random UUID: asked again with it, the same account is told.";
+        operation.header(IDEMPOTENCY_KEY, says);
+        operation.refuses(&[403, 429]);
+    }
+}
+
+/// What is served of signing up.
+pub(super) fn routes() -> Routes<Arc<Owners>> {
+    let opened = doc("signUp", "Opens an account with an owner, a first key and maybe a trial.")
+        .answers::<Opened<'_>>(201)
+        .refuses(&[409, 503])
+        .open()
+        .example(json!({ "name": "Ada's", "email": "ada@example.com" }));
+    Routes::new().route("Signing up", "/api/v1/signup", post(sign_up, opened))
 }
 
 pub(super) async fn sign_up(

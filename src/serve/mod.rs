@@ -150,7 +150,7 @@ impl Gateway {
             cache: config.cache,
         }));
         let (admin_token, secrets) = first_run::prepare(&config, &world, environment).await?;
-        let front = Front::new(Arc::clone(&world), body_limits(&config));
+        let front = Front::new(Arc::clone(&world), body_limits(&config), notifier.clone());
         front.set_sign_up(config.sign_up.clone());
         Ok(Self {
             config,

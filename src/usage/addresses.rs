@@ -7,9 +7,11 @@ use std::sync::Arc;
 use infergate_actors::account::Event;
 use infergate_actors::id::{AccountId, HoldId, KeyId};
 use infergate_actors::ledger::{LedgerError, UsageEntry};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use crate::exchange::World;
+use crate::openapi;
 use crate::operate::amount::{Amounts, wide};
 
 /// Records that are looked at, the newest ones of the account.
@@ -20,7 +22,7 @@ const STEP: usize = 1_000;
 const ADDRESSES_MAX: usize = 1_000;
 
 /// Where a key was used from, the address that was seen last first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct RecentUse {
     /// Since when, in milliseconds since 1970: what was looked at goes back so far.
     from_ms: u64,
@@ -30,14 +32,20 @@ pub(crate) struct RecentUse {
 }
 
 /// One address. Times are those of settlement, in milliseconds since 1970.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SeenAddress")]
 struct Seen {
     address: IpAddr,
     requests: u64,
     first_seen_ms: u64,
     last_seen_ms: u64,
     #[serde(flatten)]
+    #[schemars(schema_with = "charged_amount")]
     charged: Amounts<1>,
+}
+
+fn charged_amount(_: &mut SchemaGenerator) -> Schema {
+    openapi::amounts(&["charged"])
 }
 
 /// Where a key of an account was used from since a time, as far as its newest records tell.

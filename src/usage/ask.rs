@@ -6,32 +6,45 @@ use std::str::FromStr;
 
 use infergate_actors::account::{Dialect, End, Finish, Source};
 use infergate_actors::id::{AccountId, IdError};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::calendar;
 use super::filter::{Detail, Filter, Kind};
 use super::group::GroupBy;
 use super::walk::Place;
+use crate::openapi::pattern;
 
 const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1_000;
 
 /// The query string of a question, as it is written.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[expect(clippy::struct_field_names, reason = "as they stand in the query")]
 pub(crate) struct Asked {
+    #[schemars(regex(pattern = pattern::ACCOUNT))]
     account: Option<String>,
+    #[schemars(regex(pattern = pattern::EXCHANGE))]
     id: Option<String>,
+    /// Within `account`.
+    #[schemars(regex(pattern = pattern::KEY))]
     key: Option<String>,
+    /// Within `account`.
+    #[schemars(regex(pattern = pattern::PROJECT))]
     project: Option<String>,
+    /// The client's own name for its user.
     user: Option<String>,
+    /// The client's address.
     client: Option<IpAddr>,
+    /// The one that was asked for.
     asked_model: Option<String>,
+    /// The one that answered.
     model: Option<String>,
     provider: Option<String>,
     dialect: Option<Dialect>,
     end: Option<End>,
+    /// Of the last attempt.
     status: Option<u16>,
     finish: Option<Finish>,
     source: Option<Source>,
@@ -42,10 +55,19 @@ pub(crate) struct Asked {
     first_content_ms_max: Option<u64>,
     total_ms_min: Option<u64>,
     total_ms_max: Option<u64>,
+    /// A date, or milliseconds since 1970, of settlement.
+    #[schemars(regex(pattern = pattern::TIME))]
     from: Option<String>,
+    #[schemars(regex(pattern = pattern::TIME))]
     to: Option<String>,
+    /// Up to four of `hour`, `day`, `month`, `key`, `project`, `user`, `client`, `asked_model`, `model`,
+    /// `provider`, `dialect`, `end`, `status`, `finish` and `source`, with commas between.
+    #[schemars(regex(pattern = pattern::GROUP_BY))]
     group_by: Option<String>,
+    /// The `next` of the page before.
+    #[schemars(regex(pattern = pattern::USAGE_CURSOR))]
     after: Option<String>,
+    #[schemars(range(min = 1, max = LIMIT_MAX))]
     limit: Option<usize>,
     format: Option<Format>,
 }
@@ -60,7 +82,7 @@ pub(crate) enum Whose {
 }
 
 /// How an answer is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Format {
     /// One document: a page, or all sums.

@@ -57,7 +57,8 @@ pub(super) struct Placed<'r> {
 }
 
 impl GroupBy {
-    const ALL: [Self; 15] = [
+    /// All of them.
+    pub(super) const ALL: [Self; 15] = [
         Self::Hour,
         Self::Day,
         Self::Month,

@@ -7,13 +7,14 @@
 //! What is spent and held is at no moment more than a budget, unless the budget was made smaller than it
 //! was then: what had begun may go on as far as it was covered, and nothing is added until there is room.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Denial, Period, Scope};
 use crate::money::NanoUsd;
 
 /// How much may be spent in each period of one kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Budget {
     /// How long it lasts.
     pub period: Period,

@@ -1,9 +1,11 @@
 //! A range of internet addresses, as in `10.0.0.0/8` or `2001:db8::/32`. Pure.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// All addresses that begin with the same bits. For people it is a text, in the journal two fields.
@@ -116,6 +118,21 @@ impl<'de> Deserialize<'de> for Network {
         }
         let (first, prefix) = Deserialize::deserialize(deserializer)?;
         Ok(Self { first, prefix })
+    }
+}
+
+impl JsonSchema for Network {
+    fn schema_name() -> Cow<'static, str> {
+        "Network".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "An internet address, or all that begin with the same bits.",
+            "maxLength": 49,
+            "examples": ["10.0.0.0/8", "203.0.113.7", "2001:db8::/32"],
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 //! Each is told with an id of its own, the processor's or the operator's. What was done under an id is
 //! kept: told again, it is answered again and changes nothing.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smallvec::{SmallVec, smallvec};
 
@@ -118,7 +119,7 @@ pub struct Movement {
 }
 
 /// What kind of thing was done with money.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MovementKind {
     /// Credit was given for a payment.

@@ -3,6 +3,7 @@
 //! Plain arithmetic on milliseconds since 1970: a leap second is no time of its own there, and
 //! a day has always as many.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 const DAY_MS: u64 = 86_400_000;
@@ -13,7 +14,9 @@ const DAYS_BEFORE_0: u64 = 719_468;
 const DAYS_IN_400_YEARS: u64 = 146_097;
 
 /// How long a spend budget lasts before it is whole again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Period {
     /// From midnight to midnight.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::iter::Sum;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 const NANO_PER_USD: i64 = 1_000_000_000;
@@ -14,7 +15,18 @@ const DECIMALS: usize = 9;
 /// Arithmetic is by name (`checked_*`, `saturating_*`): there is no operator that can overflow
 /// silently.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(transparent)]
 pub struct NanoUsd(i64);

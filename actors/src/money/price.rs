@@ -1,5 +1,6 @@
 //! Prices, and the cost of a usage: the only place where money is rounded. Pure.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{NanoUsd, Usage};
@@ -8,7 +9,7 @@ const TOKENS_PER_RATE: u128 = 1_000_000;
 const MARKUP_ONE: u128 = 1_000_000;
 
 /// What each class of usage costs: nano-USD per million tokens, or per request or tool call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Rates {
     /// Per million uncached input tokens.
@@ -38,7 +39,7 @@ pub struct Rates {
 }
 
 /// What an account pays relative to the list price, in millionths: 1,000,000 is the list price.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Markup(pub u32);
 

@@ -1,5 +1,6 @@
 //! What one exchange used, in classes that do not overlap. Pure.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Billable quantities of one exchange.
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The classes are disjoint: a cached token is in `cached_input` and not in `input`, a reasoning
 /// token is in `reasoning` and not in `output`. Providers report them overlapping in different ways;
 /// the dialects take them apart before they get here, so that no price can count one twice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Usage {
     /// Text input tokens that were neither read from nor written to a cache.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A deployment's place in its provider. A name keeps its place as long as the process runs, also over
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct DeploymentIndex(pub u16);
 
 /// Whether an operator lets requests through.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// In use.

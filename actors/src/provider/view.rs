@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::breaker::{Breaker, Cause, State};
@@ -14,7 +15,7 @@ use super::outcome::Mode;
 use super::quota::{Heard, Quotas, Reading};
 
 /// A provider at one moment. Times in milliseconds, ages and waits rather than dates.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ProviderView {
     /// Its name.
     pub name: Arc<str>,
@@ -35,7 +36,7 @@ pub struct ProviderView {
 }
 
 /// One credential, masked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CredentialView {
     /// What to name it by in order to enable it.
     pub fingerprint: String,
@@ -52,7 +53,7 @@ pub struct CredentialView {
 }
 
 /// One deployment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DeploymentView {
     /// The provider's name for the model.
     pub name: Arc<str>,
@@ -81,7 +82,7 @@ pub struct DeploymentView {
 }
 
 /// What a provider last said of its own rate limits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct QuotaView {
     /// Of the credential.
     pub fingerprint: String,
@@ -92,7 +93,7 @@ pub struct QuotaView {
 }
 
 /// One of a provider's own rate limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AllowanceView {
     /// All of it.
     pub limit: Option<u64>,
@@ -105,7 +106,7 @@ pub struct AllowanceView {
 }
 
 /// One breaker.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct BreakerView {
     /// `passing`, `shut` or `probing`.
     pub state: &'static str,
@@ -128,7 +129,7 @@ pub struct BreakerView {
 }
 
 /// One failure.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ReasonView {
     /// How long ago.
     pub age_ms: u64,
@@ -139,7 +140,7 @@ pub struct ReasonView {
 }
 
 /// One bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct BucketView {
     /// Per minute.
     pub limit: u64,
@@ -150,7 +151,7 @@ pub struct BucketView {
 }
 
 /// Counts since the actor started.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CountersView {
     /// Requests let through.
     pub acquired: u64,

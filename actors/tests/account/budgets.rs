@@ -243,7 +243,7 @@ proptest! {
             take(&mut bench, &mut books, step);
             books.check(bench.now.wall_ms);
             let sums = bench.machine.account().totals();
-            prop_assert_eq!(sums.held.nano(), books.holds.values().map(|(_, nano)| nano).sum());
+            prop_assert_eq!(sums.held.nano(), books.holds.values().map(|(_, nano)| nano).sum::<i64>());
         }
     }
 }

@@ -257,16 +257,16 @@ fn a_balance_is_told_of_once_until_it_was_above_again() {
     let low_balance = vec![nano(500), nano(100), nano(500)];
     let settings = WatchSettings { low_balance, ..WatchSettings::default() };
     let (_, told) = desk.watch(WatchOrder::Set(settings.clone()));
-    assert_eq!(lows(&told), []);
+    assert_eq!(lows(&told), [0_i64; 0]);
     // What is only set aside is no less.
     desk.ask(1, 1, 900).0.unwrap();
-    assert_eq!(lows(&desk.settle(1, 500).1), []);
+    assert_eq!(lows(&desk.settle(1, 500).1), [0_i64; 0]);
     assert_eq!(lows(&desk.spend(2, 1)), [500]);
     desk.bench.restart();
     assert_eq!(lows(&desk.spend(3, 450)), [100]);
-    assert_eq!(lows(&desk.spend(4, 1)), []);
+    assert_eq!(lows(&desk.spend(4, 1)), [0_i64; 0]);
     desk.pay("a", 1, None).0.unwrap();
-    assert_eq!(lows(&desk.spend(5, 1)), [], "still below");
+    assert_eq!(lows(&desk.spend(5, 1)), [0_i64; 0], "still below");
     desk.pay("b", 52, None).0.unwrap();
     assert_eq!(lows(&desk.spend(6, 1)), [100], "the lower one was passed upwards");
     desk.pay("c", 1_000, None).0.unwrap();

@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 use infergate_actors::money::{Markup, Rates, Tier};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::render::json;
@@ -19,7 +20,7 @@ const WHOLE_DECIMALS: usize = 9;
 const MARKUP_DECIMALS: usize = 6;
 
 /// A model as the API lists it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Model<'a> {
     /// Its public name.
     pub id: &'a str,
@@ -46,7 +47,7 @@ pub struct Model<'a> {
     successor: Option<&'a str>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 struct Architecture {
     /// Both lists in one word, such as `text+image->text`.
     modality: String,
@@ -56,7 +57,7 @@ struct Architecture {
 
 /// Dollars a token, or a request or tool call, as exact decimals. An image or second of sound has no
 /// price of its own: its tokens have.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 struct Pricing {
     prompt: String,
     completion: String,
@@ -72,7 +73,7 @@ struct Pricing {
     input_cache_write: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 struct PricingTier {
     context_over: u64,
     #[serde(flatten)]
@@ -80,15 +81,16 @@ struct PricingTier {
 }
 
 /// The bounds at the target that comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 struct TopProvider {
     context_length: u64,
     max_completion_tokens: u64,
     is_moderated: bool,
 }
 
-#[derive(Serialize)]
-struct List<'a> {
+/// The models that a key may use.
+#[derive(Serialize, JsonSchema)]
+pub struct ModelList<'a> {
     object: &'static str,
     data: &'a [Model<'a>],
 }
@@ -199,7 +201,7 @@ fn decimal(units: u128, decimals: usize) -> String {
 
 /// The body of `GET /v1/models`.
 pub fn model_list(models: &[Model<'_>]) -> Bytes {
-    json(&List { object: "list", data: models })
+    json(&ModelList { object: "list", data: models })
 }
 
 /// The body of `GET /v1/models/{id}`.

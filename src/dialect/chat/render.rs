@@ -1,13 +1,14 @@
 //! What the gateway itself says in OpenAI's words: errors. Pure.
 
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The last event of a stream that ended well.
 pub const DONE: &[u8] = b"data: [DONE]\n\n";
 
 /// An error as the API writes it. All four members are always there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ApiError<'a> {
     /// In words, for a person.
     pub message: &'a str,
@@ -20,8 +21,10 @@ pub struct ApiError<'a> {
     pub code: Option<&'a str>,
 }
 
-#[derive(Serialize)]
-struct Envelope<'a> {
+/// What an answer with an error status says.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ErrorEnvelope")]
+pub(crate) struct Envelope<'a> {
     error: &'a ApiError<'a>,
 }
 

@@ -124,3 +124,34 @@ async fn without_a_secret_to_make_others_of_accounts_have_no_webhooks() {
     let refused = gateway.post(&format!("/admin/v1/accounts/{account}/webhooks"), &new, 409).await;
     assert!(text(&refused["detail"]).contains("notices.account_secret"));
 }
+
+#[tokio::test]
+async fn owners_make_a_webhook_of_their_own_and_are_not_told_the_operators_words() {
+    let mut receiver = Receiver::start(Mode::Take).await;
+    let gateway = start(&format!("{MASTER}\nprivate_addresses = true")).await;
+    let account = gateway.account("mine").await;
+    let path = format!("/admin/v1/accounts/{account}");
+    let new = json!({ "name": "k", "scopes": ["account_management"] });
+    let key = text(&gateway.post(&format!("{path}/keys"), &new, 201).await["secret"]);
+    let new = json!({ "url": receiver.url(), "events": ["account.status_set"] });
+    let made =
+        gateway.ask_data(http::Method::POST, "/api/v1/webhooks", &key, Some(&new)).await.json();
+    let restrict = json!({ "class": "abuse", "reason": "a hunch of ours" });
+    gateway.post(&format!("{path}/suspend"), &restrict, 200).await;
+    let got = receiver.next().await;
+    assert!(got.is_signed_by(&text(&made["secret"])));
+    let told = got.body();
+    assert_eq!(
+        (&told["data"]["status"], &told["data"]["class"]),
+        (&json!("suspended"), &json!("abuse"))
+    );
+    assert!(!told.to_string().contains("hunch") && told["data"].get("by").is_none(), "{told}");
+    gateway.post(&format!("{path}/reinstate"), &json!({ "reason": "a test" }), 200).await;
+    // What is asked for says the same.
+    let page = "/api/v1/events?type=account.status_set";
+    let own = gateway.ask_data(http::Method::GET, page, &key, None).await.json();
+    let first = &own["events"][0];
+    assert_eq!((&first["type"], &first["data"]), (&told["type"], &told["data"]));
+    let all = gateway.get("/admin/v1/events?type=account.status_set").await;
+    assert_eq!(all["events"][0]["data"]["reason"], "a hunch of ours");
+}

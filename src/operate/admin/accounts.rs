@@ -11,7 +11,8 @@ use infergate_actors::account::{
     AccountView, Budget, Denial, Limits, Order, ReasonClass, Refusal, Status, StatusSet,
 };
 use infergate_actors::id::AccountId;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::plans::{self, OverridesChange};
@@ -21,6 +22,7 @@ use super::who::Who;
 use super::{Operator, Problem};
 use crate::api::change::{BudgetsChange, LimitsChange, Setting};
 use crate::api::page_limit;
+use crate::openapi::{Routes, doc, get, pattern, post};
 
 const ACCOUNTS_MAX: usize = 100;
 const EVENTS_MAX: usize = 1_000;
@@ -28,16 +30,18 @@ const EVENTS_DEFAULT: usize = 100;
 /// Accounts that are woken at the same time for a list.
 const INSPECTED_AT_ONCE: usize = 16;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewAccount {
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     name: String,
     #[serde(default)]
     limits: Limits,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "AccountChange")]
 pub(super) struct Change {
     #[serde(default)]
     limits: LimitsChange,
@@ -50,29 +54,77 @@ pub(super) struct Change {
     overrides: OverridesChange,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "StatusReason")]
 pub(super) struct Reason {
     /// One word that the account's owner may know.
     #[serde(default)]
     class: ReasonClass,
     /// For operators.
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     reason: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AccountsPage {
+    /// The `next` of the page before.
+    #[schemars(regex(pattern = pattern::ACCOUNT))]
     after: Option<String>,
+    #[schemars(range(min = 1, max = ACCOUNTS_MAX))]
     limit: Option<usize>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EventsPage {
+    /// The `next` of the page before.
     #[serde(default)]
     after: u64,
+    #[schemars(range(min = 1, max = EVENTS_MAX))]
     limit: Option<usize>,
+}
+
+/// A page of accounts.
+#[derive(Serialize, JsonSchema)]
+struct Accounts {
+    accounts: Vec<AccountLine>,
+    /// What to go on behind; none at the end.
+    next: Option<String>,
+}
+
+const TAG: &str = "Accounts";
+
+/// What is served of accounts.
+pub(super) fn routes() -> Routes<Arc<Operator>> {
+    let account = |rest: &str| format!("/admin/v1/accounts/{{account}}{rest}");
+    let set = |id, summary| {
+        let example = json!({ "class": "payment", "reason": "invoice 7 is not paid" });
+        doc(id, summary).answers::<Account>(200).refuses(&[409]).example(example)
+    };
+    let opened = doc("createAccount", "Opens an account.")
+        .answers::<Account>(201)
+        .example(json!({ "name": "acme", "limits": { "in_flight": 20 } }));
+    let listed = doc("listAccounts", "Lists accounts, page by page.").answers::<Accounts>(200);
+    let shown = doc("getAccount", "Shows an account's live state.").answers::<Account>(200);
+    let changed = doc("updateAccount", "Changes limits and budgets; `null` removes one.")
+        .answers::<Account>(200)
+        .example(json!({ "budgets": { "month_usd": "100" } }));
+    let journal = doc("listAccountEvents", "Lists an account's events, the oldest first.")
+        .answers::<Journal<'_>>(200);
+    let suspended = set("suspendAccount", "Suspends an account: what runs ends at once.");
+    let reinstated = set("reinstateAccount", "Makes an account active again.");
+    let restricted = set("restrictAccount", "Restricts an account to models that are free.");
+    let closed = set("closeAccount", "Closes an account for good.");
+    Routes::new()
+        .route(TAG, "/admin/v1/accounts", get(list, listed).post(create, opened))
+        .route(TAG, &account(""), get(show, shown).patch(change, changed))
+        .route(TAG, &account("/journal"), get(self::journal, journal))
+        .route(TAG, &account("/suspend"), post(suspend, suspended))
+        .route(TAG, &account("/reinstate"), post(reinstate, reinstated))
+        .route(TAG, &account("/restrict"), post(restrict, restricted))
+        .route(TAG, &account("/close"), post(close, closed))
 }
 
 pub(super) async fn create(
@@ -108,7 +160,7 @@ pub(super) async fn list(
     });
     let lines: Vec<Option<AccountLine>> = lines.buffered(INSPECTED_AT_ONCE).collect().await;
     let lines: Vec<AccountLine> = lines.into_iter().flatten().collect();
-    Ok(Answer(json!({ "accounts": lines, "next": next })))
+    Ok(Answer(Accounts { accounts: lines, next }))
 }
 
 pub(super) async fn show(

@@ -11,14 +11,15 @@ use http::HeaderMap;
 use infergate_actors::account::{Accounts, Event, OperatorEvent};
 use infergate_actors::id::AccountId;
 use infergate_actors::ledger::{JournalEntry, LedgerError};
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::request::{Asked, id};
 use super::view::Act;
 use super::{Operator, Problem};
 use crate::api::{Passing, accept, page_limit};
+use crate::openapi::{Routes, doc, get, pattern};
 use crate::usage::{Export, Format, calendar};
 
 const ACTS_MAX: usize = 1_000;
@@ -30,17 +31,53 @@ const STEPS_MAX: usize = 100;
 const LOOK_AHEAD: usize = 20;
 const PIECES_WAITING: usize = 2;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AuditPage {
+    /// The name or id of a token.
     actor: Option<String>,
+    #[schemars(regex(pattern = pattern::ACCOUNT))]
     account: Option<String>,
     action: Option<String>,
+    /// A date, or milliseconds since 1970.
+    #[schemars(regex(pattern = pattern::TIME))]
     from: Option<String>,
+    #[schemars(regex(pattern = pattern::TIME))]
     to: Option<String>,
+    /// The `next` of the page before.
+    #[schemars(regex(pattern = pattern::NUMBER))]
     after: Option<String>,
+    #[schemars(range(min = 1, max = ACTS_MAX))]
     limit: Option<usize>,
-    format: Option<Format>,
+    format: Option<Written>,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "AuditFormat")]
+enum Written {
+    /// A page.
+    Json,
+    /// A JSON object a line, all of them.
+    Ndjson,
+}
+
+/// A page of the log.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Actions")]
+struct Acts<'f> {
+    actions: Vec<Act<'f>>,
+    /// What to go on behind; none at the end.
+    next: Option<String>,
+}
+
+/// What is served of the log.
+pub(super) fn routes() -> Routes<Arc<Operator>> {
+    let listed = doc("listActions", "Lists what operators did, page by page, or all as a stream.")
+        .answers::<Acts<'_>>(200)
+        .sends(200, Format::Ndjson.media_type());
+    Routes::new().route("Audit", "/admin/v1/audit", get(list, listed))
 }
 
 /// Which actions are asked for.
@@ -73,19 +110,22 @@ pub(super) async fn list(
     headers: HeaderMap,
     Asked(page): Asked<AuditPage>,
 ) -> Result<Response, Problem> {
-    let format = page.format.unwrap_or_else(|| Format::accepted(accept(&headers)));
+    let format = page.format.unwrap_or_else(|| match Format::accepted(accept(&headers)) {
+        Format::Ndjson => Written::Ndjson,
+        Format::Json | Format::Csv => Written::Json,
+    });
     let after = page.after.as_deref().map(cursor).transpose()?.unwrap_or(0);
     let limit = page_limit(page.limit, ACTS_DEFAULT, ACTS_MAX)?;
     let filter = page.filter()?;
     let mut walk = Walk { accounts: operator.system.accounts.clone(), filter, after: Some(after) };
     match format {
-        Format::Json => {
+        Written::Json => {
             let (found, next) = walk.page(limit).await?;
-            let acts: Vec<Act> = found.iter().filter_map(Act::of).collect();
+            let actions: Vec<Act> = found.iter().filter_map(Act::of).collect();
             let next = next.map(|next| next.to_string());
-            Ok(Answer(json!({ "actions": acts, "next": next })).into_response())
+            Ok(Answer(Acts { actions, next }).into_response())
         }
-        Format::Ndjson => {
+        Written::Ndjson => {
             let (pieces, export) = mpsc::channel(PIECES_WAITING);
             tokio::spawn(async move {
                 // Why it broke off is told by what is missing: its last piece.
@@ -93,9 +133,8 @@ pub(super) async fn list(
                     tracing::error!(%error, "an export of the audit log broke off");
                 }
             });
-            Ok(Passing::answer(format, Export(export)))
+            Ok(Passing::answer(Format::Ndjson, Export(export)))
         }
-        Format::Csv => Err(Problem::bad_request("the log is written as `json` or `ndjson`")),
     }
 }
 

@@ -7,30 +7,56 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use http::StatusCode;
 use infergate_actors::account::{CodeBatch, GrantKind};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::credit::amount;
 use super::request::{AccountOf, Json, text};
 use super::{Operator, Problem};
-use crate::api::{Code, Redemption};
+use crate::api::{Code, MadeCodes, Redeemed, Redemption};
+use crate::openapi::{self, Routes, doc, pattern, post};
 
 /// A batch is one actor, and one event and snapshot hold all of it.
-const CODES_MAX: usize = 1_000;
-const USES_MAX: u32 = 10_000;
+pub(super) const CODES_MAX: usize = 1_000;
+pub(super) const USES_MAX: u32 = 10_000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = openapi::one_amount)]
 pub(super) struct NewCodes {
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     name: String,
+    #[schemars(range(min = 1, max = CODES_MAX))]
     count: usize,
     kind: GrantKind,
+    #[schemars(regex(pattern = pattern::USD))]
     amount_usd: Option<String>,
+    #[schemars(range(min = 1))]
     amount_nano_usd: Option<i64>,
     #[serde(default = "one")]
+    #[schemars(range(min = 1, max = USES_MAX))]
     uses: u32,
+    /// When the codes stop working.
     expires_at_ms: Option<u64>,
+    /// How long what they give lasts once it is redeemed.
     lasts_ms: Option<u64>,
+}
+
+/// What is served of codes.
+pub(super) fn routes() -> Routes<Arc<Operator>> {
+    let made = doc("createCodes", "Makes redemption codes, which are shown once.")
+        .answers::<MadeCodes>(201)
+        .example(json!({ "name": "spring", "count": 2, "kind": "promotional", "amount_usd": "5" }));
+    let redeemed = doc("redeemCode", "Redeems a code for an account.")
+        .answers::<Redeemed>(200)
+        .refuses(&[409])
+        .example(json!({ "code": "igc-0000000000000002-…" }));
+    Routes::new().route("Codes", "/admin/v1/codes", post(make, made)).route(
+        "Codes",
+        "/admin/v1/accounts/{account}/redeem",
+        post(redeem, redeemed),
+    )
 }
 
 pub(super) fn one() -> u32 {
@@ -49,8 +75,8 @@ pub(super) async fn make(
     let made = CodeBatch { name, hashes, kind, amount, uses_max: uses, expires_at_ms, lasts_ms };
     operator.system.accounts.make_codes(batch, made).await?;
     tracing::info!(%batch, codes = codes.len(), %amount, "codes made");
-    let answer = json!({ "batch": batch.to_string(), "codes": codes });
-    Ok((StatusCode::CREATED, Answer(answer)))
+    let made = MadeCodes { batch: batch.to_string(), codes };
+    Ok((StatusCode::CREATED, Answer(made)))
 }
 
 pub(super) async fn redeem(

@@ -8,23 +8,39 @@ use axum::response::IntoResponse;
 use http::StatusCode;
 use infergate_actors::account::{Denial, GrantKind, Order, Refusal};
 use infergate_actors::money::NanoUsd;
+use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::request::{AccountOf, Json, text};
 use super::view::Granted;
 use super::{Operator, Problem};
+use crate::openapi::{self, Routes, doc, pattern, post};
 
 const ONE_AMOUNT: &str = "exactly one of `amount_usd` (a text such as \"12.5\") and \
                           `amount_nano_usd` (a whole number) is needed";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = openapi::one_amount)]
 pub(super) struct NewGrant {
+    #[schemars(regex(pattern = pattern::USD))]
     amount_usd: Option<String>,
+    #[schemars(range(min = 1))]
     amount_nano_usd: Option<i64>,
     kind: GrantKind,
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     reference: String,
     expires_at_ms: Option<u64>,
+}
+
+/// What is served of credit.
+pub(super) fn routes() -> Routes<Arc<Operator>> {
+    let granted = doc("createGrant", "Grants credit, once per reference.")
+        .answers::<Granted>(201)
+        .refuses(&[409])
+        .example(json!({ "amount_usd": "25", "kind": "paid", "reference": "invoice 7" }));
+    Routes::new().route("Credit", "/admin/v1/accounts/{account}/grants", post(grant, granted))
 }
 
 pub(super) async fn grant(

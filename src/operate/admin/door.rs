@@ -30,8 +30,8 @@ const GRACE: Duration = Duration::from_secs(5);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What monitors may see without a token.
-pub(super) const OPEN_PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+/// What monitors may see without a token, and the document, which says nothing of this gateway.
+pub(super) const OPEN_PATHS: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/openapi.json"];
 
 /// Serves the admin port until `stop` turns true.
 pub async fn serve(
@@ -50,7 +50,7 @@ pub async fn serve(
     accept::serve(listener, options, Door(router), stop, GRACE, || {}).await;
 }
 
-/// Lets every request for anything but health and metrics in only with a token, and has it answered.
+/// Lets every request for anything but what is open in only with a token, and has it answered.
 pub(super) async fn let_in(
     State(operator): State<Arc<Operator>>,
     request: Request<Body>,

@@ -1,5 +1,6 @@
 //! What would become of a request, with all that the operator may know.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json as Answer;
@@ -10,29 +11,52 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use infergate_actors::account::Presented;
 use infergate_actors::id::{AccountId, KeyId};
 use infergate_actors::money::Markup;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::request::{Json, id};
 use super::{Operator, Problem};
 use crate::dialect::wish::Wish;
 use crate::error::ApiError;
-use crate::exchange::{Caller, Question, explain};
+use crate::exchange::{Caller, Explained, Question, explain};
+use crate::openapi::{Routes, doc, pattern, post};
 
 /// A request that nobody made.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "SupposedRequest")]
 pub(super) struct Supposed {
+    #[schemars(length(min = 1))]
     model: String,
     /// Nobody's account, if it is left out.
+    #[schemars(regex(pattern = pattern::ACCOUNT))]
     account: Option<String>,
     /// No key, if it is left out.
+    #[schemars(regex(pattern = pattern::KEY))]
     key: Option<String>,
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
     headers: Map<String, Value>,
     /// Of a chat completion; its `model` is the one above.
     #[serde(default)]
     body: Map<String, Value>,
+}
+
+/// Where a request would go, by the models that it names.
+#[derive(Serialize, JsonSchema)]
+struct Explanation {
+    models: Vec<Explained>,
+}
+
+/// What is served of explanations.
+pub(super) fn routes() -> Routes<Arc<Operator>> {
+    let example = json!({ "model": "gpt-oss-120b", "headers": { "x-infergate-sort": "price" } });
+    let told = doc("explain", "Tells where a request that nobody made would go, and why.")
+        .answers::<Explanation>(200)
+        .refuses(&[404])
+        .example(example);
+    Routes::new().route("System", "/admin/v1/explain", post(explained, told))
 }
 
 pub(super) async fn explained(
@@ -52,7 +76,7 @@ pub(super) async fn explained(
     let markup = Markup::LIST;
     let question = Question { caller, markup, wish, body: &body, for_operator: true };
     let models = explain(&operator.world, question, |_| true).map_err(told)?;
-    Ok(Answer(json!({ "models": models })))
+    Ok(Answer(Explanation { models }))
 }
 
 fn headers(written: &Map<String, Value>) -> Result<HeaderMap, Problem> {

@@ -1,47 +1,43 @@
 //! An account's own webhooks: made, listed, changed, given another secret, removed.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::StatusCode;
-use infergate_actors::account::{AccountView, Denial, Order, WatchOrder, Webhook, WebhookChange};
-use infergate_actors::id::{AccountId, WebhookId};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use infergate_actors::account::{Order, WatchOrder};
+use serde_json::json;
 
 use super::request::{AccountOf, HookOf, Json};
 use super::{Operator, Problem};
-use crate::notify;
+use crate::api::{SecretRotation, WebhookLine, WebhookUpdate, WebhookWanted, Webhooks};
+use crate::openapi::{Routes, doc, get, patch, post};
 
-const EVENTS_MAX: usize = 64;
-const OVERLAP_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1_000;
-const OVERLAP_MS: u64 = 24 * 60 * 60 * 1_000;
+const TAG: &str = "Webhooks";
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NewHook {
-    url: String,
-    /// Kinds of events; none named: all.
-    #[serde(default)]
-    events: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct HookChange {
-    url: Option<String>,
-    events: Option<Vec<String>>,
-    enabled: Option<bool>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Rotation {
-    /// How long the present secret signs beside the new one; a day, if it is not said.
-    overlap_ms: Option<u64>,
+/// What is served of accounts' own webhooks.
+pub(super) fn routes() -> Routes<Arc<Operator>> {
+    let hooks = |rest: &str| format!("/admin/v1/accounts/{{account}}/webhooks{rest}");
+    let listed = doc("listAccountWebhooks", "Lists an account's own webhooks.");
+    let listed = listed.answers::<Webhooks>(200);
+    let created = doc("createAccountWebhook", "Makes a webhook; its secret is shown once.")
+        .answers::<WebhookLine>(201)
+        .refuses(&[409])
+        .example(json!({ "url": "https://example.com/told", "events": ["key.*"] }));
+    let changed = doc("updateAccountWebhook", "Changes what is named of a webhook.")
+        .answers::<WebhookLine>(200)
+        .refuses(&[409])
+        .example(json!({ "enabled": false }));
+    let removed = doc("removeAccountWebhook", "Removes a webhook.").nothing(204);
+    let rotated = doc("rotateAccountWebhook", "Gives a webhook another secret, shown once.")
+        .answers::<WebhookLine>(200)
+        .refuses(&[409])
+        .example(json!({ "overlap_ms": 3_600_000 }));
+    Routes::new()
+        .route(TAG, &hooks(""), get(list, listed).post(create, created))
+        .route(TAG, &hooks("/{webhook}"), patch(change, changed).delete(remove, removed))
+        .route(TAG, &hooks("/{webhook}/rotate-secret"), post(rotate, rotated))
 }
 
 pub(super) async fn list(
@@ -49,64 +45,40 @@ pub(super) async fn list(
     AccountOf(account): AccountOf,
 ) -> Result<impl IntoResponse, Problem> {
     let view = operator.system.accounts.inspect(account).await?;
-    let webhooks = &view.watch.webhooks;
-    let lines: Vec<_> = webhooks.iter().map(|webhook| shown(account, webhook, None)).collect();
-    Ok(Answer(json!({ "webhooks": lines })))
+    Ok(Answer(Webhooks::of(&view)))
 }
 
 pub(super) async fn create(
     State(operator): State<Arc<Operator>>,
     AccountOf(account): AccountOf,
-    Json(NewHook { url, events }): Json<NewHook>,
+    Json(wanted): Json<WebhookWanted>,
 ) -> Result<impl IntoResponse, Problem> {
-    if operator.notifier.settings().account_secret.is_none() {
-        let detail =
-            "accounts can't have webhooks: set `notices.account_secret` in the configuration";
-        return Err(Problem::conflict(detail));
-    }
-    check_url(&operator, &url)?;
-    check_events(&events)?;
-    let order = Order::Watch(WatchOrder::AddWebhook { url, events });
+    let order = wanted.order(&operator.notifier)?;
     let view = operator.system.accounts.order(account, order).await?;
-    // As the order left it: the last one is the one that was made.
-    let webhook = view.watch.webhooks.last().ok_or(Denial::UnknownWebhook)?;
-    tracing::info!(%account, webhook = %webhook.id, "account's webhook made");
-    let secret = operator.notifier.secret_of(account, webhook);
-    Ok((StatusCode::CREATED, Answer(shown(account, webhook, secret))))
+    let made = WebhookLine::newest(&view, &operator.notifier)?;
+    tracing::info!(%account, webhook = made.id(), "account's webhook made");
+    Ok((StatusCode::CREATED, Answer(made)))
 }
 
 pub(super) async fn change(
     State(operator): State<Arc<Operator>>,
     HookOf(account, webhook): HookOf,
-    Json(HookChange { url, events, enabled }): Json<HookChange>,
+    Json(update): Json<WebhookUpdate>,
 ) -> Result<impl IntoResponse, Problem> {
-    if let Some(url) = &url {
-        check_url(&operator, url)?;
-    }
-    check_events(events.as_deref().unwrap_or_default())?;
-    let change = WebhookChange { url, events, enabled };
-    let order = Order::Watch(WatchOrder::ChangeWebhook { webhook, change });
+    let order = update.order(webhook, &operator.notifier)?;
     let view = operator.system.accounts.order(account, order).await?;
     tracing::info!(%account, %webhook, "account's webhook changed");
-    Ok(Answer(shown(account, of(&view, webhook)?, None)))
+    Ok(Answer(WebhookLine::find(&view, webhook)?))
 }
 
 pub(super) async fn rotate(
     State(operator): State<Arc<Operator>>,
     HookOf(account, webhook): HookOf,
-    Json(Rotation { overlap_ms }): Json<Rotation>,
+    Json(rotation): Json<SecretRotation>,
 ) -> Result<impl IntoResponse, Problem> {
-    let overlap_ms = overlap_ms.unwrap_or(OVERLAP_MS);
-    if overlap_ms > OVERLAP_MS_MAX {
-        return Err(Problem::invalid("`overlap_ms` is more than 30 days"));
-    }
-    let overlap = Duration::from_millis(overlap_ms);
-    let order = Order::Watch(WatchOrder::RotateWebhook { webhook, overlap });
-    let view = operator.system.accounts.order(account, order).await?;
+    let view = operator.system.accounts.order(account, rotation.order(webhook)?).await?;
     tracing::info!(%account, %webhook, "account's webhook has another secret");
-    let changed = of(&view, webhook)?;
-    let secret = operator.notifier.secret_of(account, changed);
-    Ok(Answer(shown(account, changed, secret)))
+    Ok(Answer(WebhookLine::with_secret(&view, webhook, &operator.notifier)?))
 }
 
 pub(super) async fn remove(
@@ -117,35 +89,4 @@ pub(super) async fn remove(
     operator.system.accounts.order(account, order).await?;
     tracing::info!(%account, %webhook, "account's webhook removed");
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn of(view: &AccountView, webhook: WebhookId) -> Result<&Webhook, Problem> {
-    let found = view.watch.webhooks.iter().find(|known| known.id == webhook);
-    Ok(found.ok_or(Denial::UnknownWebhook)?)
-}
-
-/// A webhook, with its secret where that is new.
-fn shown(account: AccountId, webhook: &Webhook, secret: Option<String>) -> Value {
-    let mut shown = notify::of_webhook(webhook);
-    shown.insert("name".to_owned(), json!(notify::name_of(account, webhook.id)));
-    if let Some(secret) = secret {
-        shown.insert("secret".to_owned(), json!(secret));
-    }
-    Value::Object(shown)
-}
-
-fn check_url(operator: &Operator, url: &str) -> Result<(), Problem> {
-    let parsed = operator.notifier.settings().reach().parse(url);
-    parsed.map(drop).map_err(|error| Problem::invalid(format!("`url` {error}")))
-}
-
-fn check_events(events: &[String]) -> Result<(), Problem> {
-    if events.len() > EVENTS_MAX {
-        return Err(Problem::invalid(format!("`events` names more than {EVENTS_MAX}")));
-    }
-    let wrong = events.iter().find_map(|text| Some((text, notify::check_kind(text).err()?)));
-    match wrong {
-        None => Ok(()),
-        Some((text, what)) => Err(Problem::invalid(format!("`events`: `{text}` {what}"))),
-    }
 }

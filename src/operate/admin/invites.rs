@@ -3,51 +3,63 @@
 use std::sync::Arc;
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequestParts, State};
 use axum::response::IntoResponse;
 use http::StatusCode;
+use http::request::Parts;
 use infergate_actors::account::{CodeBatch, Denial, GrantKind, InviteBatch, Refusal, Removal};
 use infergate_actors::id::AccountId;
 use infergate_actors::money::NanoUsd;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::codes::{check_batch, one};
-use super::request::{Asked, Json, id, text};
+use super::codes::{CODES_MAX, USES_MAX, check_batch, one};
+use super::request::{Asked, Json, text};
 use super::who::Who;
 use super::{Operator, Problem};
-use crate::api::{Code, page_limit};
+use crate::api::{Code, named, page_limit, params};
+use crate::openapi::{Operation, Routes, Takes, doc, get, pattern};
 
 const PAGE_DEFAULT: usize = 20;
 const PAGE_MAX: usize = 100;
 const REASON_DEFAULT: &str = "taken back by the operator";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewInvites {
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     name: String,
+    #[schemars(range(min = 1, max = CODES_MAX))]
     count: usize,
+    /// How many accounts each is good for.
     #[serde(default = "one")]
+    #[schemars(range(min = 1, max = USES_MAX))]
     uses: u32,
     expires_at_ms: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct InvitesPage {
+    /// The `next` of the page before.
     #[serde(default)]
     after: u64,
+    #[schemars(range(min = 1, max = PAGE_MAX))]
     limit: Option<usize>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "InvitesReason")]
 pub(super) struct Why {
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     reason: Option<String>,
 }
 
 /// A batch, without its invites.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Invites")]
 struct Batch {
     #[serde(rename = "batch")]
     id: String,
@@ -58,6 +70,60 @@ struct Batch {
     used: usize,
     expires_at_ms: Option<u64>,
     revoked: Option<Removal>,
+}
+
+/// Invites that were made: the only place where they are ever shown.
+#[derive(Serialize, JsonSchema)]
+struct MadeInvites {
+    batch: String,
+    invites: Vec<String>,
+}
+
+/// A page of batches.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "InvitesList")]
+struct Batches {
+    invites: Vec<Batch>,
+    /// What to go on behind; none at the end.
+    next: Option<u64>,
+}
+
+/// The batch that the path names.
+pub(super) struct BatchOf(AccountId);
+
+impl FromRequestParts<Arc<Operator>> for BatchOf {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Operator>) -> Result<Self, Problem> {
+        named(&params(parts).await?, "batch").map(Self)
+    }
+}
+
+impl Takes for BatchOf {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.path("batch", Some(pattern::ACCOUNT), "The batch's id.");
+        operation.refuses(&[400, 404]);
+    }
+}
+
+const TAG: &str = "Invites";
+
+/// What is served of invites.
+pub(super) fn routes() -> Routes<Arc<Operator>> {
+    let made = doc("createInvites", "Makes invites, which are shown once.")
+        .answers::<MadeInvites>(201)
+        .refuses(&[409])
+        .example(json!({ "name": "beta", "count": 2, "uses": 1 }));
+    let listed = doc("listInvites", "Lists batches of invites, page by page.");
+    let listed = listed.answers::<Batches>(200);
+    let shown = doc("getInvites", "Shows a batch, without its invites.").answers::<Batch>(200);
+    let revoked = doc("revokeInvites", "Takes a batch back: its invites stop working.");
+    let revoked = revoked.answers::<Batch>(200).refuses(&[409, 422]);
+    Routes::new().route(TAG, "/admin/v1/invites", get(list, listed).post(make, made)).route(
+        TAG,
+        "/admin/v1/invites/{batch}",
+        get(show, shown).delete(revoke, revoked),
+    )
 }
 
 pub(super) async fn make(
@@ -73,8 +139,8 @@ pub(super) async fn make(
     let made = CodeBatch { name, hashes, kind, amount, uses_max: uses, expires_at_ms, lasts_ms };
     operator.system.accounts.make_invites(batch, made).await?;
     tracing::info!(%batch, count, "invites made");
-    let answer = json!({ "batch": batch.to_string(), "invites": invites });
-    Ok((StatusCode::CREATED, Answer(answer)))
+    let made = MadeInvites { batch: batch.to_string(), invites };
+    Ok((StatusCode::CREATED, Answer(made)))
 }
 
 pub(super) async fn list(
@@ -96,14 +162,13 @@ pub(super) async fn list(
             Err(refusal) => return Err(refusal.into()),
         }
     }
-    Ok(Answer(json!({ "invites": batches, "next": next })))
+    Ok(Answer(Batches { invites: batches, next }))
 }
 
 pub(super) async fn show(
     State(operator): State<Arc<Operator>>,
-    Path(batch): Path<String>,
+    BatchOf(batch): BatchOf,
 ) -> Result<impl IntoResponse, Problem> {
-    let batch: AccountId = id(&batch)?;
     let shown = operator.system.accounts.inspect_invites(batch).await;
     Ok(Answer(Batch::of(shown.map_err(unknown)?)))
 }
@@ -111,10 +176,9 @@ pub(super) async fn show(
 pub(super) async fn revoke(
     State(operator): State<Arc<Operator>>,
     who: Who,
-    Path(batch): Path<String>,
+    BatchOf(batch): BatchOf,
     Asked(why): Asked<Why>,
 ) -> Result<impl IntoResponse, Problem> {
-    let batch: AccountId = id(&batch)?;
     let reason = why.reason.unwrap_or_else(|| REASON_DEFAULT.to_owned());
     text("reason", &reason)?;
     let revoked = operator.system.accounts.revoke_invites(batch, who.name, reason).await;

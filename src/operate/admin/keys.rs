@@ -8,7 +8,8 @@ use axum::response::IntoResponse;
 use http::StatusCode;
 use infergate_actors::account::{AccountView, KeyChange, KeyScope, KeySettings, KeyView, Order};
 use infergate_actors::id::{AccountId, KeyId};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::request::{AccountOf, Asked, Json, KeyOf};
@@ -17,20 +18,71 @@ use super::view::Key;
 use super::who::Who;
 use super::{Operator, Problem};
 use crate::api::{
-    Compromised, KeyUpdate, KeyWanted, Rotation, Why, find, id, new_secret, page_limit, shown_once,
+    Compromised, CreatedKey, KeyUpdate, KeyWanted, Rotation, Why, find, id, new_secret, page_limit,
+    shown_once,
 };
 use crate::auth;
+use crate::openapi::{Routes, doc, get, pattern, post};
 
 const KEYS_MAX: usize = 1_000;
 const KEYS_DEFAULT: usize = 100;
 const REASON_DEFAULT: &str = "revoked by the operator";
 const REASON_RELEASED: &str = "released by the operator";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KeysPage {
+    /// The `next` of the page before.
+    #[schemars(regex(pattern = pattern::KEY))]
     after: Option<String>,
+    #[schemars(range(min = 1, max = KEYS_MAX))]
     limit: Option<usize>,
+}
+
+/// A page of keys.
+#[derive(Serialize, JsonSchema)]
+struct Keys {
+    keys: Vec<Key>,
+    /// What to go on behind; none at the end.
+    next: Option<String>,
+}
+
+const TAG: &str = "Keys";
+
+/// What is served of keys.
+pub(super) fn routes() -> Routes<Arc<Operator>> {
+    let keys = |rest: &str| format!("/admin/v1/accounts/{{account}}/keys{rest}");
+    let created = doc("createKey", "Creates a key; its secret is shown once.")
+        .answers::<CreatedKey<'_>>(201)
+        .refuses(&[409])
+        .example(json!({
+            "name": "laptop", "models": ["gpt-*"], "budgets": { "month_usd": "20" },
+            "allowed_ips": ["10.0.0.0/8"],
+        }));
+    let changed = doc("updateKey", "Changes what is named of a key; `null` removes a limit.")
+        .answers::<Key>(200)
+        .refuses(&[409])
+        .example(json!({ "limits": { "requests_per_minute": 60 } }));
+    let revoked = doc("revokeKey", "Revokes a key, from the next request on.");
+    let revoked = revoked.answers::<Key>(200).refuses(&[422]);
+    let rotated =
+        doc("rotateKey", "Gives a key a new secret; the present one works on for a time.")
+            .answers::<CreatedKey<'_>>(200)
+            .refuses(&[409])
+            .example(json!({ "overlap": "24h" }));
+    let reported = doc("reportKey", "Revokes a key whose secret somebody else may have.");
+    let reported = reported.answers::<Compromised>(200).refuses(&[422]);
+    let released = doc("releaseKey", "Lets a key work again that the guard stopped.");
+    let released = released.answers::<Key>(200).refuses(&[409, 422]);
+    let listed = doc("listKeys", "Lists an account's keys, page by page.").answers::<Keys>(200);
+    let shown = doc("getKey", "Shows a key, without its secret.").answers::<Key>(200);
+    let one = get(show, shown).patch(change, changed).delete(revoke, revoked);
+    Routes::new()
+        .route(TAG, &keys(""), get(list, listed).post(create, created))
+        .route(TAG, &keys("/{key}"), one)
+        .route(TAG, &keys("/{key}/release"), post(release, released))
+        .route(TAG, &keys("/{key}/rotate"), post(rotate, rotated))
+        .route(TAG, &keys("/{key}/compromised"), post(compromised, reported))
 }
 
 pub(super) async fn create(
@@ -108,7 +160,7 @@ pub(super) async fn list(
     keys.truncate(limit);
     let next = keys.last().filter(|_| more).map(|last| last.key.id.to_string());
     let keys: Vec<Key> = keys.into_iter().map(Key::of).collect();
-    Ok(Answer(json!({ "keys": keys, "next": next })))
+    Ok(Answer(Keys { keys, next }))
 }
 
 pub(super) async fn show(

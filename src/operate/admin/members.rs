@@ -7,15 +7,43 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use http::StatusCode;
 use infergate_actors::account::By;
+use serde_json::json;
 
 use super::request::{AccountOf, Asked, Json, MemberOf};
 use super::who::Who;
 use super::{Operator, Problem};
-use crate::api::{MemberLine, MemberUpdate, MemberWanted, MembersPage, RemoveMember, members_page};
+use crate::api::{
+    MemberLine, MemberLines, MemberUpdate, MemberWanted, MembersPage, RemoveMember, members_page,
+};
+use crate::openapi::{Routes, doc, get, patch};
 
 /// An operator is bound by no role of the account.
 fn by(who: Who) -> By {
     By { name: who.name, role: None }
+}
+
+const TAG: &str = "Members";
+
+/// What is served of people.
+pub(super) fn routes() -> Routes<Arc<Operator>> {
+    let members = |rest: &str| format!("/admin/v1/accounts/{{account}}/members{rest}");
+    let listed = doc("listMembers", "Lists an account's people, page by page.");
+    let listed = listed.answers::<MemberLines>(200);
+    let added = doc("addMember", "Adds somebody to an account.")
+        .answers::<MemberLine>(201)
+        .refuses(&[409])
+        .example(json!({ "email": "ada@example.com", "name": "Ada", "role": "developer" }));
+    let changed = doc("updateMember", "Changes what is named of somebody.")
+        .answers::<MemberLine>(200)
+        .refuses(&[409])
+        .example(json!({ "role": "billing" }));
+    let removed = doc("removeMember", "Removes somebody, and their keys where that is asked.");
+    let removed = removed.answers::<MemberLine>(200).refuses(&[409, 422]);
+    Routes::new().route(TAG, &members(""), get(list, listed).post(add, added)).route(
+        TAG,
+        &members("/{member}"),
+        patch(change, changed).delete(remove, removed),
+    )
 }
 
 pub(super) async fn list(

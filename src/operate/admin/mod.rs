@@ -44,7 +44,6 @@ mod projects;
 mod providers;
 mod redact;
 mod request;
-mod routes;
 mod rules;
 mod settings;
 mod subscriptions;
@@ -58,10 +57,10 @@ mod watch;
 mod webhooks;
 mod who;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
-use axum::routing::{get, patch, post};
+use bytes::Bytes;
 use infergate_actors::account::{Operators, carried};
 use infergate_actors::id::KeyHash;
 use infergate_actors::ledger::LedgerError;
@@ -71,11 +70,14 @@ use tokio::sync::Semaphore;
 use crate::exchange::World;
 use crate::front::Sentry;
 use crate::notify::Notifier;
+use crate::openapi::{Common, Document, Routes, Served};
 use crate::turns::Turns;
-use routes::Routes;
+use rules::{Rule, Subject, Verb};
 
-pub use crate::api::Problem;
 use crate::api::unknown_path;
+
+pub(crate) use crate::api::Details;
+pub use crate::api::Problem;
 pub use door::serve;
 
 /// What the admin API works on.
@@ -148,72 +150,88 @@ pub fn router(operator: Arc<Operator>) -> Router {
         .with_state(operator)
 }
 
-/// All routes of the admin port. Each but the first three has its rule, too.
-fn routes() -> Routes {
-    let account = |rest: &str| format!("/admin/v1/accounts/{{account}}{rest}");
-    let project = |rest: &str| account(&format!("/projects/{{project}}{rest}"));
-    let provider = |rest: &str| format!("/admin/v1/providers/{{provider}}{rest}");
-    Routes::new()
-        .route("/healthz", get(system::healthy))
-        .route("/readyz", get(system::ready))
-        .route("/metrics", get(system::metrics))
-        .route("/admin/v1/actors", get(system::actors))
-        .route("/admin/v1/snapshot", post(system::snapshot))
-        .route("/admin/v1/explain", post(explain::explained))
-        .route("/admin/v1/ledger/verify", post(system::verify))
-        .route("/admin/v1/cache", get(cache::show).delete(cache::purge))
-        .route("/admin/v1/providers", get(providers::list))
-        .route(&provider(""), get(providers::show))
-        .route(&provider("/open"), post(providers::open))
-        .route(&provider("/close"), post(providers::close))
-        .route(&provider("/drain"), post(providers::drain))
-        .route(&provider("/credentials/{fingerprint}/enable"), post(providers::enable))
-        .route("/admin/v1/accounts", get(accounts::list).post(accounts::create))
-        .route(&account(""), get(accounts::show).patch(accounts::change))
-        .route("/admin/v1/usage", get(usage::list))
-        .route(&account("/journal"), get(accounts::journal))
-        .route(&account("/statement"), get(usage::statement))
-        .route(&account("/suspend"), post(accounts::suspend))
-        .route(&account("/reinstate"), post(accounts::reinstate))
-        .route(&account("/restrict"), post(accounts::restrict))
-        .route(&account("/close"), post(accounts::close))
-        .route(&account("/grants"), post(credit::grant))
-        .route(&account("/refunds"), post(payments::refund))
-        .route(&account("/redeem"), post(codes::redeem))
-        .route(&account("/watch"), get(watch::show).patch(watch::change))
-        .route(&account("/top-ups/{top_up}/fail"), post(watch::fail))
-        .route(&account("/webhooks"), get(hooks::list).post(hooks::create))
-        .route(&account("/webhooks/{webhook}"), patch(hooks::change).delete(hooks::remove))
-        .route(&account("/webhooks/{webhook}/rotate-secret"), post(hooks::rotate))
-        .route("/admin/v1/webhooks", get(webhooks::list))
-        .route("/admin/v1/webhooks/{webhook}", get(webhooks::show))
-        .route("/admin/v1/webhooks/{webhook}/replay", post(webhooks::replay))
-        .route("/admin/v1/webhooks/{webhook}/test", post(webhooks::test))
-        .route("/admin/v1/events", get(webhooks::events))
-        .route("/admin/v1/plans", get(plans::list))
-        .route(
-            &account("/subscription"),
-            get(subscriptions::show).post(subscriptions::start).patch(subscriptions::change),
-        )
-        .route(&account("/subscription/preview"), get(subscriptions::preview))
-        .route("/admin/v1/codes", post(codes::make))
-        .route("/admin/v1/invites", get(invites::list).post(invites::make))
-        .route("/admin/v1/invites/{batch}", get(invites::show).delete(invites::revoke))
-        .route(&account("/members"), get(members::list).post(members::add))
-        .route(&account("/members/{member}"), patch(members::change).delete(members::remove))
-        .route("/admin/v1/payments/events", post(payments::event))
-        .route(&account("/keys"), get(keys::list).post(keys::create))
-        .route(&account("/keys/{key}"), get(keys::show).patch(keys::change).delete(keys::revoke))
-        .route(&account("/keys/{key}/rotate"), post(keys::rotate))
-        .route(&account("/keys/{key}/compromised"), post(keys::compromised))
-        .route(&account("/keys/{key}/release"), post(keys::release))
-        .route(&account("/projects"), get(projects::list).post(projects::create))
-        .route(&project(""), get(projects::show).patch(projects::change))
-        .route(&project("/archive"), post(projects::archive))
-        .route(&project("/restore"), post(projects::restore))
-        .route("/admin/v1/tokens", get(tokens::list).post(tokens::create))
-        .route("/admin/v1/tokens/self", get(tokens::own))
-        .route("/admin/v1/tokens/{token}", get(tokens::show).delete(tokens::revoke))
-        .route("/admin/v1/tokens/{token}/rotate", post(tokens::rotate))
-        .route("/admin/v1/audit", get(audit::list))
+/// All that the admin port serves. Each but what is open has its rule, too.
+fn routes() -> Routes<Arc<Operator>> {
+    system::routes()
+        .merge(explain::routes())
+        .merge(cache::routes())
+        .merge(providers::routes())
+        .merge(accounts::routes())
+        .merge(credit::routes())
+        .merge(payments::routes())
+        .merge(codes::routes())
+        .merge(keys::routes())
+        .merge(usage::routes())
+        .merge(projects::routes())
+        .merge(members::routes())
+        .merge(plans::routes())
+        .merge(subscriptions::routes())
+        .merge(invites::routes())
+        .merge(watch::routes())
+        .merge(hooks::routes())
+        .merge(webhooks::routes())
+        .merge(tokens::routes())
+        .merge(audit::routes())
 }
+
+/// The document of it. It is made when somebody first asks for it.
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
+
+pub(crate) fn document() -> serde_json::Value {
+    let document = Document {
+        title: "InferGate: the admin API",
+        description: "For operators. What changes money or access is answered when it is on disk. \
+                      Amounts are written twice, as dollars in a text and as a whole number of \
+                      nano-dollars. Lists have pages: what is `next` on one is `after` of the next.",
+        bearer: "The admin token, or an operator's own.",
+        tags: TAGS,
+        refusals: &[401, 403, 429],
+        faults: &[500, 503],
+        common: of_rule,
+    };
+    document.of(routes().served())
+}
+
+/// What follows from a route's rule.
+fn of_rule(served: &Served) -> Common {
+    let mut common = Common::default();
+    let rule = Verb::named(served.method).and_then(|verb| Rule::at(verb, &served.path));
+    let Some(rule) = rule else { return common };
+    common.answer("x-request-id", "string", "What the request is known by in the audit log.");
+    if rule.subject != Subject::Nothing {
+        common.answer("etag", "string", "The version of what the path names.");
+    }
+    if rule.method == Verb::Get {
+        return common;
+    }
+    let says = "Asked again with the same key, it is done once, and answered as it was.";
+    common.header("idempotency-key", says, &[400, 409, 413, 422]);
+    let says = "`true`: this was answered before.";
+    common.answer("idempotency-replayed", "string", says);
+    if rule.subject != Subject::Nothing {
+        let says = "Versions (`etag`); only where what the path names has one of them it is done.";
+        common.header("if-match", says, &[412]);
+    }
+    common
+}
+
+const TAGS: &[(&str, &str)] = &[
+    ("Accounts", "Opened, looked at, limited, and their status set."),
+    ("Audit", "What operators did."),
+    ("Codes", "Redemption codes, made in bulk and redeemed once by an account."),
+    ("Credit", "Grants, once per reference."),
+    ("Invites", "For those who sign up: made in bulk, listed, revoked."),
+    ("Keys", "Created and rotated with a secret that is shown once, changed, revoked."),
+    ("Members", "The people of an account, and their roles."),
+    ("Payments", "What payment processors tell, and refunds."),
+    ("Plans", "Plans, and what is paid and given for each period."),
+    ("Projects", "Groups of an account's keys with limits and budgets of their own."),
+    ("Providers", "Looked at, opened, closed, drained, their credentials enabled."),
+    ("System", "Health, metrics, the tree of actors, the ledger, the cache, routes explained."),
+    (
+        "Tokens",
+        "Operators' own, by role: made and rotated with a secret that is shown once, revoked.",
+    ),
+    ("Usage", "What was used: records, sums, exports, statements."),
+    ("Webhooks", "Who is told of what, and what an account is watched for."),
+];

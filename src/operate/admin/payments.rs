@@ -10,29 +10,41 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use infergate_actors::account::{Transfer, TransferKind};
 use infergate_actors::id::{AccountId, GrantId};
+use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::credit::{amount, amount_if_any};
 use super::request::{AccountOf, Json, id, text};
 use super::view::Moved;
 use super::{Operator, Problem};
+use crate::openapi::{self, Routes, doc, pattern, post};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = openapi::amount_if_any)]
 pub(super) struct PaymentEvent {
     r#type: EventType,
+    /// Of the processor; what is told again under it changes nothing.
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     event_id: String,
+    #[schemars(regex(pattern = pattern::ACCOUNT))]
     account: String,
     /// What the processor knows the payment by.
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     payment: String,
+    #[schemars(regex(pattern = pattern::USD))]
     amount_usd: Option<String>,
+    #[schemars(range(min = 1))]
     amount_nano_usd: Option<i64>,
+    /// For `payment_succeeded` only.
     expires_at_ms: Option<u64>,
     /// The automatic top-up that it is, where it is one.
     top_up: Option<String>,
 }
 
-#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Deserialize, JsonSchema, PartialEq, Eq)]
+#[schemars(rename = "PaymentEventType")]
 #[serde(rename_all = "snake_case")]
 enum EventType {
     PaymentSucceeded,
@@ -42,13 +54,38 @@ enum EventType {
     SubscriptionPaymentFailed,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = openapi::amount_if_any)]
 pub(super) struct NewRefund {
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     reference: String,
+    #[schemars(regex(pattern = pattern::GRANT))]
     grant: String,
+    #[schemars(regex(pattern = pattern::USD))]
     amount_usd: Option<String>,
+    #[schemars(range(min = 1))]
     amount_nano_usd: Option<i64>,
+}
+
+/// What is served of payments.
+pub(super) fn routes() -> Routes<Arc<Operator>> {
+    let told = doc("createPaymentEvent", "Takes what a payment processor tells, once per event.")
+        .answers::<Moved>(200)
+        .refuses(&[404, 409])
+        .example(json!({
+            "type": "payment_succeeded", "event_id": "evt_1", "account": "acct_0000000000000001",
+            "payment": "pay_1", "amount_usd": "25",
+        }));
+    let refunded = doc("createRefund", "Pays back what is left of a grant, once per reference.")
+        .answers::<Moved>(200)
+        .refuses(&[409])
+        .example(json!({ "reference": "ticket 9", "grant": "grant_1", "amount_usd": "5" }));
+    Routes::new().route("Payments", "/admin/v1/payments/events", post(event, told)).route(
+        "Payments",
+        "/admin/v1/accounts/{account}/refunds",
+        post(refund, refunded),
+    )
 }
 
 /// What a processor tells.

@@ -10,6 +10,7 @@ use infergate_actors::provider::{Fingerprint, ProviderHandle};
 
 use super::{Operator, Problem};
 use crate::api::{named, params};
+use crate::openapi::{Operation, Takes, pattern};
 
 pub(super) use crate::api::{Asked, Json, id, text};
 
@@ -138,6 +139,64 @@ impl FromRequestParts<Arc<Operator>> for CredentialOf {
         Ok(Self(provider, named(&params, "fingerprint")?))
     }
 }
+
+impl Takes for AccountOf {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.path("account", Some(pattern::ACCOUNT), "The account's id.");
+        operation.refuses(&[400, 404]);
+    }
+}
+
+impl Takes for ProviderOf {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.path("provider", None, "The provider's name.");
+        operation.refuses(&[400, 404]);
+    }
+}
+
+impl Takes for CredentialOf {
+    fn describe(operation: &mut Operation<'_>) {
+        ProviderOf::describe(operation);
+        let says = "The credential's fingerprint, as the provider's view lists it.";
+        operation.path("fingerprint", Some("^[0-9a-fA-F]{8}$"), says);
+    }
+}
+
+impl Takes for TokenOf {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.path("token", Some(pattern::TOKEN), "The token's id.");
+        operation.refuses(&[400, 404]);
+    }
+}
+
+impl Takes for WebhookOf {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.path("webhook", None, "The webhook's name.");
+        operation.refuses(&[400, 404]);
+    }
+}
+
+/// Those of what an account has: the name in the path, the pattern, and what it is.
+macro_rules! takes_part_of_account {
+    ($($part:ident, $name:literal, $pattern:ident, $says:literal);+) => {
+        $(
+            impl Takes for $part {
+                fn describe(operation: &mut Operation<'_>) {
+                    AccountOf::describe(operation);
+                    operation.path($name, Some(pattern::$pattern), $says);
+                }
+            }
+        )+
+    };
+}
+
+takes_part_of_account!(
+    KeyOf, "key", KEY, "The key's id.";
+    ProjectOf, "project", PROJECT, "The project's id.";
+    MemberOf, "member", MEMBER, "The member's id.";
+    TopUpOf, "top_up", TOP_UP, "The top-up's id.";
+    HookOf, "webhook", WEBHOOK, "The webhook's id."
+);
 
 /// An account that may be there: the operators' journal is none, and has its own list.
 fn named_account(params: &RawPathParams) -> Result<AccountId, Problem> {

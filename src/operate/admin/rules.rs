@@ -260,7 +260,11 @@ impl Rule {
 
     /// Of a method and a path of the router.
     pub(super) fn find(method: &Method, path: &str) -> Option<&'static Self> {
-        let verb = Verb::of(method)?;
+        Self::at(Verb::of(method)?, path)
+    }
+
+    /// The same of its verb.
+    pub(super) fn at(verb: Verb, path: &str) -> Option<&'static Self> {
         RULES.iter().find(|rule| rule.method == verb && rule.path == path)
     }
 
@@ -279,6 +283,18 @@ impl Verb {
             Method::PUT => Self::Put,
             Method::PATCH => Self::Patch,
             Method::DELETE => Self::Delete,
+            _ => return None,
+        })
+    }
+
+    /// By its name in a document.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "get" => Self::Get,
+            "post" => Self::Post,
+            "put" => Self::Put,
+            "patch" => Self::Patch,
+            "delete" => Self::Delete,
             _ => return None,
         })
     }

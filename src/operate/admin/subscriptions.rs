@@ -12,40 +12,81 @@ use infergate_actors::account::{
     AccountView, Contract, Denial, Order, PaidBy, SubscriptionOrder, SubscriptionState,
 };
 use infergate_actors::id::AccountId;
+use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::credit::amount_if_any;
 use super::request::{AccountOf, Asked, Json, text};
 use super::view::{Preview, Subscription};
 use super::{Operator, Problem};
+use crate::openapi::{self, Routes, doc, get, pattern};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewSubscription", transform = openapi::amount_if_any)]
 pub(super) struct New {
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     plan: String,
     /// What the payment is told by.
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     event_id: Option<String>,
     /// What the processor knows the payment by.
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     payment: Option<String>,
+    #[schemars(regex(pattern = pattern::USD))]
     amount_usd: Option<String>,
+    #[schemars(range(min = 1))]
     amount_nano_usd: Option<i64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "SubscriptionChanges", transform = openapi::amount_if_any)]
 pub(super) struct Change {
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     plan: Option<String>,
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     event_id: Option<String>,
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     payment: Option<String>,
+    #[schemars(regex(pattern = pattern::USD))]
     amount_usd: Option<String>,
+    #[schemars(range(min = 1))]
     amount_nano_usd: Option<i64>,
     cancel_at_period_end: Option<bool>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "OtherPlan")]
 pub(super) struct Other {
+    /// The plan to change to.
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     plan: String,
+}
+
+const TAG: &str = "Plans";
+
+/// What is served of subscriptions.
+pub(super) fn routes() -> Routes<Arc<Operator>> {
+    let of = |rest: &str| format!("/admin/v1/accounts/{{account}}/subscription{rest}");
+    let started = doc("startSubscription", "Puts an account on a plan that is paid by period.")
+        .answers::<Subscription>(201)
+        .refuses(&[409])
+        .example(json!({
+            "plan": "team", "event_id": "evt_2", "payment": "pay_2", "amount_usd": "20",
+        }));
+    let changed = doc("updateSubscription", "Changes its plan, or cancels it at the period's end.")
+        .answers::<Subscription>(200)
+        .refuses(&[409])
+        .example(json!({ "cancel_at_period_end": true }));
+    let shown = doc("getSubscription", "Shows an account's subscription.");
+    let shown = shown.answers::<Subscription>(200);
+    let told = doc("previewSubscription", "Tells what a change of plan would cost and give now.");
+    let told = told.answers::<Preview<'_>>(200).refuses(&[409]);
+    let all = get(show, shown).post(start, started).patch(change, changed);
+    Routes::new().route(TAG, &of(""), all).route(TAG, &of("/preview"), get(preview, told))
 }
 
 pub(super) async fn start(

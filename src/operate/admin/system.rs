@@ -8,28 +8,86 @@ use axum::response::IntoResponse;
 use http::{StatusCode, header};
 use infergate_actors::account;
 use infergate_actors::id::AccountId;
-use serde::Deserialize;
-use serde_json::json;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
 
 use super::request::{Asked, id};
 use super::view::Actor;
 use super::{Operator, Problem};
 use crate::api::page_limit;
+use crate::openapi::{Routes, doc, get, pattern, post};
 use crate::operate::metrics::{CredentialReading, DeploymentReading, Readings};
-use crate::operate::report;
+use crate::operate::report::{self, Verified};
 
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const ACTORS_MAX: usize = 10_000;
 const ACTORS_DEFAULT: usize = 1_000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ActorsPage {
+    /// The `next` of the page before.
+    #[schemars(regex(pattern = pattern::ACCOUNT))]
     after: Option<String>,
+    #[schemars(range(min = 1, max = ACTORS_MAX))]
     limit: Option<usize>,
 }
 
+/// That all is well.
+#[derive(Serialize, JsonSchema)]
+struct Health {
+    /// `ok`.
+    status: &'static str,
+}
+
+/// A page of actors.
+#[derive(Serialize, JsonSchema)]
+struct Actors {
+    actors: Vec<Actor>,
+    /// What to go on behind; none at the end.
+    next: Option<String>,
+}
+
+/// How many snapshots were taken.
+#[derive(Serialize, JsonSchema)]
+struct Snapshots {
+    accounts: usize,
+    providers: usize,
+}
+
+const TAG: &str = "System";
+
+/// What is served of the whole.
+pub(super) fn routes() -> Routes<Arc<Operator>> {
+    let alive = doc("getHealth", "Tells that the process runs.").answers::<Health>(200).open();
+    let is_ready = doc("getReadiness", "Tells whether requests are taken.").open();
+    let is_ready = is_ready.answers::<Health>(200);
+    let measured = doc("getMetrics", "Gives all metrics as Prometheus reads them.").open();
+    let measured = measured.sends(200, METRICS_TYPE);
+    let described = doc("getOpenapi", "Gives this document.").open();
+    let described = described.answers_as(200, "application/json", any_object);
+    let listed = doc("listActors", "Lists the tree of actors, page by page.");
+    let listed = listed.answers::<Actors>(200);
+    let taken = doc("takeSnapshots", "Takes a snapshot of every living actor.");
+    let taken = taken.answers::<Snapshots>(200);
+    let verified = doc("verifyLedger", "Derives every charge again from the ledger.");
+    let verified = verified.answers::<Verified<'_>>(200).refuses(&[409]);
+    Routes::new()
+        .route(TAG, "/healthz", get(healthy, alive))
+        .route(TAG, "/readyz", get(ready, is_ready))
+        .route(TAG, "/metrics", get(metrics, measured))
+        .route(TAG, "/openapi.json", get(document, described))
+        .route(TAG, "/admin/v1/actors", get(actors, listed))
+        .route(TAG, "/admin/v1/snapshot", post(snapshot, taken))
+        .route(TAG, "/admin/v1/ledger/verify", post(verify, verified))
+}
+
+fn any_object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object" })
+}
+
 pub(super) async fn healthy() -> impl IntoResponse {
-    Answer(json!({ "status": "ok" }))
+    Answer(Health { status: "ok" })
 }
 
 pub(super) async fn ready(
@@ -42,14 +100,19 @@ pub(super) async fn ready(
     if world.ledger.is_poisoned() {
         return Err(Problem::unavailable("the ledger takes no more writes: restart the gateway"));
     }
-    Ok(Answer(json!({ "status": "ok" })))
+    Ok(Answer(Health { status: "ok" }))
 }
 
 pub(super) async fn metrics(State(operator): State<Arc<Operator>>) -> impl IntoResponse {
-    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    let kind = [(header::CONTENT_TYPE, METRICS_TYPE)];
     let disk = operator.world.accounts.read(|ledger| Ok(ledger.disk_bytes().1)).await;
     let readings = operator.readings(disk.unwrap_or(0));
     (kind, operator.metrics(readings))
+}
+
+/// The document of all that the admin port serves.
+pub(super) async fn document() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], super::DOCUMENT.clone())
 }
 
 /// The root, the ledger and the providers, then the living accounts, page by page.
@@ -78,7 +141,7 @@ pub(super) async fn actors(
     accounts.truncate(limit);
     let next = accounts.last().filter(|_| more).map(|last| last.id.clone());
     lines.extend(accounts.into_iter().map(Actor::account));
-    Ok(Answer(json!({ "actors": lines, "next": next })))
+    Ok(Answer(Actors { actors: lines, next }))
 }
 
 pub(super) async fn snapshot(
@@ -87,7 +150,7 @@ pub(super) async fn snapshot(
     let accounts = operator.system.accounts.snapshot_all().await?;
     let providers = operator.system.providers.save_all().await;
     tracing::info!(accounts, providers, "snapshots taken");
-    Ok(Answer(json!({ "accounts": accounts, "providers": providers })))
+    Ok(Answer(Snapshots { accounts, providers }))
 }
 
 /// Derives every charge again. Takes as long as reading the whole ledger does.

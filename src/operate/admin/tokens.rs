@@ -9,7 +9,8 @@ use axum::response::IntoResponse;
 use http::StatusCode;
 use infergate_actors::account::{self, NewToken, OperatorRefusal, OperatorRole, RotatedToken};
 use infergate_actors::id::TokenId;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::request::{Asked, Json, TokenOf, id, text};
@@ -17,32 +18,85 @@ use super::view::{CreatedToken, Token};
 use super::who::{ROOT, Who};
 use super::{Operator, Problem};
 use crate::api::page_limit;
+use crate::openapi::{Routes, doc, get, pattern, post};
 use crate::{auth, config};
 
 const TOKENS_MAX: usize = 100;
 /// Longer than anybody needs to bring a new secret to where it is used.
 const OVERLAP_MAX: Duration = Duration::from_hours(30 * 24);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewToken")]
 pub(super) struct TokenWanted {
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     name: String,
     role: OperatorRole,
     expires_at_ms: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "TokenRotation")]
 pub(super) struct Rotation {
     /// How long the present secret works beside the new one.
+    #[schemars(regex(pattern = "^(0s|[1-9][0-9]{0,2}[smh]|[1-9]d|[12][0-9]d|30d)$"))]
     overlap: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TokensPage {
+    /// The `next` of the page before.
+    #[schemars(regex(pattern = pattern::TOKEN))]
     after: Option<String>,
+    #[schemars(range(min = 1, max = TOKENS_MAX))]
     limit: Option<usize>,
+}
+
+/// A page of tokens.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TokenList")]
+struct Tokens {
+    tokens: Vec<Token>,
+    /// What to go on behind; none at the end.
+    next: Option<String>,
+}
+
+/// The token that this is asked with.
+#[derive(Serialize, JsonSchema)]
+struct OwnToken {
+    id: String,
+    name: String,
+    role: OperatorRole,
+    expires_at_ms: Option<u64>,
+}
+
+const TAG: &str = "Tokens";
+
+/// What is served of tokens.
+pub(super) fn routes() -> Routes<Arc<Operator>> {
+    let listed = doc("listTokens", "Lists operators' tokens, page by page.");
+    let listed = listed.answers::<Tokens>(200);
+    let created = doc("createToken", "Makes a token; its secret is shown once.")
+        .answers::<CreatedToken<'_>>(201)
+        .refuses(&[409])
+        .example(json!({ "name": "grace", "role": "support" }));
+    let shown = doc("getToken", "Shows a token, without its secret.").answers::<Token>(200);
+    let own_shown = doc("getOwnToken", "Shows the token that this is asked with.");
+    let own_shown = own_shown.answers::<OwnToken>(200);
+    let rotated =
+        doc("rotateToken", "Gives a token a new secret; the present one works on for a time.")
+            .answers::<CreatedToken<'_>>(200)
+            .refuses(&[409])
+            .example(json!({ "overlap": "1h" }));
+    let revoked = doc("revokeToken", "Revokes a token, from the next request on.");
+    let revoked = revoked.answers::<Token>(200).refuses(&[409]);
+    Routes::new()
+        .route(TAG, "/admin/v1/tokens", get(list, listed).post(create, created))
+        .route(TAG, "/admin/v1/tokens/self", get(own, own_shown))
+        .route(TAG, "/admin/v1/tokens/{token}", get(show, shown).delete(revoke, revoked))
+        .route(TAG, "/admin/v1/tokens/{token}/rotate", post(rotate, rotated))
 }
 
 pub(super) async fn list(
@@ -58,7 +112,7 @@ pub(super) async fn list(
     let next = tokens.last().filter(|_| more).map(|last| last.id.to_string());
     let now_ms = operator.now_ms();
     let tokens: Vec<Token> = tokens.iter().map(|token| Token::of(token, now_ms)).collect();
-    Ok(Answer(json!({ "tokens": tokens, "next": next })))
+    Ok(Answer(Tokens { tokens, next }))
 }
 
 pub(super) async fn create(
@@ -96,12 +150,8 @@ pub(super) async fn show(
 
 /// The token that this is asked with.
 pub(super) async fn own(who: Who) -> impl IntoResponse {
-    Answer(json!({
-        "id": who.token.to_string(),
-        "name": who.name,
-        "role": who.role,
-        "expires_at_ms": who.expires_at_ms,
-    }))
+    let Who { token, name, role, expires_at_ms } = who;
+    Answer(OwnToken { id: token.to_string(), name, role, expires_at_ms })
 }
 
 pub(super) async fn rotate(

@@ -5,41 +5,44 @@ use std::sync::Arc;
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use infergate_actors::account::{AutoTopUp, Order, WatchOrder, WatchSettings, WatchView};
-use infergate_actors::money::NanoUsd;
+use infergate_actors::account::{Order, WatchOrder};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::request::{AccountOf, Json, TopUpOf, text};
 use super::{Operator, Problem};
-use crate::api::change::Setting;
-use crate::notify;
+use crate::api::{WatchUpdate, Watched};
+use crate::openapi::{Routes, doc, get, pattern, post};
 
-const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct WatchChange {
-    #[serde(rename = "low_balance_usd")]
-    low_balance: Setting<Vec<String>>,
-    budget_percent: Setting<Vec<u8>>,
-    auto_top_up: Setting<TopUpAsked>,
-}
-
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct TopUpAsked {
-    threshold_usd: String,
-    amount_usd: String,
-    month_max_usd: Option<String>,
-    /// How long one is waited for; a day, if it is not said.
-    lasts_ms: Option<u64>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[schemars(rename = "TopUpFailure")]
 pub(super) struct Failed {
+    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     reason: String,
+}
+
+const TAG: &str = "Webhooks";
+
+/// What is served of what accounts are watched for.
+pub(super) fn routes() -> Routes<Arc<Operator>> {
+    let shown = doc("getWatch", "Shows what an account is watched for.");
+    let shown = shown.answers::<Watched>(200);
+    let changed = doc("updateWatch", "Changes what an account is watched for.")
+        .answers::<Watched>(200)
+        .refuses(&[409])
+        .example(json!({ "low_balance_usd": ["5"], "budget_percent": [80, 100] }));
+    let failed = doc("failTopUp", "Says that a top-up that is due can't be carried out.")
+        .answers::<Watched>(200)
+        .refuses(&[409])
+        .example(json!({ "reason": "the card was declined" }));
+    let account = |rest: &str| format!("/admin/v1/accounts/{{account}}{rest}");
+    Routes::new().route(TAG, &account("/watch"), get(show, shown).patch(change, changed)).route(
+        TAG,
+        &account("/top-ups/{top_up}/fail"),
+        post(fail, failed),
+    )
 }
 
 pub(super) async fn show(
@@ -47,13 +50,13 @@ pub(super) async fn show(
     AccountOf(account): AccountOf,
 ) -> Result<impl IntoResponse, Problem> {
     let view = operator.system.accounts.inspect(account).await?;
-    Ok(Answer(shown(&view.watch)))
+    Ok(Answer(Watched::of(&view.watch)))
 }
 
 pub(super) async fn change(
     State(operator): State<Arc<Operator>>,
     AccountOf(account): AccountOf,
-    Json(change): Json<WatchChange>,
+    Json(change): Json<WatchUpdate>,
 ) -> Result<impl IntoResponse, Problem> {
     let accounts = operator.system.accounts.clone();
     let changing = async move {
@@ -63,7 +66,7 @@ pub(super) async fn change(
     };
     let view = Operator::whole(changing).await?;
     tracing::info!(%account, "account is watched for something else");
-    Ok(Answer(shown(&view.watch)))
+    Ok(Answer(Watched::of(&view.watch)))
 }
 
 /// Whoever was to carry a top-up out says that it can't be.
@@ -76,52 +79,5 @@ pub(super) async fn fail(
     let order = Order::Watch(WatchOrder::FailTopUp { top_up, reason });
     let view = operator.system.accounts.order(account, order).await?;
     tracing::info!(%account, %top_up, "top-up failed");
-    Ok(Answer(shown(&view.watch)))
-}
-
-fn shown(watch: &WatchView) -> Value {
-    let mut shown = notify::watched_for(&watch.settings);
-    let due = watch.top_up.as_ref().map(notify::of_top_up);
-    shown.insert("top_up_due".to_owned(), json!(due));
-    Value::Object(shown)
-}
-
-impl WatchChange {
-    /// What is watched for from here on, where this was; `null` is what holds with nothing said.
-    fn over(self, before: WatchSettings) -> Result<WatchSettings, Problem> {
-        let default = WatchSettings::default();
-        let amounts = |list: Vec<String>| {
-            list.iter().map(|usd| amount("low_balance_usd", usd)).collect::<Result<Vec<_>, _>>()
-        };
-        Ok(WatchSettings {
-            low_balance: match self.low_balance {
-                Setting::Kept => before.low_balance,
-                Setting::Set(list) => amounts(list.unwrap_or_default())?,
-            },
-            budget_percent: match self.budget_percent {
-                Setting::Kept => before.budget_percent,
-                Setting::Set(list) => list.unwrap_or(default.budget_percent),
-            },
-            top_up: match self.auto_top_up {
-                Setting::Kept => before.top_up,
-                Setting::Set(asked) => asked.map(TopUpAsked::read).transpose()?,
-            },
-        })
-    }
-}
-
-impl TopUpAsked {
-    fn read(self) -> Result<AutoTopUp, Problem> {
-        let most = self.month_max_usd.as_deref();
-        Ok(AutoTopUp {
-            threshold: amount("auto_top_up.threshold_usd", &self.threshold_usd)?,
-            amount: amount("auto_top_up.amount_usd", &self.amount_usd)?,
-            month_max: most.map(|most| amount("auto_top_up.month_max_usd", most)).transpose()?,
-            lasts_ms: self.lasts_ms.unwrap_or(DAY_MS),
-        })
-    }
-}
-
-fn amount(field: &str, usd: &str) -> Result<NanoUsd, Problem> {
-    usd.parse().map_err(|error| Problem::invalid(format!("`{field}`: `{usd}` is {error}")))
+    Ok(Answer(Watched::of(&view.watch)))
 }

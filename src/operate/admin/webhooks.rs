@@ -8,30 +8,29 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use http::StatusCode;
 use infergate_actors::id::AccountId;
-use infergate_actors::ledger::{Ledger, LedgerError};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::request::{Asked, Json, WebhookOf, id};
 use super::{Operator, Problem};
-use crate::api::page_limit;
-use crate::notify::{self, Message, Replay, ReplayError};
+use crate::api::{EVENTS_MAX, Events, EventsSought, page_limit};
+use crate::notify::{self, Reader, Replay, ReplayError, WebhookView};
+use crate::openapi::{Routes, doc, get, pattern, post};
 
 const WEBHOOKS_MAX: usize = 100;
-const EVENTS_MAX: usize = 1_000;
-const EVENTS_DEFAULT: usize = 100;
-/// Places that are looked at for one page of those that were asked for.
-const LOOKED_AT_MAX: usize = 100_000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WebhooksPage {
+    /// The `next` of the page before.
     after: Option<String>,
+    #[schemars(range(min = 1, max = WEBHOOKS_MAX))]
     limit: Option<usize>,
 }
 
 /// One of them.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReplayAsked {
     since_sequence: Option<u64>,
@@ -41,14 +40,62 @@ pub(super) struct ReplayAsked {
     failed: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NoticesPage")]
 pub(super) struct EventsPage {
+    /// The `next` of the page before.
     #[serde(default)]
     after: u64,
+    #[schemars(range(min = 1, max = EVENTS_MAX))]
     limit: Option<usize>,
+    /// One kind, or all that begin alike, such as `key.*`.
     r#type: Option<String>,
+    #[schemars(regex(pattern = pattern::ACCOUNT))]
     account: Option<String>,
+}
+
+/// A page of webhooks.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "WebhookList")]
+struct Webhooks {
+    webhooks: Vec<WebhookView>,
+    /// What to go on behind; none at the end.
+    next: Option<String>,
+}
+
+/// What came of a test.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "WebhookTest")]
+struct Tested {
+    arrived: bool,
+    status: Option<u16>,
+    fault: Option<&'static str>,
+}
+
+const TAG: &str = "Webhooks";
+
+/// What is served of webhooks and of what they are told of.
+pub(super) fn routes() -> Routes<Arc<Operator>> {
+    let hook = |rest: &str| format!("/admin/v1/webhooks/{{webhook}}{rest}");
+    let listed = doc("listWebhooks", "Lists all webhooks, page by page.");
+    let listed = listed.answers::<Webhooks>(200);
+    let shown = doc("getWebhook", "Shows how far a webhook has come.").answers::<WebhookView>(200);
+    let again = doc("replayWebhook", "Sends messages once more.")
+        .answers::<WebhookView>(202)
+        .refuses(&[409])
+        .example(json!({ "failed": true }));
+    let tested =
+        doc("testWebhook", "Sends a message that says nothing, and tells what came of it.");
+    let tested = tested.answers::<Tested>(200).refuses(&[409]);
+    let happened = doc("listEvents", "Lists what webhooks are told of, the oldest first.");
+    let happened = happened.answers::<Events>(200);
+    Routes::new()
+        .route(TAG, "/admin/v1/webhooks", get(list, listed))
+        .route(TAG, &hook(""), get(show, shown))
+        .route(TAG, &hook("/replay"), post(replay, again))
+        .route(TAG, &hook("/test"), post(test, tested))
+        .route(TAG, "/admin/v1/events", get(events, happened))
 }
 
 pub(super) async fn list(
@@ -58,7 +105,7 @@ pub(super) async fn list(
     let limit = page_limit(page.limit, WEBHOOKS_MAX, WEBHOOKS_MAX)?;
     let (webhooks, more) = operator.notifier.list(page.after.as_deref(), limit).await?;
     let next = webhooks.last().filter(|_| more).map(|last| last.name.clone());
-    Ok(Answer(json!({ "webhooks": webhooks, "next": next })))
+    Ok(Answer(Webhooks { webhooks, next }))
 }
 
 pub(super) async fn show(
@@ -94,8 +141,7 @@ pub(super) async fn test(
         "nothing is sent there: it is disabled or gone, or there is no secret to sign with";
     let outcome = tried.ok_or_else(|| Problem::conflict(detail))?;
     let arrived = outcome.fault.is_none();
-    let answer = json!({ "arrived": arrived, "status": outcome.status, "fault": outcome.fault });
-    Ok(Answer(answer))
+    Ok(Answer(Tested { arrived, status: outcome.status, fault: outcome.fault }))
 }
 
 /// What has happened that somebody outside may want to hear of.
@@ -103,46 +149,9 @@ pub(super) async fn events(
     State(operator): State<Arc<Operator>>,
     Asked(page): Asked<EventsPage>,
 ) -> Result<impl IntoResponse, Problem> {
-    let limit = page_limit(page.limit, EVENTS_DEFAULT, EVENTS_MAX)?;
     let account: Option<AccountId> = page.account.as_deref().map(id).transpose()?;
-    let kinds = page.r#type.into_iter().collect::<Vec<_>>();
-    if let Some(kind) = kinds.first() {
-        let wrong = |what| Problem::bad_request(format!("`type`: `{kind}` {what}"));
-        notify::check_kind(kind).map_err(wrong)?;
-    }
-    let after = page.after;
-    let read = move |ledger: &Ledger| events_page(ledger, account, &kinds, after, limit);
-    let (events, next) = operator.system.accounts.read(read).await?;
-    let next = next.map(|sequence| sequence.to_string());
-    Ok(Answer(json!({ "events": events, "next": next })))
-}
-
-/// A page of events, and the sequence to go on behind, where there may be more.
-fn events_page(
-    ledger: &Ledger,
-    account: Option<AccountId>,
-    kinds: &[String],
-    after: u64,
-    limit: usize,
-) -> Result<(Vec<Value>, Option<u64>), LedgerError> {
-    let mut events = Vec::new();
-    let notices = ledger.notices(account, after, LOOKED_AT_MAX)?;
-    let last = notices.last().map(|last| last.sequence).filter(|_| notices.len() == LOOKED_AT_MAX);
-    for notice in notices {
-        if !notify::matches(kinds, notice.kind.name()) {
-            continue;
-        }
-        let Some(entry) = ledger.event_at(notice.sequence)? else { continue };
-        let Message { id, mut body } = Message::of(&entry, notice.kind);
-        if let Some(body) = body.as_object_mut() {
-            body.insert("id".to_owned(), json!(id));
-        }
-        events.push(body);
-        if events.len() == limit {
-            return Ok((events, Some(notice.sequence)));
-        }
-    }
-    Ok((events, last))
+    let sought = EventsSought::new(page.after, page.limit, page.r#type, Reader::Operator)?;
+    Ok(Answer(sought.of(account).read(&operator.world).await?))
 }
 
 impl ReplayAsked {

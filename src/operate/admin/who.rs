@@ -11,6 +11,7 @@ use infergate_actors::id::TokenId;
 
 use super::{Operator, Problem};
 use crate::auth;
+use crate::openapi::{Operation, Takes};
 
 /// The name of whoever has the token that the gateway is started with.
 pub(super) const ROOT: &str = "root";
@@ -76,6 +77,10 @@ impl Who {
         let Token { id, name, role, expires_at_ms, .. } = token;
         Self { token: id, name, role, expires_at_ms }
     }
+}
+
+impl Takes for Who {
+    fn describe(_: &mut Operation<'_>) {}
 }
 
 /// Of the request at hand.

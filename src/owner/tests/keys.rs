@@ -47,7 +47,10 @@ async fn a_key_lives_from_its_creation_to_its_end() {
     }
     let path = "/api/v1/keys/key_2/compromised?reason=seen%20on%20a%20wall";
     let reply = house.ask(Method::POST, path, &manager, None).await;
-    assert!(reply.json()["revoked_at_ms"].is_u64());
+    let shut = reply.json();
+    assert!(shut["revoked_at_ms"].is_u64());
+    let seen = &shut["recent_use"]["addresses"][0];
+    assert_eq!((&seen["address"], &seen["requests"]), (&json!("127.0.0.1"), &json!(2)), "{shut}");
     assert_eq!(house.gateway.chat(&second).await, 401);
     let journal = house.gateway.get(&format!("/admin/v1/accounts/{}/journal", house.id)).await;
     assert!(journal.to_string().contains("reported as compromised: seen on a wall"));
@@ -136,10 +139,20 @@ async fn whoever_has_a_key_may_end_it_whatever_it_is_good_for() {
         assert_eq!((reply.status, &reply.json()["id"]), (200, &json!(id)), "{scope}");
         problem(&house.get("/api/v1/key", &secret).await, 401);
     }
-    let (_, secret) = house.key(&["inference"], json!({})).await;
-    let path = "/api/v1/key/compromised";
-    assert_eq!(house.ask(Method::POST, path, &secret, None).await.status, 200);
-    assert_eq!(house.gateway.chat(&secret).await, 401);
+    // From where it was used is told to whoever could have asked before.
+    for (scopes, is_told) in [
+        (&["inference"][..], false),
+        (&["account_management"], false),
+        (&["usage_read"], true),
+        (&["key_management"], true),
+    ] {
+        let (_, secret) = house.key(scopes, json!({})).await;
+        let reply = house.ask(Method::POST, "/api/v1/key/compromised", &secret, None).await;
+        assert_eq!(reply.status, 200);
+        let addresses = &reply.json()["recent_use"]["addresses"];
+        assert_eq!(addresses.is_array(), is_told, "{scopes:?}: {:?}", reply.body);
+        assert_eq!(house.gateway.chat(&secret).await, 401);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -91,7 +91,17 @@ async fn a_members_keys_may_what_the_member_may_and_go_with_them() {
     set("developer").await;
     assert_eq!(adds("developer", "e@example.com").await, 403);
     assert_eq!(house.get("/api/v1/keys", &key).await.status, 200);
+    let project = json!({ "name": "mine" });
+    problem(&house.post("/api/v1/projects", &key, project.clone()).await, 403);
+    let watch = json!({ "low_balance_usd": ["1"] });
+    problem(&house.patch("/api/v1/watch", &key, watch.clone()).await, 403);
     set("billing").await;
+    assert_eq!(house.patch("/api/v1/watch", &key, watch).await.status, 200);
+    problem(&house.post("/api/v1/projects", &key, project).await, 403);
+    for path in ["/api/v1/events", "/api/v1/webhooks"] {
+        problem(&house.get(path, &key).await, 403);
+    }
+    assert_eq!(house.get("/api/v1/projects", &key).await.status, 200);
     assert!(problem(&house.get("/api/v1/keys", &key).await, 403).contains("any more"));
     assert_eq!(house.get("/api/v1/account", &key).await.status, 200);
 

@@ -3,8 +3,10 @@
 mod keys;
 mod members;
 mod money;
+mod projects;
 mod scopes;
 mod sign_up;
+mod watch;
 
 use http::Method;
 use serde_json::{Value, json};
@@ -13,6 +15,15 @@ use crate::operate::fixture::{Gateway, Reply, Setup, text};
 
 /// Every scope there is.
 const SCOPES: [&str; 4] = ["inference", "usage_read", "key_management", "account_management"];
+
+/// A gateway whose accounts may have webhooks.
+pub(super) fn with_webhooks() -> Setup {
+    let mut setup = Setup::default();
+    setup
+        .config
+        .push_str("[notices]\naccount_secret = \"of the tests, and long enough for that\"\n");
+    setup
+}
 
 /// A gateway with an account that has credit.
 pub(super) struct House {

@@ -88,6 +88,8 @@ async fn an_owner_sees_what_the_plan_gives_and_not_what_it_puts_on_prices() {
     assert_eq!(own["buckets"]["requests"]["limit"], 100);
     assert_eq!(own["subscription"], subscribed);
     assert_eq!(all["subscription"], subscribed);
+    let alone = house.get("/api/v1/subscription", &key).await.json();
+    assert_eq!(alone, json!({ "subscription": subscribed, "plan": plan }));
     assert_eq!(
         (&all["plan"]["markup"], &own["subscription"]["state"]),
         (&json!("20%"), &json!("active"))

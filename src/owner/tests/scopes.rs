@@ -3,15 +3,18 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{House, SCOPES, problem};
+use super::{House, SCOPES, problem, with_webhooks};
 
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
 const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 
-/// Every endpoint, what it is sent, the scope it needs, and how it answers whoever has it.
-fn endpoints() -> Vec<(Method, &'static str, Option<Value>, &'static str, u16)> {
+/// An endpoint, what it is sent, the scope it needs, and how it answers whoever has it.
+type Endpoint = (Method, &'static str, Option<Value>, &'static str, u16);
+
+/// Every one of them.
+fn endpoints() -> Vec<Endpoint> {
     let member = json!({ "email": "ada@example.com", "name": "Ada", "role": "owner" });
     vec![
         (GET, "/api/v1/account", None, "usage_read", 200),
@@ -54,11 +57,47 @@ fn endpoints() -> Vec<(Method, &'static str, Option<Value>, &'static str, u16)> 
         (PATCH, "/api/v1/members/mem_1", Some(json!({ "name": "L" })), "account_management", 200),
         (DELETE, "/api/v1/members/mem_1", None, "account_management", 409),
     ]
+    .into_iter()
+    .chain(projects())
+    .chain(watching())
+    .collect()
+}
+
+fn watching() -> [Endpoint; 10] {
+    let needed = "account_management";
+    let low = json!({ "low_balance_usd": ["5"] });
+    // Of what never happens to an account: nothing is sent there.
+    let hook = json!({ "url": "https://a.example/", "events": ["codes.used"] });
+    let path = "/api/v1/webhooks/hook_1";
+    [
+        (GET, "/api/v1/subscription", None, "usage_read", 200),
+        (GET, "/api/v1/watch", None, "usage_read", 200),
+        (PATCH, "/api/v1/watch", Some(low), needed, 200),
+        (GET, "/api/v1/events", None, needed, 200),
+        (POST, "/api/v1/webhooks", Some(hook), needed, 201),
+        (GET, "/api/v1/webhooks", None, needed, 200),
+        (GET, path, None, needed, 200),
+        (PATCH, path, Some(json!({ "enabled": false })), needed, 200),
+        (POST, "/api/v1/webhooks/hook_1/rotate-secret", Some(json!({})), needed, 200),
+        (DELETE, path, None, needed, 204),
+    ]
+}
+
+fn projects() -> [Endpoint; 6] {
+    let new = json!({ "name": "research" });
+    [
+        (POST, "/api/v1/projects", Some(new.clone()), "account_management", 201),
+        (GET, "/api/v1/projects", None, "usage_read", 200),
+        (GET, "/api/v1/projects/proj_1", None, "usage_read", 200),
+        (PATCH, "/api/v1/projects/proj_1", Some(new), "account_management", 200),
+        (POST, "/api/v1/projects/proj_1/archive", None, "account_management", 200),
+        (POST, "/api/v1/projects/proj_1/restore", None, "account_management", 200),
+    ]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_endpoint_is_open_to_one_scope_and_closed_to_the_others() {
-    let house = House::new().await;
+    let house = House::with(with_webhooks()).await;
     // For others to look at, and the one that is rotated has the scope that it takes and no more.
     house.key(&["inference"], json!({})).await;
     let mut keys = Vec::new();

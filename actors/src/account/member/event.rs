@@ -1,5 +1,6 @@
 //! What happened to the people of an account, as the journal keeps it. Pure.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Member, Removal, Role};
@@ -69,7 +70,7 @@ pub enum MemberEvent {
 }
 
 /// One change of a person. Variants are only ever added at the end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MemberChange {
     /// Another name.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::register::Register;
@@ -13,7 +14,7 @@ use crate::id::{AccountId, KeyHash, KeyId, MemberId};
 const REMOVED_MAX: usize = 100;
 
 /// Somebody who belongs to an account, or did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Member {
     /// The number in the account.
     pub id: MemberId,
@@ -36,7 +37,7 @@ pub struct Member {
 }
 
 /// When, by whom and why somebody or something was taken away.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Removal {
     /// When, in milliseconds since 1970.
     pub at_ms: u64,
@@ -47,7 +48,9 @@ pub struct Removal {
 }
 
 /// What somebody is in an account. See [`super::permission`] for what that means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// May do everything.
@@ -63,7 +66,7 @@ pub enum Role {
 }
 
 /// Where somebody is in the life of a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MemberStatus {
     /// Added, and has not come yet.

@@ -9,7 +9,9 @@
 //! | manage keys | x | x | x | | | `key_management` |
 //! | read people | x | x | x | x | x | `account_management` |
 //! | manage people | x | x | | | | `account_management` |
-//! | manage money: budgets, codes | x | x | | x | | `account_management` |
+//! | manage money: budgets, top-ups, codes | x | x | | x | | `account_management` |
+//! | manage projects | x | x | | | | `account_management` |
+//! | manage webhooks, read events | x | x | | | | `account_management` |
 //!
 //! An admin manages all people but owners: see [`Role::may_manage`].
 
@@ -35,8 +37,12 @@ pub enum Permission {
     ReadMembers,
     /// Adding, changing and removing people.
     ManageMembers,
-    /// Setting budgets, and redeeming codes.
+    /// Setting budgets, what the account is watched for and its top-ups, and redeeming codes.
     ManageMoney,
+    /// Creating, changing, archiving and restoring projects: they bound those who manage keys.
+    ManageProjects,
+    /// Having the account's events told, by webhooks and by asking: they say something of everything.
+    ManageWebhooks,
 }
 
 /// Several of them: a set.
@@ -44,12 +50,13 @@ pub enum Permission {
 pub struct Permissions(u16);
 
 use Permission::{
-    Infer, ManageKeys, ManageMembers, ManageMoney, ReadAccount, ReadKeys, ReadMembers, ReadUsage,
+    Infer, ManageKeys, ManageMembers, ManageMoney, ManageProjects, ManageWebhooks, ReadAccount,
+    ReadKeys, ReadMembers, ReadUsage,
 };
 
 impl Permission {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Infer,
         ReadAccount,
         ReadUsage,
@@ -58,6 +65,8 @@ impl Permission {
         ReadMembers,
         ManageMembers,
         ManageMoney,
+        ManageProjects,
+        ManageWebhooks,
     ];
 
     /// What it is, behind "may".
@@ -71,6 +80,8 @@ impl Permission {
             ReadMembers => "read members",
             ManageMembers => "manage members",
             ManageMoney => "set budgets and redeem codes",
+            ManageProjects => "manage projects",
+            ManageWebhooks => "manage webhooks and read events",
         }
     }
 
@@ -80,7 +91,9 @@ impl Permission {
             Infer => KeyScope::Inference,
             ReadAccount | ReadUsage => KeyScope::UsageRead,
             ReadKeys | ManageKeys => KeyScope::KeyManagement,
-            ReadMembers | ManageMembers | ManageMoney => KeyScope::AccountManagement,
+            ReadMembers | ManageMembers | ManageMoney | ManageProjects | ManageWebhooks => {
+                KeyScope::AccountManagement
+            }
         }
     }
 }
@@ -150,6 +163,8 @@ fn bit(permission: Permission) -> u16 {
         ReadMembers => 1 << 5,
         ManageMembers => 1 << 6,
         ManageMoney => 1 << 7,
+        ManageProjects => 1 << 8,
+        ManageWebhooks => 1 << 9,
     }
 }
 
@@ -169,6 +184,8 @@ mod tests {
             (ReadMembers, "x x x x x"),
             (ManageMembers, "x x . . ."),
             (ManageMoney, "x x . x ."),
+            (ManageProjects, "x x . . ."),
+            (ManageWebhooks, "x x . . ."),
         ];
         assert_eq!(table.map(|(permission, _)| permission), Permission::ALL);
         for (permission, row) in table {

@@ -3,6 +3,7 @@
 //! Plans are no part of an account's history, as rules of credit are not. What they decided is: an
 //! account's events say which plan it is on, what it pays, and what its subscription was agreed to be.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::account::Limits;
@@ -34,7 +35,7 @@ pub struct Plans {
 }
 
 /// How one account differs from its plan. What is `None` is the plan's.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Overrides {
     /// All of its limits: one that is not set here is none, whatever the plan says.
     pub limits: Option<Limits>,

@@ -21,6 +21,7 @@ mod book;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smallvec::{SmallVec, smallvec};
 
@@ -34,7 +35,7 @@ use crate::id::HoldId;
 use crate::money::Markup;
 
 /// One fact of these. Variants are only ever added at the end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PlanEvent {
     /// It is on this plan from here on.

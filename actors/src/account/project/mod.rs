@@ -7,6 +7,7 @@ mod orders;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::budget::{Counted, Room, Spending};
@@ -54,7 +55,7 @@ pub enum ProjectEvent {
 }
 
 /// What a project begins with.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewProject {
     /// A name for people; not unique.
     pub name: String,
@@ -67,7 +68,7 @@ pub struct NewProject {
 }
 
 /// One change of a project. Variants are only ever added at the end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProjectChange {
     /// A name for people.

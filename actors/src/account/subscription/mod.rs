@@ -36,6 +36,7 @@ mod order;
 mod period;
 mod proration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use order::{PaidBy, SubscriptionOrder};
@@ -48,7 +49,7 @@ use crate::id::GrantId;
 use crate::money::NanoUsd;
 
 /// What a subscription to a plan costs and gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Offer {
     /// What one period costs. Nothing: it renews by itself.
     pub price: NanoUsd,
@@ -61,7 +62,7 @@ pub struct Offer {
 }
 
 /// A subscription, as it was agreed and as it stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Contract {
     /// The plan.
     pub plan: String,
@@ -84,7 +85,7 @@ pub struct Contract {
 }
 
 /// What holds from the next period on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NextTerms {
     /// The plan.
     pub plan: String,
@@ -93,7 +94,7 @@ pub struct NextTerms {
 }
 
 /// How a subscription stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SubscriptionState {
     /// The present period is paid for, and the next one is to follow.
@@ -144,7 +145,7 @@ pub struct Allowance {
 }
 
 /// What was told of money outside.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SubscriptionPayment {
     /// What it was told by, once in the account for all that is told of money.
     pub id: String,
@@ -155,7 +156,7 @@ pub struct SubscriptionPayment {
 }
 
 /// What happened to a subscription. Variants are only ever added at the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SubscriptionStep {
     /// It began.

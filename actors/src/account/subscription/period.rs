@@ -3,6 +3,7 @@
 //! A month ends on the day of the month that the anchor has, or on the last one where there is no such
 //! day: from January 31 on, periods end on February 28, March 31, April 30.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 const DAY_MS: u64 = 86_400_000;
@@ -11,7 +12,7 @@ const DAYS_BEFORE_0: u64 = 719_468;
 const DAYS_IN_400_YEARS: u64 = 146_097;
 
 /// How long one period lasts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BillingPeriod {
     /// A month.

@@ -6,7 +6,7 @@
 //! | `settings` | what is asked for |
 //! | `webhook` | the account's own webhooks |
 //! | `due` | what is to be told now |
-//! | `orders` | what an operator may change |
+//! | `orders` | what may be changed |
 //!
 //! Told is what is written: a threshold that was crossed is known by its event, so that a restart tells
 //! nothing twice and forgets nothing. It is decided in the same batch as what crosses it.

@@ -1,4 +1,4 @@
-//! What an operator may change of an account's watch. Pure.
+//! What may be changed of an account's watch. Pure.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! What an account is to be watched for. Pure.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::account::Denial;
@@ -13,7 +14,7 @@ const MINUTE_MS: u64 = 60_000;
 const YEAR_MS: u64 = 366 * 24 * 60 * MINUTE_MS;
 
 /// What an account is to be watched for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WatchSettings {
     /// Balances; rising. One that the balance falls below is told.
     pub low_balance: Vec<NanoUsd>,
@@ -24,7 +25,7 @@ pub struct WatchSettings {
 }
 
 /// When an account is to be topped up, and by how much.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AutoTopUp {
     /// A balance below this makes one due.
     pub threshold: NanoUsd,

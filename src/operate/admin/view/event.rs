@@ -1,6 +1,8 @@
 //! The journal as JSON: events in the form the ledger's own types have, with ids as texts and a key
 //! without its hash. Amounts are whole numbers of nano-dollars. Pure.
 
+use std::collections::BTreeMap;
+
 use infergate_actors::account::{
     self, Budget, CodeBatch, Event, GrantKind, KeyChange, Kinds, Limits, NewProject, Payment,
     PlanEvent, ProjectChange, ProjectEvent, Return, Settlement, Status, StatusSet, Suspicion,
@@ -9,6 +11,7 @@ use infergate_actors::account::{
 use infergate_actors::id::{GrantId, HoldId, KeyId, ProjectId};
 use infergate_actors::ledger::JournalEntry;
 use infergate_actors::money::{Markup, NanoUsd, Rates, Usage};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::member::MemberFact;
@@ -17,7 +20,7 @@ use super::subscription::Happened;
 use crate::notify;
 
 /// A page of an account's journal.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::operate::admin) struct Journal<'e> {
     pub(in crate::operate::admin) events: Vec<JournalLine<'e>>,
     /// What to go on behind.
@@ -25,7 +28,7 @@ pub(in crate::operate::admin) struct Journal<'e> {
 }
 
 /// One event and its place.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::operate::admin) struct JournalLine<'e> {
     number: u64,
     sequence: u64,
@@ -36,7 +39,7 @@ pub(in crate::operate::admin) struct JournalLine<'e> {
 }
 
 /// One event. Other than [`Event`], it can be shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum JournalEvent<'e> {
     Opened {
@@ -156,14 +159,14 @@ pub(crate) enum JournalEvent<'e> {
     },
     Operator(OperatorFact<'e>),
     /// In the words of a message.
-    Watch(notify::Data),
+    Watch(#[schemars(with = "BTreeMap<String, serde_json::Value>")] notify::Data),
     Member(MemberFact<'e>),
     Plan(&'e PlanEvent),
     Subscription(Box<Happened<'e>>),
 }
 
 /// Credit that was taken back.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Back<'e> {
     id: &'e str,
     payment: Option<&'e str>,
@@ -173,7 +176,8 @@ pub(crate) struct Back<'e> {
 }
 
 /// A key as it was created.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "KeyCreated")]
 pub(crate) struct NewKey<'e> {
     id: String,
     hint: &'e str,
@@ -184,7 +188,7 @@ pub(crate) struct NewKey<'e> {
 }
 
 /// A settlement.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Bill<'e> {
     hold: String,
     key: String,
@@ -200,7 +204,7 @@ pub(crate) struct Bill<'e> {
     record: &'e UsageRecord,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Draw {
     grant: String,
     amount: NanoUsd,

@@ -1,10 +1,11 @@
 //! What happened to people, as JSON: no hash of an address, a code or a request. Pure.
 
 use infergate_actors::account::{Budget, Member, MemberChange, MemberEvent, Removal};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// One fact of these.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum MemberFact<'e> {
     Added { id: String, member: &'e Member },

@@ -8,6 +8,7 @@ mod plan;
 mod subscription;
 
 use infergate_actors::account::ActorLine;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub(super) use crate::api::{Account, AccountLine, Granted, Key, Moved, Subscription};
@@ -18,7 +19,7 @@ pub(super) use plan::Plan;
 pub(super) use subscription::Preview;
 
 /// One actor.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Actor {
     pub(super) kind: &'static str,
     pub(super) id: String,

@@ -1,13 +1,14 @@
 //! Operators' tokens and what they did as JSON. Pure.
 
 use infergate_actors::account::{self, Asked, Ended, OperatorEvent, OperatorRole};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::operate::admin::audit::{Found, operator_event};
 
 /// A token without its secret.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Token {
     id: String,
     name: String,
@@ -22,7 +23,7 @@ pub(crate) struct Token {
 }
 
 /// A token that was just made or rotated: the only place where its secret is ever shown.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(in crate::operate::admin) struct CreatedToken<'s> {
     pub(in crate::operate::admin) secret: &'s str,
     #[serde(flatten)]
@@ -30,7 +31,8 @@ pub(in crate::operate::admin) struct CreatedToken<'s> {
 }
 
 /// What somebody asked for, and what became of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Action")]
 pub(in crate::operate::admin) struct Act<'e> {
     id: String,
     at_ms: u64,
@@ -43,16 +45,19 @@ pub(in crate::operate::admin) struct Act<'e> {
     path: &'e str,
     account: Option<String>,
     idempotency_key: Option<&'e str>,
+    #[schemars(with = "Option<serde_json::Value>")]
     asked: Option<Box<RawValue>>,
     status: Option<u16>,
     outcome: &'static str,
+    #[schemars(with = "Option<serde_json::Value>")]
     changes: Option<Box<RawValue>>,
     did: Vec<Did>,
     /// Of the last of its events in the journal.
     digest: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OperatorLine")]
 struct Actor<'e> {
     id: String,
     name: &'e str,
@@ -60,7 +65,7 @@ struct Actor<'e> {
 }
 
 /// An event of operators in a journal. What was asked is shown whole by the audit log alone.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum OperatorFact<'e> {
     TokenCreated(Token),
@@ -73,7 +78,7 @@ pub(crate) enum OperatorFact<'e> {
 }
 
 /// Events that an action left in an account's journal.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::operate::admin) struct Did {
     account: String,
     first: u64,

@@ -1,6 +1,7 @@
 //! Plans as JSON. Pure.
 
 use infergate_actors::account::{BillingPeriod, Limits, Offer, PlanTerms, Plans};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::OfferShown;
@@ -8,7 +9,7 @@ use crate::api::OfferShown;
 const DAY_MS: u64 = 86_400_000;
 
 /// A plan, as the configuration has it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::operate::admin) struct Plan<'p> {
     name: &'p str,
     is_default: bool,

@@ -5,25 +5,30 @@ use infergate_actors::account::{
     SubscriptionStep,
 };
 use infergate_actors::money::NanoUsd;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
+use crate::openapi;
 use crate::operate::amount::{Amounts, wide};
 
 /// What a change of plan would cost and give.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SubscriptionPreview")]
 pub(in crate::operate::admin) struct Preview<'p> {
     plan: &'p str,
     /// `now`, or `period_end`.
     takes_effect: &'static str,
     from_ms: u64,
     #[serde(flatten)]
+    #[schemars(schema_with = "preview_amounts")]
     amounts: Amounts<2>,
     left_ms: u64,
     period_ms: u64,
 }
 
 /// What happened to a subscription, in the journal.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SubscriptionFact")]
 pub(crate) struct Happened<'e> {
     step: SubscriptionStep,
     due_at_ms: Option<u64>,
@@ -32,11 +37,16 @@ pub(crate) struct Happened<'e> {
     allowance: Option<Given<'e>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AllowanceGiven")]
 struct Given<'e> {
     grant: String,
     amount: NanoUsd,
     payment: Option<&'e str>,
+}
+
+fn preview_amounts(_: &mut SchemaGenerator) -> Schema {
+    openapi::amounts(&["due", "allowance"])
 }
 
 impl<'p> Preview<'p> {
