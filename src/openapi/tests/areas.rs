@@ -147,14 +147,14 @@ impl Stage {
         self.ask("GET", "/admin/v1/audit?format=csv", None, 400).await;
         self.ask("GET", "/admin/v1/audit?from=never", None, 400).await;
         let change = json!({ "limits": { "in_flight": 7 } });
-        let (path, patch) = (account, ("PATCH", account));
-        let etag = self.ask("GET", path, None, 200).await.header("etag").to_owned();
+        let changed = ("PATCH", account);
+        let etag = self.ask("GET", account, None, 200).await.header("etag").to_owned();
         let once = [("if-match", etag.as_str()), ("idempotency-key", "once")];
-        self.ask_as(TOKEN, patch, &once, Some(&change), 200).await;
-        let again = self.ask_as(TOKEN, patch, &once, Some(&change), 200).await;
+        self.ask_as(TOKEN, changed, &once, Some(&change), 200).await;
+        let again = self.ask_as(TOKEN, changed, &once, Some(&change), 200).await;
         assert_eq!(again.header("idempotency-replayed"), "true");
-        self.ask_as(TOKEN, patch, &once, Some(&json!({})), 422).await;
-        self.ask_as(TOKEN, patch, &[("if-match", etag.as_str())], Some(&json!({})), 412).await;
+        self.ask_as(TOKEN, changed, &once, Some(&json!({})), 422).await;
+        self.ask_as(TOKEN, changed, &[("if-match", etag.as_str())], Some(&json!({})), 412).await;
     }
 
     /// With another token and other headers, and held against the document as well.
