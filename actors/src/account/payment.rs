@@ -201,6 +201,10 @@ impl Account {
         }
         Ok(match what {
             TransferKind::Payment { payment, amount, expires_at_ms, top_up } => {
+                // One of the subscription may have given nothing yet, and so is not among the references.
+                if self.payment_of(payment).is_some() {
+                    return Err(Denial::DuplicateReference);
+                }
                 self.may_grant(*amount, payment)?;
                 let paid = Event::Paid(Box::new(Payment {
                     id: id.clone(),
@@ -284,7 +288,8 @@ impl Account {
         (grant, amount): (GrantId, NanoUsd),
     ) -> Result<(), &'static str> {
         let is_it = |movement: &&mut Movement| {
-            movement.is_payment() && movement.payment.as_deref() == Some(payment)
+            movement.kind == MovementKind::SubscriptionPaid
+                && movement.payment.as_deref() == Some(payment)
         };
         let paid = self.credit.movements.values_mut().find(is_it);
         let paid = paid.ok_or("it gives credit for a payment that did not come in")?;

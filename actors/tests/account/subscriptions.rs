@@ -88,17 +88,27 @@ fn act(bench: &mut Bench, words: &[&str]) -> Result<(), Denial> {
             let what = TransferKind::SubscriptionPaid { payment: payment.into(), amount };
             tell(bench, &format!("evt {payment}"), what).map(drop)
         }
+        ["buy", payment, sum] => {
+            let (payment, amount) = (payment.to_owned(), nano(sum.parse().unwrap()));
+            let id = format!("buys {payment}");
+            let what = TransferKind::Payment { payment, amount, expires_at_ms: None, top_up: None };
+            tell(bench, &id, what).map(drop)
+        }
         ["fail", payment] => {
             let what = TransferKind::SubscriptionFailed { payment: payment.into() };
             tell(bench, &format!("failed {payment}"), what).map(drop)
         }
-        ["refund", payment] => {
-            let what = TransferKind::Refund { payment: payment.into(), amount: None };
-            tell(bench, &format!("refund {payment}"), what).map(drop)
+        ["refund", payment, ref rest @ ..] => {
+            let (payment, amount) =
+                (payment.into(), rest.first().map(|sum| nano(sum.parse().unwrap())));
+            let what = TransferKind::Refund { payment, amount };
+            tell(bench, &words.join(" "), what).map(drop)
         }
-        ["dispute", payment] => {
-            let what = TransferKind::Dispute { payment: payment.into(), amount: None };
-            tell(bench, &format!("dispute {payment}"), what).map(drop)
+        ["dispute", payment, ref rest @ ..] => {
+            let (payment, amount) =
+                (payment.into(), rest.first().map(|sum| nano(sum.parse().unwrap())));
+            let what = TransferKind::Dispute { payment, amount };
+            tell(bench, &words.join(" "), what).map(drop)
         }
         ["status", status] => bench.order(&set_status(match status {
             "active" => Status::Active,
@@ -306,6 +316,25 @@ refund p1           => active small 2027-01-01..2027-02-01 0
 refund p1           => active small 2027-01-01..2027-02-01 0
 at 2027-02-01       => past_due small 2027-01-01..2027-02-01 0
 refund p9           => UnknownPayment
+",
+    );
+}
+
+#[test]
+fn a_payment_of_the_subscription_is_no_ordinary_credit_too_whether_it_has_given_any_yet_or_not() {
+    check(
+        "2027-01-01",
+        "
+start small p1      => active small 2027-01-01..2027-02-01 1000
+pay p2              => active small 2027-01-01..2027-02-01 1000 ahead
+buy p2 1000         => DuplicateReference
+buy p1 1000         => DuplicateReference
+buy p3 500          => active small 2027-01-01..2027-02-01 1500 ahead
+at 2027-02-01       => active small 2027-02-01..2027-03-01 1500
+buy p2 1000         => DuplicateReference
+pay p3              => DuplicateReference
+refund p2           => active small 2027-02-01..2027-03-01 500
+refund p3           => active small 2027-02-01..2027-03-01 0
 ",
     );
 }
