@@ -30,6 +30,9 @@ pub(crate) fn plans() -> Plans {
         plan("small", 1_000, 1_000, month),
         plan("large", 4_000, 5_000, month),
         plan("gift", 0, 100, month),
+        // As dear as the small one, and dearer; neither gives as much as the plan before it.
+        plan("meagre", 1_000, 200, month),
+        plan("fine", 2_000, 800, month),
         plan("weekly", 300, 250, BillingPeriod::Days(7)),
         PlanTerms { name: "unsold".into(), ..PlanTerms::default() },
     ];
@@ -257,6 +260,23 @@ pay p4 300          => Underpaid { due: NanoUsd(4000) }
 pay p4              => active large 2027-02-08..2027-03-08 5000
 change unsold       => NoOffer
 change nowhere      => UnknownPlan
+",
+    );
+}
+
+#[test]
+fn going_to_a_plan_that_gives_less_and_back_gives_nothing_again() {
+    check(
+        "2027-01-01",
+        "
+start meagre p1     => active meagre 2027-01-01..2027-02-01 200
+change small        => active small 2027-01-01..2027-02-01 1000
+change meagre       => active small 2027-01-01..2027-02-01 1000 then meagre
+change small        => active small 2027-01-01..2027-02-01 1000
+change meagre       => active small 2027-01-01..2027-02-01 1000 then meagre
+change fine p2      => NothingDue
+change fine         => active small 2027-01-01..2027-02-01 1000 then fine
+change large p2     => active large 2027-01-01..2027-02-01 5000
 ",
     );
 }

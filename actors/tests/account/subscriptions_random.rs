@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use crate::bench::{Bench, UNIT, admit, denial, set_status};
 use crate::subscriptions::{bench, nano, paid_by, plans};
 
-const PLANS: [&str; 4] = ["small", "large", "gift", "weekly"];
+const PLANS: [&str; 6] = ["small", "large", "gift", "weekly", "meagre", "fine"];
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -35,7 +35,7 @@ enum Step {
     Extend { hold: u128, tokens: u64 },
     Settle { hold: u128, tokens: u64 },
     Void { hold: u128 },
-    Markups { markups: [u32; 4] },
+    Markups { markups: [u32; 6] },
     Override { markup: Option<u32> },
     Wait { hours: u64 },
     Restart,
@@ -46,7 +46,7 @@ fn step() -> impl Strategy<Value = Step> {
     let payment = || 0..40_u8;
     let plan = || 0..PLANS.len();
     let status = prop::sample::select(vec![Status::Active, Status::Restricted, Status::Suspended]);
-    let markups = prop::array::uniform4(prop_oneof![Just(1_000_000), 500_000..2_000_000_u32]);
+    let markups = prop::array::uniform6(prop_oneof![Just(1_000_000), 500_000..2_000_000_u32]);
     prop_oneof![
         3 => (plan(), prop::option::weighted(0.9, payment()))
             .prop_map(|(plan, payment)| Step::Start { plan, payment }),
@@ -81,6 +81,9 @@ struct Books {
     /// When the periods began for which there was an allowance.
     periods: BTreeSet<u64>,
     last_end_ms: u64,
+    /// What was given in the present period, and the most that a plan gives that was paid for in it.
+    given: i64,
+    given_max: i64,
     state: Option<SubscriptionState>,
     /// The allowance that the event before has named.
     named: Option<(GrantId, i64, u64)>,
@@ -158,11 +161,15 @@ impl Books {
             let is_new = self.periods.insert(contract.from_ms);
             assert!(is_new || change.step == SubscriptionStep::Started, "a period given for twice");
             self.last_end_ms = contract.to_ms;
+            (self.given, self.given_max) = (0, 0);
         } else if change.allowance.is_some() {
             assert_eq!(change.step, SubscriptionStep::PlanChanged);
         }
         self.state = Some(contract.state);
         let allowance = change.allowance.as_ref();
+        self.given += allowance.map_or(0, |it| it.amount.nano());
+        self.given_max = self.given_max.max(contract.offer.allowance.nano());
+        assert!(self.given <= self.given_max, "more given in a period than any plan gives for one");
         self.named = allowance.map(|it| (it.grant, it.amount.nano(), contract.to_ms));
     }
 
