@@ -219,8 +219,7 @@ impl Account {
             }
             TransferKind::Refund { payment, amount } => {
                 let back = self.back(id, payment, *amount)?;
-                let is_all = amount.is_none_or(|amount| self.is_all_of(payment, amount));
-                let unpaid = is_all.then(|| self.unpaid_ahead(payment)).flatten();
+                let unpaid = self.unpaid_ahead(payment, back.asked);
                 std::iter::once(Event::Refunded(Box::new(back))).chain(unpaid).collect()
             }
             TransferKind::Dispute { payment, amount } => {
@@ -230,7 +229,7 @@ impl Account {
                     let (by, class) = ("system".to_owned(), ReasonClass::Payment);
                     Event::StatusSet(StatusSet { status, by, class, reason })
                 });
-                let unpaid = self.unpaid_ahead(payment);
+                let unpaid = self.unpaid_ahead(payment, back.asked);
                 let back = Event::ChargedBack(Box::new(back));
                 std::iter::once(back).chain(status).chain(unpaid).collect()
             }
@@ -277,8 +276,15 @@ impl Account {
         self.credit.movements.values().find(is_it)
     }
 
-    fn is_all_of(&self, payment: &str, amount: NanoUsd) -> bool {
-        self.payment_of(payment).is_some_and(|paid| amount >= paid.asked)
+    /// What is left of a payment behind all that went back of it, refunded or disputed.
+    pub(super) fn left_of(&self, payment: &str) -> NanoUsd {
+        let paid = self.payment_of(payment).map_or(NanoUsd::ZERO, |paid| paid.asked);
+        let is_back = |movement: &&Movement| {
+            matches!(movement.kind, MovementKind::Refunded | MovementKind::ChargedBack)
+                && movement.payment.as_deref() == Some(payment)
+        };
+        let back = self.credit.movements.values().filter(is_back);
+        back.fold(paid, |left, back| left.saturating_sub(back.asked))
     }
 
     /// Folds in what was given for a payment of the subscription.

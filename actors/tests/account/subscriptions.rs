@@ -360,6 +360,29 @@ refund p3           => active small 2027-02-01..2027-03-01 0
 }
 
 #[test]
+fn a_period_is_not_paid_ahead_any_more_once_less_than_its_price_is_left_of_the_payment() {
+    check(
+        "2027-01-01",
+        "
+start small p1      => active small 2027-01-01..2027-02-01 1000
+pay p2              => active small 2027-01-01..2027-02-01 1000 ahead
+refund p2 1         => active small 2027-01-01..2027-02-01 1000
+refund p2 999       => active small 2027-01-01..2027-02-01 1000
+pay p3 1500         => active small 2027-01-01..2027-02-01 1000 ahead
+refund p3 300       => active small 2027-01-01..2027-02-01 1000 ahead
+refund p3 200       => active small 2027-01-01..2027-02-01 1000 ahead
+refund p3 201       => active small 2027-01-01..2027-02-01 1000
+pay p4 1500         => active small 2027-01-01..2027-02-01 1000 ahead
+refund p1 900       => active small 2027-01-01..2027-02-01 100 ahead
+refund p4 300       => active small 2027-01-01..2027-02-01 100 ahead
+dispute p4 200      => active small 2027-01-01..2027-02-01 100 ahead suspended
+dispute p4 1        => active small 2027-01-01..2027-02-01 100 suspended
+at 2027-02-01       => past_due small 2027-01-01..2027-02-01 0 suspended
+",
+    );
+}
+
+#[test]
 fn an_allowance_is_given_whatever_else_was_given_under_its_name() {
     let mut bench = bench("2027-01-01");
     act(&mut bench, &["start", "small", "p1"]).unwrap();

@@ -130,10 +130,15 @@ impl Account {
         }
     }
 
-    /// What follows for the next period from its payment going back, in full or in a dispute.
-    pub(in crate::account) fn unpaid_ahead(&self, payment: &str) -> Option<Event> {
+    /// What follows for the next period from so much of its payment going back: where what is left, behind
+    /// all that went back before, is less than it costs, it is not paid for.
+    pub(in crate::account) fn unpaid_ahead(&self, payment: &str, back: NanoUsd) -> Option<Event> {
         let paid_with = |contract: &&Contract| contract.ahead.as_deref() == Some(payment);
         let contract = self.subscription().filter(paid_with)?;
+        let left = self.left_of(payment).saturating_sub(back);
+        if left.is_positive() && left >= contract.next_terms().1.price {
+            return None;
+        }
         let contract = Contract { ahead: None, ..contract.clone() };
         let step = SubscriptionStep::PaymentReturned;
         self.changed(step, contract, Beside::default()).into_iter().next()
