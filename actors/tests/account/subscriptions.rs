@@ -235,6 +235,24 @@ pay p4              => active small 2027-04-01..2027-05-01 1000 suspended
 }
 
 #[test]
+fn cancelling_what_is_overdue_lifts_the_restriction_that_is_its_own_and_no_other() {
+    check(
+        "2027-01-01",
+        "
+start small p1      => active small 2027-01-01..2027-02-01 1000
+at 2027-02-04       => overdue small 2027-01-01..2027-02-01 0 restricted
+cancel              => ended - 2027-01-01..2027-02-01 0
+cancel              => NoSubscription
+start small p2      => active small 2027-02-04..2027-03-04 1000
+at 2027-03-07       => overdue small 2027-02-04..2027-03-04 0 restricted
+status restricted   => overdue small 2027-02-04..2027-03-04 0 restricted
+cancel              => ended - 2027-02-04..2027-03-04 0 restricted
+start small p3      => active small 2027-03-07..2027-04-07 1000 restricted
+",
+    );
+}
+
+#[test]
 fn a_dearer_plan_begins_at_once_and_any_other_with_the_next_period() {
     check(
         "2027-01-01",
@@ -302,7 +320,7 @@ undo                => NoSubscription
 pay p2              => NoSubscription
 start large p3      => active large 2027-02-01..2027-03-01 5000
 at 2027-03-04       => overdue large 2027-02-01..2027-03-01 0 restricted
-cancel              => ended - 2027-02-01..2027-03-01 0 restricted
+cancel              => ended - 2027-02-01..2027-03-01 0
 start small p3      => ReusedId
 start small p4      => active small 2027-03-04..2027-04-04 1000
 ",

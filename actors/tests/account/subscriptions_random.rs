@@ -91,6 +91,8 @@ struct Books {
     holds: HashMap<HoldId, Markup>,
     told: BTreeSet<String>,
     status: Status,
+    /// Nobody has ordered the status that it has.
+    by_system: bool,
 }
 
 impl Books {
@@ -130,7 +132,9 @@ impl Books {
             Event::Voided { hold, .. } => {
                 self.holds.remove(hold).unwrap();
             }
-            Event::StatusSet(set) => self.status = set.status,
+            Event::StatusSet(set) => {
+                (self.status, self.by_system) = (set.status, set.by == "system");
+            }
             Event::Plan(event) => {
                 if let PlanEvent::Priced { markup } = **event {
                     assert_ne!(markup, self.markup, "a price that is none");
@@ -173,6 +177,13 @@ impl Books {
         self.named = allowance.map(|it| (it.grant, it.amount.nano(), contract.to_ms));
     }
 
+    /// The system restricts for nothing but what is overdue now (a dispute suspends).
+    fn check_restriction(&self) {
+        let is_overdue = self.state == Some(SubscriptionState::Overdue);
+        let is_restricted = self.by_system && self.status == Status::Restricted;
+        assert!(is_overdue || !is_restricted, "restricted for good");
+    }
+
     fn draw(&mut self, grant: GrantId, nano: i64) {
         let (left, _) = self.lots.get_mut(&grant).expect("a lot that was given");
         *left -= nano;
@@ -207,6 +218,7 @@ proptest! {
             prop_assert_eq!(account, &run.copy);
             prop_assert_eq!(account.totals().remaining.nano(), run.books.balance());
             prop_assert!(account.totals().held <= account.totals().remaining);
+            run.books.check_restriction();
         }
         // What is held is covered, at whatever it was taken.
         let open: Vec<_> = run.bench.machine.account().holds().iter()

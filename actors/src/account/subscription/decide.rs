@@ -18,6 +18,7 @@ const SYSTEM: &str = "system";
 /// is told from any other.
 const OVERDUE: &str = "its subscription is overdue";
 const PAID: &str = "its subscription is paid";
+const OVER: &str = "its subscription has ended";
 
 /// What is written of one decision.
 pub(super) type Decided = SmallVec<[Event; 2]>;
@@ -184,16 +185,17 @@ impl Account {
         let mut events =
             self.changed(SubscriptionStep::Renewed, next, Beside { allowance, ..beside });
         events.extend(plan);
-        events.extend(self.lifted());
+        events.extend(self.lifted(PAID));
         events
     }
 
     /// What lifts the restriction that its subscription has put on it.
-    pub(super) fn lifted(&self) -> Option<Event> {
-        self.is_restricted_as_overdue().then(|| set_status(Status::Active, PAID))
+    fn lifted(&self, why: &str) -> Option<Event> {
+        self.is_restricted_as_overdue().then(|| set_status(Status::Active, why))
     }
 
-    /// The end of a subscription; with it the account leaves the plan, where it is on that still.
+    /// The end of a subscription; with it the account leaves the plan, where it is on that still, and is
+    /// not restricted by it any more: nothing is owed, and no payment could lift that later.
     pub(super) fn ended(&self, contract: &Contract) -> Decided {
         let left = self.plan() == Some(contract.plan.as_str());
         let left = left.then(|| self.assigned(None)).flatten();
@@ -201,6 +203,7 @@ impl Account {
         let contract = Contract { state: SubscriptionState::Ended, next, ..contract.clone() };
         let mut events = self.changed(SubscriptionStep::Ended, contract, Beside::default());
         events.extend(left);
+        events.extend(self.lifted(OVER));
         events
     }
 

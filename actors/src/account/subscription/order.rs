@@ -99,7 +99,6 @@ impl Account {
         let contract = Contract::begun(plan, offer, now_ms);
         let mut events = self.changed(SubscriptionStep::Started, contract, beside);
         events.extend(self.assigned(Some(plan)));
-        events.extend(self.lifted());
         Ok(events)
     }
 
