@@ -116,6 +116,7 @@ fn act(bench: &mut Bench, words: &[&str]) -> Result<(), Denial> {
         ["status", status] => bench.order(&set_status(match status {
             "active" => Status::Active,
             "restricted" => Status::Restricted,
+            "suspended" => Status::Suspended,
             "closed" => Status::Closed,
             other => panic!("{other}"),
         })),
@@ -230,6 +231,29 @@ status active       => active small 2027-03-01..2027-04-01 1000
 at 2027-04-04       => overdue small 2027-03-01..2027-04-01 0 restricted
 dispute p3          => overdue small 2027-03-01..2027-04-01 0 suspended
 pay p4              => active small 2027-04-01..2027-05-01 1000 suspended
+",
+    );
+}
+
+#[test]
+fn a_grace_that_ends_while_something_else_restricts_is_not_slept_through() {
+    check(
+        "2027-01-01",
+        "
+start small p1      => active small 2027-01-01..2027-02-01 1000
+status suspended    => active small 2027-01-01..2027-02-01 1000 suspended
+at 2027-02-04       => overdue small 2027-01-01..2027-02-01 0 suspended
+status active       => overdue small 2027-01-01..2027-02-01 0 restricted
+status active       => overdue small 2027-01-01..2027-02-01 0
+status active       => overdue small 2027-01-01..2027-02-01 0
+status suspended    => overdue small 2027-01-01..2027-02-01 0 suspended
+status restricted   => overdue small 2027-01-01..2027-02-01 0 restricted
+status active       => overdue small 2027-01-01..2027-02-01 0 restricted
+pay p2              => active small 2027-02-01..2027-03-01 1000
+status suspended    => active small 2027-02-01..2027-03-01 1000 suspended
+at 2027-03-04       => overdue small 2027-02-01..2027-03-01 0 suspended
+pay p3              => active small 2027-03-01..2027-04-01 1000 suspended
+status active       => active small 2027-03-01..2027-04-01 1000
 ",
     );
 }

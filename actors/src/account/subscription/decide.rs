@@ -75,6 +75,18 @@ impl Account {
             && self.status_set.as_deref().is_some_and(|(set, _)| is_it(set))
     }
 
+    /// What restricts an account that is reinstated from something else, while its subscription is overdue: the
+    /// grace ended then, and could not restrict what was restricted or worse. Reinstated from this too, it
+    /// stays so.
+    pub(in crate::account) fn overdue_behind(&self, set: &StatusSet) -> Option<Event> {
+        let is_overdue = |contract: &Contract| contract.state == SubscriptionState::Overdue;
+        let reinstated = set.status == Status::Active && self.status != Status::Active;
+        let is_due = reinstated
+            && !self.is_restricted_as_overdue()
+            && self.subscription().is_some_and(is_overdue);
+        is_due.then(|| set_status(Status::Restricted, OVERDUE))
+    }
+
     /// Decides what a processor tells of a subscription's payment; nothing, if it was told before.
     pub(in crate::account) fn subscription_told(
         &self,
