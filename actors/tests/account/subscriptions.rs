@@ -367,6 +367,29 @@ at 2027-08-01       => ended - 2027-07-01..2027-08-01 0 closed
 }
 
 #[test]
+fn what_is_past_due_or_overdue_goes_on_at_once_with_a_plan_that_costs_nothing() {
+    check(
+        "2027-01-01",
+        "
+start small p1      => active small 2027-01-01..2027-02-01 1000
+change gift         => active small 2027-01-01..2027-02-01 1000 then gift
+change small        => active small 2027-01-01..2027-02-01 1000
+at 2027-02-02       => past_due small 2027-01-01..2027-02-01 0
+change gift p2      => NothingDue
+change gift         => active gift 2027-02-01..2027-03-01 100
+change gift         => active gift 2027-02-01..2027-03-01 100
+at 2027-03-05       => active gift 2027-03-01..2027-04-01 100
+change weekly       => active gift 2027-03-01..2027-04-01 100 then weekly
+at 2027-04-02       => past_due gift 2027-03-01..2027-04-01 0 then weekly
+change gift         => active gift 2027-04-01..2027-05-01 100
+change weekly       => active gift 2027-04-01..2027-05-01 100 then weekly
+at 2027-05-04       => overdue gift 2027-04-01..2027-05-01 0 then weekly restricted
+change gift         => active gift 2027-05-01..2027-06-01 100
+",
+    );
+}
+
+#[test]
 fn what_is_paid_back_takes_back_what_it_gave() {
     check(
         "2027-01-01",
