@@ -50,8 +50,13 @@ fn day(at_ms: u64) -> String {
     at.to_string().replace("T00:00:00Z", "")
 }
 
-pub(crate) fn bench(at: &str) -> Bench {
-    let mut bench = Bench::new(Limits::default(), Limits::default());
+fn bench(at: &str) -> Bench {
+    bench_writing(at, &mut Batch::new())
+}
+
+/// An account that may subscribe, and what its opening wrote.
+pub(crate) fn bench_writing(at: &str, batch: &mut Batch) -> Bench {
+    let mut bench = Bench::opened(Limits::default(), Limits::default(), batch);
     bench.machine.set_plans(Arc::new(plans()), bench.now);
     bench.now = Now { wall_ms: ms(at), ..bench.now };
     bench

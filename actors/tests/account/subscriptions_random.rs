@@ -10,40 +10,85 @@ use infergate_actors::account::{
     Settle, Status, SubscriptionEvent, SubscriptionOrder, SubscriptionState, SubscriptionStep,
     Transfer, TransferKind, UsageRecord,
 };
+use infergate_actors::clock::Clock;
 use infergate_actors::id::{GrantId, HoldId};
-use infergate_actors::ledger::{Batch, Record};
+use infergate_actors::ledger::{Batch, Ledger, LedgerOptions, Record};
 use infergate_actors::money::{Markup, Usage};
 use proptest::prelude::*;
 
 use crate::bench::{Bench, UNIT, admit, denial, set_status};
-use crate::subscriptions::{bench, nano, paid_by, plans};
+use crate::subscriptions::{bench_writing, nano, paid_by, plans};
 
 const PLANS: [&str; 6] = ["small", "large", "gift", "weekly", "meagre", "fine"];
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Start { plan: usize, payment: Option<u8> },
-    Change { plan: usize, payment: Option<u8> },
-    Cancel { at_end: bool },
-    Pay { payment: u8 },
-    Fail { payment: u8 },
-    Refund { payment: u8, nano: Option<i64> },
-    Dispute { payment: u8 },
-    Status { status: Status },
-    Grant { nano: i64 },
-    Hold { hold: u128, tokens: u64, first: u64 },
-    Extend { hold: u128, tokens: u64 },
-    Settle { hold: u128, tokens: u64 },
-    Void { hold: u128 },
-    Markups { markups: [u32; 6] },
-    Override { markup: Option<u32> },
-    Wait { hours: u64 },
+    Start {
+        plan: usize,
+        payment: Option<u8>,
+    },
+    Change {
+        plan: usize,
+        payment: Option<u8>,
+    },
+    Cancel {
+        at_end: bool,
+    },
+    Pay {
+        payment: u8,
+    },
+    /// Ordinary credit.
+    Buy {
+        payment: u8,
+        nano: i64,
+    },
+    Fail {
+        payment: u8,
+    },
+    Refund {
+        payment: u8,
+        nano: Option<i64>,
+    },
+    Dispute {
+        payment: u8,
+    },
+    Status {
+        status: Status,
+    },
+    Grant {
+        nano: i64,
+    },
+    Hold {
+        hold: u128,
+        tokens: u64,
+        first: u64,
+    },
+    Extend {
+        hold: u128,
+        tokens: u64,
+    },
+    Settle {
+        hold: u128,
+        tokens: u64,
+    },
+    Void {
+        hold: u128,
+    },
+    Markups {
+        markups: [u32; 6],
+    },
+    Override {
+        markup: Option<u32>,
+    },
+    Wait {
+        hours: u64,
+    },
     Restart,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let hold = || 0..6_u128;
-    let payment = || 0..40_u8;
+    let payment = || 0..24_u8;
     let plan = || 0..PLANS.len();
     let status = prop::sample::select(vec![Status::Active, Status::Restricted, Status::Suspended]);
     let markups = prop::array::uniform6(prop_oneof![Just(1_000_000), 500_000..2_000_000_u32]);
@@ -54,6 +99,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(plan, payment)| Step::Change { plan, payment }),
         2 => any::<bool>().prop_map(|at_end| Step::Cancel { at_end }),
         4 => payment().prop_map(|payment| Step::Pay { payment }),
+        2 => (payment(), 1..3_000_i64).prop_map(|(payment, nano)| Step::Buy { payment, nano }),
         1 => payment().prop_map(|payment| Step::Fail { payment }),
         1 => (payment(), prop::option::of(1..3_000_i64))
             .prop_map(|(payment, nano)| Step::Refund { payment, nano }),
@@ -90,6 +136,8 @@ struct Books {
     markup: Markup,
     holds: HashMap<HoldId, Markup>,
     told: BTreeSet<String>,
+    /// The lot of each payment that came in, once it has one.
+    payments: BTreeMap<String, Option<GrantId>>,
     status: Status,
     /// Nobody has ordered the status that it has.
     by_system: bool,
@@ -106,6 +154,12 @@ impl Books {
                     assert!(record.at_ms < said.2, "an allowance behind its period's end");
                 }
                 self.lots.insert(*grant, (amount.nano(), *expires_at_ms));
+            }
+            Event::Paid(paid) => {
+                assert!(self.told.insert(paid.id.clone()), "told twice");
+                let known = self.payments.insert(paid.payment.clone(), Some(paid.grant));
+                assert_eq!(known, None, "a payment that counts twice");
+                self.lots.insert(paid.grant, (paid.amount.nano(), None));
             }
             Event::Expired { grant, amount } => {
                 let lapses_ms = self.lots[grant].1.unwrap();
@@ -153,6 +207,15 @@ impl Books {
         assert_eq!(change.due_at_ms, contract.due_at_ms());
         if let Some(paid) = &change.payment {
             assert!(self.told.insert(paid.id.clone()), "told twice");
+            if change.step != SubscriptionStep::PaymentFailed {
+                let known = self.payments.insert(paid.payment.clone(), None);
+                assert_eq!(known, None, "a payment that counts twice");
+            }
+        }
+        if let Some(payment) = change.allowance.as_ref().and_then(|it| it.payment.as_ref()) {
+            let lot = self.payments.get_mut(payment).expect("a payment that came in");
+            let lot = lot.replace(change.allowance.as_ref().unwrap().grant);
+            assert_eq!(lot, None, "a payment that gives twice");
         }
         if matches!(change.step, SubscriptionStep::Started | SubscriptionStep::Renewed) {
             assert!(
@@ -197,6 +260,9 @@ impl Books {
 
 struct Run {
     bench: Bench,
+    written: Vec<Batch>,
+    /// What each number of a hold stands for: another one as soon as that has ended.
+    holds: HashMap<u128, u128>,
     books: Books,
     copy: Account,
     plans: Arc<Plans>,
@@ -209,17 +275,7 @@ proptest! {
     fn no_order_of_subscribing_paying_cancelling_and_waiting_gives_twice_or_too_late_or_unpaid(
         steps in prop::collection::vec(step(), 1..150),
     ) {
-        let bench = bench("2027-01-31");
-        let copy = bench.machine.account().clone();
-        let mut run = Run { bench, books: Books::default(), copy, plans: Arc::new(plans()) };
-        for (place, step) in steps.into_iter().enumerate() {
-            run.take(step, place);
-            let account = run.bench.machine.account();
-            prop_assert_eq!(account, &run.copy);
-            prop_assert_eq!(account.totals().remaining.nano(), run.books.balance());
-            prop_assert!(account.totals().held <= account.totals().remaining);
-            run.books.check_restriction();
-        }
+        let mut run = Run::play(steps);
         // What is held is covered, at whatever it was taken.
         let open: Vec<_> = run.bench.machine.account().holds().iter()
             .map(|(id, hold)| (*id, hold.amount, run.books.holds[id]))
@@ -233,7 +289,50 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    #[test]
+    fn the_ledgers_own_books_find_nothing_wrong_with_any_order_of_these(
+        steps in prop::collection::vec(step(), 1..150),
+    ) {
+        let run = Run::play(steps);
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(run.bench.now.wall_ms);
+        let rollup_interval = Duration::from_hours(1);
+        let options = LedgerOptions { rollup_interval, ..LedgerOptions::new(dir.path()) };
+        let (ledger, _) = Ledger::open(options, clock).unwrap();
+        for batch in run.written {
+            ledger.append(batch, None);
+        }
+        let report = ledger.verify::<Account>().unwrap();
+        prop_assert!(report.is_clean(), "{:#?}", report.differences);
+        let account = run.bench.machine.account().totals();
+        prop_assert_eq!(report.totals.balance, i128::from(account.remaining.nano()));
+        ledger.close().unwrap();
+    }
+}
+
 impl Run {
+    /// Takes all steps, and looks at everything behind each.
+    fn play(steps: Vec<Step>) -> Self {
+        let mut opening = Batch::new();
+        let bench = bench_writing("2027-01-31", &mut opening);
+        let copy = bench.machine.account().clone();
+        let (books, plans) = (Books::default(), Arc::new(plans()));
+        let (written, holds) = (vec![opening], HashMap::new());
+        let mut run = Self { bench, written, holds, books, copy, plans };
+        for (place, step) in steps.into_iter().enumerate() {
+            run.take(step, place);
+            let account = run.bench.machine.account();
+            assert_eq!(account, &run.copy);
+            assert_eq!(account.totals().remaining.nano(), run.books.balance());
+            assert!(account.totals().held <= account.totals().remaining);
+            run.books.check_restriction();
+        }
+        run
+    }
+
     fn take(&mut self, step: Step, place: usize) {
         let mut batch = Batch::new();
         let now = self.bench.now;
@@ -262,7 +361,11 @@ impl Run {
                 let overrides = Overrides { markup: markup.map(Markup), ..Overrides::default() };
                 self.order(&Order::Plan(Box::new(PlanOrder::Override(overrides))), &mut batch);
             }
-            Step::Pay { .. } | Step::Fail { .. } | Step::Refund { .. } | Step::Dispute { .. } => {
+            Step::Pay { .. }
+            | Step::Buy { .. }
+            | Step::Fail { .. }
+            | Step::Refund { .. }
+            | Step::Dispute { .. } => {
                 self.tell(step, place, &mut batch);
             }
             Step::Markups { markups } => {
@@ -282,13 +385,14 @@ impl Run {
                 self.bench.machine.set_plans(Arc::clone(&self.plans), now);
             }
             Step::Hold { .. } | Step::Extend { .. } | Step::Settle { .. } | Step::Void { .. } => {
-                self.exchange(step, &mut batch);
+                self.exchange(step, place, &mut batch);
             }
         }
         for (record, digest) in batch.decoded() {
             self.copy.apply(&record, digest).unwrap();
             self.books.take(&record);
         }
+        self.written.push(batch);
     }
 
     fn order(&mut self, order: &Order, batch: &mut Batch) {
@@ -301,6 +405,12 @@ impl Run {
             Step::Pay { payment } => {
                 let id = format!("evt p{payment}");
                 (id, TransferKind::SubscriptionPaid { payment: name(payment), amount: None })
+            }
+            Step::Buy { payment, nano: amount } => {
+                let (payment, amount) = (name(payment), nano(amount));
+                let (expires_at_ms, top_up) = (None, None);
+                let what = TransferKind::Payment { payment, amount, expires_at_ms, top_up };
+                (place.to_string(), what)
             }
             Step::Fail { payment } => {
                 (place.to_string(), TransferKind::SubscriptionFailed { payment: name(payment) })
@@ -323,18 +433,35 @@ impl Run {
         }
     }
 
-    fn exchange(&mut self, step: Step, batch: &mut Batch) {
-        let now = self.bench.now;
+    /// The id of a hold, that is open or will be.
+    fn hold(&mut self, hold: u128, place: usize) -> u128 {
+        let open = self.bench.machine.account().holds();
+        let is_open = |id: &u128| open.iter().any(|(hold, _)| *hold == HoldId::from_bits(*id));
+        let known = self.holds.get(&hold).copied().filter(is_open);
+        let id = known.unwrap_or(u128::try_from(place).unwrap());
+        self.holds.insert(hold, id);
+        id
+    }
+
+    fn exchange(&mut self, step: Step, place: usize, batch: &mut Batch) {
+        let (Step::Hold { hold, .. }
+        | Step::Extend { hold, .. }
+        | Step::Settle { hold, .. }
+        | Step::Void { hold }) = step
+        else {
+            return;
+        };
+        let (hold, now) = (self.hold(hold, place), self.bench.now);
         let machine = &mut self.bench.machine;
         match step {
-            Step::Hold { hold, tokens, first } => {
+            Step::Hold { tokens, first, .. } => {
                 let asked = admit(hold, tokens, first);
                 if let Ok(terms) = denial(machine.admit(&asked, now, batch)) {
                     assert_eq!(denial(machine.admit_again(&asked, now, batch)), Ok(terms));
                     assert_ne!(self.books.status, Status::Restricted);
                 }
             }
-            Step::Extend { hold, tokens } => {
+            Step::Extend { tokens, .. } => {
                 let extend = Extend {
                     hold: HoldId::from_bits(hold),
                     rates: UNIT,
@@ -344,7 +471,7 @@ impl Run {
                 };
                 let _: Result<_, Denial> = denial(machine.extend(&extend, now, batch));
             }
-            Step::Settle { hold, tokens } => {
+            Step::Settle { tokens, .. } => {
                 let settle = Settle {
                     hold: HoldId::from_bits(hold),
                     usage: Usage { output: tokens, ..Usage::default() },
@@ -355,7 +482,7 @@ impl Run {
                 };
                 let _: Result<_, Denial> = denial(machine.settle(settle, now, batch));
             }
-            Step::Void { hold } => {
+            Step::Void { .. } => {
                 let hold = HoldId::from_bits(hold);
                 let _: Result<_, Denial> = denial(machine.void(hold, End::ClientGone, now, batch));
             }
