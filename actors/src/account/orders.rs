@@ -38,7 +38,8 @@ impl Account {
                 if self.status == Status::Closed {
                     return Err(Denial::StatusFinal);
                 }
-                Event::StatusSet(set.clone())
+                let overdue = self.overdue_behind(set);
+                return Ok(std::iter::once(Event::StatusSet(set.clone())).chain(overdue).collect());
             }
             Order::Grant { kind, amount, expires_at_ms, reference } => {
                 self.may_grant(*amount, reference)?;

@@ -202,6 +202,10 @@ impl Account {
         }
         Ok(match what {
             TransferKind::Payment { payment, amount, expires_at_ms, top_up } => {
+                // One of the subscription may have given nothing yet, and so is not among the references.
+                if self.payment_of(payment).is_some() {
+                    return Err(Denial::DuplicateReference);
+                }
                 self.may_grant(*amount, payment)?;
                 let paid = Event::Paid(Box::new(Payment {
                     id: id.clone(),
@@ -216,8 +220,7 @@ impl Account {
             }
             TransferKind::Refund { payment, amount } => {
                 let back = self.back(id, payment, *amount)?;
-                let is_all = amount.is_none_or(|amount| self.is_all_of(payment, amount));
-                let unpaid = is_all.then(|| self.unpaid_ahead(payment)).flatten();
+                let unpaid = self.unpaid_ahead(payment, back.asked);
                 std::iter::once(Event::Refunded(Box::new(back))).chain(unpaid).collect()
             }
             TransferKind::Dispute { payment, amount } => {
@@ -227,7 +230,7 @@ impl Account {
                     let (by, class) = ("system".to_owned(), ReasonClass::Payment);
                     Event::StatusSet(StatusSet { status, by, class, reason })
                 });
-                let unpaid = self.unpaid_ahead(payment);
+                let unpaid = self.unpaid_ahead(payment, back.asked);
                 let back = Event::ChargedBack(Box::new(back));
                 std::iter::once(back).chain(status).chain(unpaid).collect()
             }
@@ -274,8 +277,15 @@ impl Account {
         self.credit.movements.values().find(is_it)
     }
 
-    fn is_all_of(&self, payment: &str, amount: NanoUsd) -> bool {
-        self.payment_of(payment).is_some_and(|paid| amount >= paid.asked)
+    /// What is left of a payment behind all that went back of it, refunded or disputed.
+    pub(super) fn left_of(&self, payment: &str) -> NanoUsd {
+        let paid = self.payment_of(payment).map_or(NanoUsd::ZERO, |paid| paid.asked);
+        let is_back = |movement: &&Movement| {
+            matches!(movement.kind, MovementKind::Refunded | MovementKind::ChargedBack)
+                && movement.payment.as_deref() == Some(payment)
+        };
+        let back = self.credit.movements.values().filter(is_back);
+        back.fold(paid, |left, back| left.saturating_sub(back.asked))
     }
 
     /// Folds in what was given for a payment of the subscription.
@@ -285,7 +295,8 @@ impl Account {
         (grant, amount): (GrantId, NanoUsd),
     ) -> Result<(), &'static str> {
         let is_it = |movement: &&mut Movement| {
-            movement.is_payment() && movement.payment.as_deref() == Some(payment)
+            movement.kind == MovementKind::SubscriptionPaid
+                && movement.payment.as_deref() == Some(payment)
         };
         let paid = self.credit.movements.values_mut().find(is_it);
         let paid = paid.ok_or("it gives credit for a payment that did not come in")?;

@@ -36,10 +36,16 @@ pub(crate) struct Bench {
 impl Bench {
     /// An open account with one key and no credit.
     pub(crate) fn new(account_limits: Limits, key_limits: Limits) -> Self {
+        Self::opened(account_limits, key_limits, &mut Batch::new())
+    }
+
+    /// The same, and what that wrote.
+    pub(crate) fn opened(account_limits: Limits, key_limits: Limits, batch: &mut Batch) -> Self {
         let now = Now { wall_ms: 1_000_000, mono: Duration::from_secs(1) };
         let machine = Machine::new(Account::new(AccountId::new(1, 1)), now);
         let mut bench = Self { machine, now };
-        bench.order(&Order::Open { name: "bench".into(), limits: account_limits }).unwrap();
+        let open = Order::Open { name: "bench".into(), limits: account_limits };
+        denial(bench.machine.order(&open, now, batch)).unwrap();
         let key = NewKey {
             hash: KeyHash([7; 32]),
             hint: "abcd".into(),
@@ -49,7 +55,7 @@ impl Bench {
             limits: key_limits,
             rest: Vec::new(),
         };
-        bench.order(&Order::CreateKey(key)).unwrap();
+        denial(bench.machine.order(&Order::CreateKey(key), now, batch)).unwrap();
         bench
     }
 

@@ -30,6 +30,9 @@ pub(crate) fn plans() -> Plans {
         plan("small", 1_000, 1_000, month),
         plan("large", 4_000, 5_000, month),
         plan("gift", 0, 100, month),
+        // As dear as the small one, and dearer; neither gives as much as the plan before it.
+        plan("meagre", 1_000, 200, month),
+        plan("fine", 2_000, 800, month),
         plan("weekly", 300, 250, BillingPeriod::Days(7)),
         PlanTerms { name: "unsold".into(), ..PlanTerms::default() },
     ];
@@ -47,8 +50,13 @@ fn day(at_ms: u64) -> String {
     at.to_string().replace("T00:00:00Z", "")
 }
 
-pub(crate) fn bench(at: &str) -> Bench {
-    let mut bench = Bench::new(Limits::default(), Limits::default());
+fn bench(at: &str) -> Bench {
+    bench_writing(at, &mut Batch::new())
+}
+
+/// An account that may subscribe, and what its opening wrote.
+pub(crate) fn bench_writing(at: &str, batch: &mut Batch) -> Bench {
+    let mut bench = Bench::opened(Limits::default(), Limits::default(), batch);
     bench.machine.set_plans(Arc::new(plans()), bench.now);
     bench.now = Now { wall_ms: ms(at), ..bench.now };
     bench
@@ -88,21 +96,32 @@ fn act(bench: &mut Bench, words: &[&str]) -> Result<(), Denial> {
             let what = TransferKind::SubscriptionPaid { payment: payment.into(), amount };
             tell(bench, &format!("evt {payment}"), what).map(drop)
         }
+        ["buy", payment, sum] => {
+            let (payment, amount) = (payment.to_owned(), nano(sum.parse().unwrap()));
+            let id = format!("buys {payment}");
+            let what = TransferKind::Payment { payment, amount, expires_at_ms: None, top_up: None };
+            tell(bench, &id, what).map(drop)
+        }
         ["fail", payment] => {
             let what = TransferKind::SubscriptionFailed { payment: payment.into() };
             tell(bench, &format!("failed {payment}"), what).map(drop)
         }
-        ["refund", payment] => {
-            let what = TransferKind::Refund { payment: payment.into(), amount: None };
-            tell(bench, &format!("refund {payment}"), what).map(drop)
+        ["refund", payment, ref rest @ ..] => {
+            let (payment, amount) =
+                (payment.into(), rest.first().map(|sum| nano(sum.parse().unwrap())));
+            let what = TransferKind::Refund { payment, amount };
+            tell(bench, &words.join(" "), what).map(drop)
         }
-        ["dispute", payment] => {
-            let what = TransferKind::Dispute { payment: payment.into(), amount: None };
-            tell(bench, &format!("dispute {payment}"), what).map(drop)
+        ["dispute", payment, ref rest @ ..] => {
+            let (payment, amount) =
+                (payment.into(), rest.first().map(|sum| nano(sum.parse().unwrap())));
+            let what = TransferKind::Dispute { payment, amount };
+            tell(bench, &words.join(" "), what).map(drop)
         }
         ["status", status] => bench.order(&set_status(match status {
             "active" => Status::Active,
             "restricted" => Status::Restricted,
+            "suspended" => Status::Suspended,
             "closed" => Status::Closed,
             other => panic!("{other}"),
         })),
@@ -222,6 +241,47 @@ pay p4              => active small 2027-04-01..2027-05-01 1000 suspended
 }
 
 #[test]
+fn a_grace_that_ends_while_something_else_restricts_is_not_slept_through() {
+    check(
+        "2027-01-01",
+        "
+start small p1      => active small 2027-01-01..2027-02-01 1000
+status suspended    => active small 2027-01-01..2027-02-01 1000 suspended
+at 2027-02-04       => overdue small 2027-01-01..2027-02-01 0 suspended
+status active       => overdue small 2027-01-01..2027-02-01 0 restricted
+status active       => overdue small 2027-01-01..2027-02-01 0
+status active       => overdue small 2027-01-01..2027-02-01 0
+status suspended    => overdue small 2027-01-01..2027-02-01 0 suspended
+status restricted   => overdue small 2027-01-01..2027-02-01 0 restricted
+status active       => overdue small 2027-01-01..2027-02-01 0 restricted
+pay p2              => active small 2027-02-01..2027-03-01 1000
+status suspended    => active small 2027-02-01..2027-03-01 1000 suspended
+at 2027-03-04       => overdue small 2027-02-01..2027-03-01 0 suspended
+pay p3              => active small 2027-03-01..2027-04-01 1000 suspended
+status active       => active small 2027-03-01..2027-04-01 1000
+",
+    );
+}
+
+#[test]
+fn cancelling_what_is_overdue_lifts_the_restriction_that_is_its_own_and_no_other() {
+    check(
+        "2027-01-01",
+        "
+start small p1      => active small 2027-01-01..2027-02-01 1000
+at 2027-02-04       => overdue small 2027-01-01..2027-02-01 0 restricted
+cancel              => ended - 2027-01-01..2027-02-01 0
+cancel              => NoSubscription
+start small p2      => active small 2027-02-04..2027-03-04 1000
+at 2027-03-07       => overdue small 2027-02-04..2027-03-04 0 restricted
+status restricted   => overdue small 2027-02-04..2027-03-04 0 restricted
+cancel              => ended - 2027-02-04..2027-03-04 0 restricted
+start small p3      => active small 2027-03-07..2027-04-07 1000 restricted
+",
+    );
+}
+
+#[test]
 fn a_dearer_plan_begins_at_once_and_any_other_with_the_next_period() {
     check(
         "2027-01-01",
@@ -252,6 +312,23 @@ change nowhere      => UnknownPlan
 }
 
 #[test]
+fn going_to_a_plan_that_gives_less_and_back_gives_nothing_again() {
+    check(
+        "2027-01-01",
+        "
+start meagre p1     => active meagre 2027-01-01..2027-02-01 200
+change small        => active small 2027-01-01..2027-02-01 1000
+change meagre       => active small 2027-01-01..2027-02-01 1000 then meagre
+change small        => active small 2027-01-01..2027-02-01 1000
+change meagre       => active small 2027-01-01..2027-02-01 1000 then meagre
+change fine p2      => NothingDue
+change fine         => active small 2027-01-01..2027-02-01 1000 then fine
+change large p2     => active large 2027-01-01..2027-02-01 5000
+",
+    );
+}
+
+#[test]
 fn a_cancelled_subscription_ends_with_its_period_unless_that_is_undone() {
     check(
         "2027-01-01",
@@ -272,7 +349,7 @@ undo                => NoSubscription
 pay p2              => NoSubscription
 start large p3      => active large 2027-02-01..2027-03-01 5000
 at 2027-03-04       => overdue large 2027-02-01..2027-03-01 0 restricted
-cancel              => ended - 2027-02-01..2027-03-01 0 restricted
+cancel              => ended - 2027-02-01..2027-03-01 0
 start small p3      => ReusedId
 start small p4      => active small 2027-03-04..2027-04-04 1000
 ",
@@ -295,6 +372,29 @@ at 2027-08-01       => ended - 2027-07-01..2027-08-01 0 closed
 }
 
 #[test]
+fn what_is_past_due_or_overdue_goes_on_at_once_with_a_plan_that_costs_nothing() {
+    check(
+        "2027-01-01",
+        "
+start small p1      => active small 2027-01-01..2027-02-01 1000
+change gift         => active small 2027-01-01..2027-02-01 1000 then gift
+change small        => active small 2027-01-01..2027-02-01 1000
+at 2027-02-02       => past_due small 2027-01-01..2027-02-01 0
+change gift p2      => NothingDue
+change gift         => active gift 2027-02-01..2027-03-01 100
+change gift         => active gift 2027-02-01..2027-03-01 100
+at 2027-03-05       => active gift 2027-03-01..2027-04-01 100
+change weekly       => active gift 2027-03-01..2027-04-01 100 then weekly
+at 2027-04-02       => past_due gift 2027-03-01..2027-04-01 0 then weekly
+change gift         => active gift 2027-04-01..2027-05-01 100
+change weekly       => active gift 2027-04-01..2027-05-01 100 then weekly
+at 2027-05-04       => overdue gift 2027-04-01..2027-05-01 0 then weekly restricted
+change gift         => active gift 2027-05-01..2027-06-01 100
+",
+    );
+}
+
+#[test]
 fn what_is_paid_back_takes_back_what_it_gave() {
     check(
         "2027-01-01",
@@ -306,6 +406,48 @@ refund p1           => active small 2027-01-01..2027-02-01 0
 refund p1           => active small 2027-01-01..2027-02-01 0
 at 2027-02-01       => past_due small 2027-01-01..2027-02-01 0
 refund p9           => UnknownPayment
+",
+    );
+}
+
+#[test]
+fn a_payment_of_the_subscription_is_no_ordinary_credit_too_whether_it_has_given_any_yet_or_not() {
+    check(
+        "2027-01-01",
+        "
+start small p1      => active small 2027-01-01..2027-02-01 1000
+pay p2              => active small 2027-01-01..2027-02-01 1000 ahead
+buy p2 1000         => DuplicateReference
+buy p1 1000         => DuplicateReference
+buy p3 500          => active small 2027-01-01..2027-02-01 1500 ahead
+at 2027-02-01       => active small 2027-02-01..2027-03-01 1500
+buy p2 1000         => DuplicateReference
+pay p3              => DuplicateReference
+refund p2           => active small 2027-02-01..2027-03-01 500
+refund p3           => active small 2027-02-01..2027-03-01 0
+",
+    );
+}
+
+#[test]
+fn a_period_is_not_paid_ahead_any_more_once_less_than_its_price_is_left_of_the_payment() {
+    check(
+        "2027-01-01",
+        "
+start small p1      => active small 2027-01-01..2027-02-01 1000
+pay p2              => active small 2027-01-01..2027-02-01 1000 ahead
+refund p2 1         => active small 2027-01-01..2027-02-01 1000
+refund p2 999       => active small 2027-01-01..2027-02-01 1000
+pay p3 1500         => active small 2027-01-01..2027-02-01 1000 ahead
+refund p3 300       => active small 2027-01-01..2027-02-01 1000 ahead
+refund p3 200       => active small 2027-01-01..2027-02-01 1000 ahead
+refund p3 201       => active small 2027-01-01..2027-02-01 1000
+pay p4 1500         => active small 2027-01-01..2027-02-01 1000 ahead
+refund p1 900       => active small 2027-01-01..2027-02-01 100 ahead
+refund p4 300       => active small 2027-01-01..2027-02-01 100 ahead
+dispute p4 200      => active small 2027-01-01..2027-02-01 100 ahead suspended
+dispute p4 1        => active small 2027-01-01..2027-02-01 100 suspended
+at 2027-02-01       => past_due small 2027-01-01..2027-02-01 0 suspended
 ",
     );
 }

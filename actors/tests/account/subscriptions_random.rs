@@ -10,43 +10,88 @@ use infergate_actors::account::{
     Settle, Status, SubscriptionEvent, SubscriptionOrder, SubscriptionState, SubscriptionStep,
     Transfer, TransferKind, UsageRecord,
 };
+use infergate_actors::clock::Clock;
 use infergate_actors::id::{GrantId, HoldId};
-use infergate_actors::ledger::{Batch, Record};
+use infergate_actors::ledger::{Batch, Ledger, LedgerOptions, Record};
 use infergate_actors::money::{Markup, Usage};
 use proptest::prelude::*;
 
 use crate::bench::{Bench, UNIT, admit, denial, set_status};
-use crate::subscriptions::{bench, nano, paid_by, plans};
+use crate::subscriptions::{bench_writing, nano, paid_by, plans};
 
-const PLANS: [&str; 4] = ["small", "large", "gift", "weekly"];
+const PLANS: [&str; 6] = ["small", "large", "gift", "weekly", "meagre", "fine"];
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Start { plan: usize, payment: Option<u8> },
-    Change { plan: usize, payment: Option<u8> },
-    Cancel { at_end: bool },
-    Pay { payment: u8 },
-    Fail { payment: u8 },
-    Refund { payment: u8, nano: Option<i64> },
-    Dispute { payment: u8 },
-    Status { status: Status },
-    Grant { nano: i64 },
-    Hold { hold: u128, tokens: u64, first: u64 },
-    Extend { hold: u128, tokens: u64 },
-    Settle { hold: u128, tokens: u64 },
-    Void { hold: u128 },
-    Markups { markups: [u32; 4] },
-    Override { markup: Option<u32> },
-    Wait { hours: u64 },
+    Start {
+        plan: usize,
+        payment: Option<u8>,
+    },
+    Change {
+        plan: usize,
+        payment: Option<u8>,
+    },
+    Cancel {
+        at_end: bool,
+    },
+    Pay {
+        payment: u8,
+    },
+    /// Ordinary credit.
+    Buy {
+        payment: u8,
+        nano: i64,
+    },
+    Fail {
+        payment: u8,
+    },
+    Refund {
+        payment: u8,
+        nano: Option<i64>,
+    },
+    Dispute {
+        payment: u8,
+    },
+    Status {
+        status: Status,
+    },
+    Grant {
+        nano: i64,
+    },
+    Hold {
+        hold: u128,
+        tokens: u64,
+        first: u64,
+    },
+    Extend {
+        hold: u128,
+        tokens: u64,
+    },
+    Settle {
+        hold: u128,
+        tokens: u64,
+    },
+    Void {
+        hold: u128,
+    },
+    Markups {
+        markups: [u32; 6],
+    },
+    Override {
+        markup: Option<u32>,
+    },
+    Wait {
+        hours: u64,
+    },
     Restart,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let hold = || 0..6_u128;
-    let payment = || 0..40_u8;
+    let payment = || 0..24_u8;
     let plan = || 0..PLANS.len();
     let status = prop::sample::select(vec![Status::Active, Status::Restricted, Status::Suspended]);
-    let markups = prop::array::uniform4(prop_oneof![Just(1_000_000), 500_000..2_000_000_u32]);
+    let markups = prop::array::uniform6(prop_oneof![Just(1_000_000), 500_000..2_000_000_u32]);
     prop_oneof![
         3 => (plan(), prop::option::weighted(0.9, payment()))
             .prop_map(|(plan, payment)| Step::Start { plan, payment }),
@@ -54,6 +99,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(plan, payment)| Step::Change { plan, payment }),
         2 => any::<bool>().prop_map(|at_end| Step::Cancel { at_end }),
         4 => payment().prop_map(|payment| Step::Pay { payment }),
+        2 => (payment(), 1..3_000_i64).prop_map(|(payment, nano)| Step::Buy { payment, nano }),
         1 => payment().prop_map(|payment| Step::Fail { payment }),
         1 => (payment(), prop::option::of(1..3_000_i64))
             .prop_map(|(payment, nano)| Step::Refund { payment, nano }),
@@ -81,13 +127,20 @@ struct Books {
     /// When the periods began for which there was an allowance.
     periods: BTreeSet<u64>,
     last_end_ms: u64,
+    /// What was given in the present period, and the most that a plan gives that was paid for in it.
+    given: i64,
+    given_max: i64,
     state: Option<SubscriptionState>,
     /// The allowance that the event before has named.
     named: Option<(GrantId, i64, u64)>,
     markup: Markup,
     holds: HashMap<HoldId, Markup>,
     told: BTreeSet<String>,
+    /// The lot of each payment that came in, once it has one.
+    payments: BTreeMap<String, Option<GrantId>>,
     status: Status,
+    /// Nobody has ordered the status that it has.
+    by_system: bool,
 }
 
 impl Books {
@@ -101,6 +154,12 @@ impl Books {
                     assert!(record.at_ms < said.2, "an allowance behind its period's end");
                 }
                 self.lots.insert(*grant, (amount.nano(), *expires_at_ms));
+            }
+            Event::Paid(paid) => {
+                assert!(self.told.insert(paid.id.clone()), "told twice");
+                let known = self.payments.insert(paid.payment.clone(), Some(paid.grant));
+                assert_eq!(known, None, "a payment that counts twice");
+                self.lots.insert(paid.grant, (paid.amount.nano(), None));
             }
             Event::Expired { grant, amount } => {
                 let lapses_ms = self.lots[grant].1.unwrap();
@@ -127,7 +186,9 @@ impl Books {
             Event::Voided { hold, .. } => {
                 self.holds.remove(hold).unwrap();
             }
-            Event::StatusSet(set) => self.status = set.status,
+            Event::StatusSet(set) => {
+                (self.status, self.by_system) = (set.status, set.by == "system");
+            }
             Event::Plan(event) => {
                 if let PlanEvent::Priced { markup } = **event {
                     assert_ne!(markup, self.markup, "a price that is none");
@@ -146,6 +207,15 @@ impl Books {
         assert_eq!(change.due_at_ms, contract.due_at_ms());
         if let Some(paid) = &change.payment {
             assert!(self.told.insert(paid.id.clone()), "told twice");
+            if change.step != SubscriptionStep::PaymentFailed {
+                let known = self.payments.insert(paid.payment.clone(), None);
+                assert_eq!(known, None, "a payment that counts twice");
+            }
+        }
+        if let Some(payment) = change.allowance.as_ref().and_then(|it| it.payment.as_ref()) {
+            let lot = self.payments.get_mut(payment).expect("a payment that came in");
+            let lot = lot.replace(change.allowance.as_ref().unwrap().grant);
+            assert_eq!(lot, None, "a payment that gives twice");
         }
         if matches!(change.step, SubscriptionStep::Started | SubscriptionStep::Renewed) {
             assert!(
@@ -158,12 +228,23 @@ impl Books {
             let is_new = self.periods.insert(contract.from_ms);
             assert!(is_new || change.step == SubscriptionStep::Started, "a period given for twice");
             self.last_end_ms = contract.to_ms;
+            (self.given, self.given_max) = (0, 0);
         } else if change.allowance.is_some() {
             assert_eq!(change.step, SubscriptionStep::PlanChanged);
         }
         self.state = Some(contract.state);
         let allowance = change.allowance.as_ref();
+        self.given += allowance.map_or(0, |it| it.amount.nano());
+        self.given_max = self.given_max.max(contract.offer.allowance.nano());
+        assert!(self.given <= self.given_max, "more given in a period than any plan gives for one");
         self.named = allowance.map(|it| (it.grant, it.amount.nano(), contract.to_ms));
+    }
+
+    /// The system restricts for nothing but what is overdue now (a dispute suspends).
+    fn check_restriction(&self) {
+        let is_overdue = self.state == Some(SubscriptionState::Overdue);
+        let is_restricted = self.by_system && self.status == Status::Restricted;
+        assert!(is_overdue || !is_restricted, "restricted for good");
     }
 
     fn draw(&mut self, grant: GrantId, nano: i64) {
@@ -179,6 +260,9 @@ impl Books {
 
 struct Run {
     bench: Bench,
+    written: Vec<Batch>,
+    /// What each number of a hold stands for: another one as soon as that has ended.
+    holds: HashMap<u128, u128>,
     books: Books,
     copy: Account,
     plans: Arc<Plans>,
@@ -191,16 +275,7 @@ proptest! {
     fn no_order_of_subscribing_paying_cancelling_and_waiting_gives_twice_or_too_late_or_unpaid(
         steps in prop::collection::vec(step(), 1..150),
     ) {
-        let bench = bench("2027-01-31");
-        let copy = bench.machine.account().clone();
-        let mut run = Run { bench, books: Books::default(), copy, plans: Arc::new(plans()) };
-        for (place, step) in steps.into_iter().enumerate() {
-            run.take(step, place);
-            let account = run.bench.machine.account();
-            prop_assert_eq!(account, &run.copy);
-            prop_assert_eq!(account.totals().remaining.nano(), run.books.balance());
-            prop_assert!(account.totals().held <= account.totals().remaining);
-        }
+        let mut run = Run::play(steps);
         // What is held is covered, at whatever it was taken.
         let open: Vec<_> = run.bench.machine.account().holds().iter()
             .map(|(id, hold)| (*id, hold.amount, run.books.holds[id]))
@@ -214,7 +289,50 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    #[test]
+    fn the_ledgers_own_books_find_nothing_wrong_with_any_order_of_these(
+        steps in prop::collection::vec(step(), 1..150),
+    ) {
+        let run = Run::play(steps);
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(run.bench.now.wall_ms);
+        let rollup_interval = Duration::from_hours(1);
+        let options = LedgerOptions { rollup_interval, ..LedgerOptions::new(dir.path()) };
+        let (ledger, _) = Ledger::open(options, clock).unwrap();
+        for batch in run.written {
+            ledger.append(batch, None);
+        }
+        let report = ledger.verify::<Account>().unwrap();
+        prop_assert!(report.is_clean(), "{:#?}", report.differences);
+        let account = run.bench.machine.account().totals();
+        prop_assert_eq!(report.totals.balance, i128::from(account.remaining.nano()));
+        ledger.close().unwrap();
+    }
+}
+
 impl Run {
+    /// Takes all steps, and looks at everything behind each.
+    fn play(steps: Vec<Step>) -> Self {
+        let mut opening = Batch::new();
+        let bench = bench_writing("2027-01-31", &mut opening);
+        let copy = bench.machine.account().clone();
+        let (books, plans) = (Books::default(), Arc::new(plans()));
+        let (written, holds) = (vec![opening], HashMap::new());
+        let mut run = Self { bench, written, holds, books, copy, plans };
+        for (place, step) in steps.into_iter().enumerate() {
+            run.take(step, place);
+            let account = run.bench.machine.account();
+            assert_eq!(account, &run.copy);
+            assert_eq!(account.totals().remaining.nano(), run.books.balance());
+            assert!(account.totals().held <= account.totals().remaining);
+            run.books.check_restriction();
+        }
+        run
+    }
+
     fn take(&mut self, step: Step, place: usize) {
         let mut batch = Batch::new();
         let now = self.bench.now;
@@ -243,7 +361,11 @@ impl Run {
                 let overrides = Overrides { markup: markup.map(Markup), ..Overrides::default() };
                 self.order(&Order::Plan(Box::new(PlanOrder::Override(overrides))), &mut batch);
             }
-            Step::Pay { .. } | Step::Fail { .. } | Step::Refund { .. } | Step::Dispute { .. } => {
+            Step::Pay { .. }
+            | Step::Buy { .. }
+            | Step::Fail { .. }
+            | Step::Refund { .. }
+            | Step::Dispute { .. } => {
                 self.tell(step, place, &mut batch);
             }
             Step::Markups { markups } => {
@@ -263,13 +385,14 @@ impl Run {
                 self.bench.machine.set_plans(Arc::clone(&self.plans), now);
             }
             Step::Hold { .. } | Step::Extend { .. } | Step::Settle { .. } | Step::Void { .. } => {
-                self.exchange(step, &mut batch);
+                self.exchange(step, place, &mut batch);
             }
         }
         for (record, digest) in batch.decoded() {
             self.copy.apply(&record, digest).unwrap();
             self.books.take(&record);
         }
+        self.written.push(batch);
     }
 
     fn order(&mut self, order: &Order, batch: &mut Batch) {
@@ -282,6 +405,12 @@ impl Run {
             Step::Pay { payment } => {
                 let id = format!("evt p{payment}");
                 (id, TransferKind::SubscriptionPaid { payment: name(payment), amount: None })
+            }
+            Step::Buy { payment, nano: amount } => {
+                let (payment, amount) = (name(payment), nano(amount));
+                let (expires_at_ms, top_up) = (None, None);
+                let what = TransferKind::Payment { payment, amount, expires_at_ms, top_up };
+                (place.to_string(), what)
             }
             Step::Fail { payment } => {
                 (place.to_string(), TransferKind::SubscriptionFailed { payment: name(payment) })
@@ -304,18 +433,35 @@ impl Run {
         }
     }
 
-    fn exchange(&mut self, step: Step, batch: &mut Batch) {
-        let now = self.bench.now;
+    /// The id of a hold, that is open or will be.
+    fn hold(&mut self, hold: u128, place: usize) -> u128 {
+        let open = self.bench.machine.account().holds();
+        let is_open = |id: &u128| open.iter().any(|(hold, _)| *hold == HoldId::from_bits(*id));
+        let known = self.holds.get(&hold).copied().filter(is_open);
+        let id = known.unwrap_or(u128::try_from(place).unwrap());
+        self.holds.insert(hold, id);
+        id
+    }
+
+    fn exchange(&mut self, step: Step, place: usize, batch: &mut Batch) {
+        let (Step::Hold { hold, .. }
+        | Step::Extend { hold, .. }
+        | Step::Settle { hold, .. }
+        | Step::Void { hold }) = step
+        else {
+            return;
+        };
+        let (hold, now) = (self.hold(hold, place), self.bench.now);
         let machine = &mut self.bench.machine;
         match step {
-            Step::Hold { hold, tokens, first } => {
+            Step::Hold { tokens, first, .. } => {
                 let asked = admit(hold, tokens, first);
                 if let Ok(terms) = denial(machine.admit(&asked, now, batch)) {
                     assert_eq!(denial(machine.admit_again(&asked, now, batch)), Ok(terms));
                     assert_ne!(self.books.status, Status::Restricted);
                 }
             }
-            Step::Extend { hold, tokens } => {
+            Step::Extend { tokens, .. } => {
                 let extend = Extend {
                     hold: HoldId::from_bits(hold),
                     rates: UNIT,
@@ -325,7 +471,7 @@ impl Run {
                 };
                 let _: Result<_, Denial> = denial(machine.extend(&extend, now, batch));
             }
-            Step::Settle { hold, tokens } => {
+            Step::Settle { tokens, .. } => {
                 let settle = Settle {
                     hold: HoldId::from_bits(hold),
                     usage: Usage { output: tokens, ..Usage::default() },
@@ -336,7 +482,7 @@ impl Run {
                 };
                 let _: Result<_, Denial> = denial(machine.settle(settle, now, batch));
             }
-            Step::Void { hold } => {
+            Step::Void { .. } => {
                 let hold = HoldId::from_bits(hold);
                 let _: Result<_, Denial> = denial(machine.void(hold, End::ClientGone, now, batch));
             }

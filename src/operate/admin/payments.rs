@@ -8,7 +8,8 @@ use std::sync::Arc;
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use infergate_actors::account::{Transfer, TransferKind};
+use http::StatusCode;
+use infergate_actors::account::{Denial, Refusal, Transfer, TransferKind};
 use infergate_actors::id::{AccountId, GrantId};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -119,10 +120,33 @@ async fn moved(
     transfer: Transfer,
 ) -> Result<impl IntoResponse + use<>, Problem> {
     let id = transfer.id.clone();
-    let movement = operator.system.accounts.transfer(account, transfer).await?;
+    let is_subscriptions = matches!(transfer.what, TransferKind::SubscriptionPaid { .. });
+    let told = operator.system.accounts.transfer(account, transfer).await;
+    let movement = told.map_err(|refusal| match refusal {
+        Refusal::Denied(denial) if is_subscriptions => not_booked(account, &id, denial),
+        refusal => refusal.into(),
+    })?;
     let (kind, moved) = (movement.kind, movement.moved);
     tracing::info!(%account, id, ?kind, %moved, "payment, refund or dispute");
     Ok(Answer(Moved::of(id, account, &movement)))
+}
+
+/// Money that came in for a subscription which has no use for it: whoever reads it must do something.
+fn not_booked(account: AccountId, id: &str, denial: Denial) -> Problem {
+    let problem = Problem::from(denial);
+    let status = match denial {
+        // The account is there, and so is the money.
+        Denial::NoSubscription => StatusCode::CONFLICT,
+        Denial::PaidAhead
+        | Denial::SubscriptionEnds
+        | Denial::Closed
+        | Denial::Underpaid { .. } => problem.status,
+        _ => return problem,
+    };
+    tracing::warn!(%account, id, %denial, "a payment for a subscription came in and is not booked");
+    let todo = "the payment is not booked: tell it as `payment_succeeded` to give it as credit, or pay \
+                it back";
+    Problem::new(status, format!("{denial}; {todo}"))
 }
 
 impl PaymentEvent {

@@ -18,6 +18,7 @@ const SYSTEM: &str = "system";
 /// is told from any other.
 const OVERDUE: &str = "its subscription is overdue";
 const PAID: &str = "its subscription is paid";
+const OVER: &str = "its subscription has ended";
 
 /// What is written of one decision.
 pub(super) type Decided = SmallVec<[Event; 2]>;
@@ -72,6 +73,18 @@ impl Account {
         };
         self.status == Status::Restricted
             && self.status_set.as_deref().is_some_and(|(set, _)| is_it(set))
+    }
+
+    /// What restricts an account that is reinstated from something else, while its subscription is overdue: the
+    /// grace ended then, and could not restrict what was restricted or worse. Reinstated from this too, it
+    /// stays so.
+    pub(in crate::account) fn overdue_behind(&self, set: &StatusSet) -> Option<Event> {
+        let is_overdue = |contract: &Contract| contract.state == SubscriptionState::Overdue;
+        let reinstated = set.status == Status::Active && self.status != Status::Active;
+        let is_due = reinstated
+            && !self.is_restricted_as_overdue()
+            && self.subscription().is_some_and(is_overdue);
+        is_due.then(|| set_status(Status::Restricted, OVERDUE))
     }
 
     /// Decides what a processor tells of a subscription's payment; nothing, if it was told before.
@@ -130,10 +143,15 @@ impl Account {
         }
     }
 
-    /// What follows for the next period from its payment going back, in full or in a dispute.
-    pub(in crate::account) fn unpaid_ahead(&self, payment: &str) -> Option<Event> {
+    /// What follows for the next period from so much of its payment going back: where what is left, behind
+    /// all that went back before, is less than it costs, it is not paid for.
+    pub(in crate::account) fn unpaid_ahead(&self, payment: &str, back: NanoUsd) -> Option<Event> {
         let paid_with = |contract: &&Contract| contract.ahead.as_deref() == Some(payment);
         let contract = self.subscription().filter(paid_with)?;
+        let left = self.left_of(payment).saturating_sub(back);
+        if left.is_positive() && left >= contract.next_terms().1.price {
+            return None;
+        }
         let contract = Contract { ahead: None, ..contract.clone() };
         let step = SubscriptionStep::PaymentReturned;
         self.changed(step, contract, Beside::default()).into_iter().next()
@@ -179,16 +197,17 @@ impl Account {
         let mut events =
             self.changed(SubscriptionStep::Renewed, next, Beside { allowance, ..beside });
         events.extend(plan);
-        events.extend(self.lifted());
+        events.extend(self.lifted(PAID));
         events
     }
 
     /// What lifts the restriction that its subscription has put on it.
-    pub(super) fn lifted(&self) -> Option<Event> {
-        self.is_restricted_as_overdue().then(|| set_status(Status::Active, PAID))
+    fn lifted(&self, why: &str) -> Option<Event> {
+        self.is_restricted_as_overdue().then(|| set_status(Status::Active, why))
     }
 
-    /// The end of a subscription; with it the account leaves the plan, where it is on that still.
+    /// The end of a subscription; with it the account leaves the plan, where it is on that still, and is
+    /// not restricted by it any more: nothing is owed, and no payment could lift that later.
     pub(super) fn ended(&self, contract: &Contract) -> Decided {
         let left = self.plan() == Some(contract.plan.as_str());
         let left = left.then(|| self.assigned(None)).flatten();
@@ -196,6 +215,7 @@ impl Account {
         let contract = Contract { state: SubscriptionState::Ended, next, ..contract.clone() };
         let mut events = self.changed(SubscriptionStep::Ended, contract, Beside::default());
         events.extend(left);
+        events.extend(self.lifted(OVER));
         events
     }
 

@@ -99,7 +99,6 @@ impl Account {
         let contract = Contract::begun(plan, offer, now_ms);
         let mut events = self.changed(SubscriptionStep::Started, contract, beside);
         events.extend(self.assigned(Some(plan)));
-        events.extend(self.lifted());
         Ok(events)
     }
 
@@ -128,10 +127,16 @@ impl Account {
                 return Err(Denial::PaidAhead);
             }
             let next = (!is_same).then(|| NextTerms { plan: plan.to_owned(), offer });
-            if next == contract.next {
+            let is_known = next == contract.next;
+            let contract = Contract { next, ..contract.clone() };
+            let is_over = contract.state != SubscriptionState::Active;
+            if is_over && !offer.price.is_positive() {
+                // Its next period has come, and nobody will pay for it.
+                return Ok(self.renewed(&contract, now_ms, Beside::default()));
+            }
+            if is_known {
                 return Ok(Decided::new());
             }
-            let contract = Contract { next, ..contract.clone() };
             return Ok(self.changed(SubscriptionStep::ChangePlanned, contract, Beside::default()));
         }
         if contract.ahead.is_some() {

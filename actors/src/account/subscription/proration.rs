@@ -1,8 +1,12 @@
 //! What a change of plan in the middle of a period costs and gives. Pure.
 //!
-//! A change to a plan that costs as much or more takes effect at once, where its periods are as long: due
-//! is the difference of the prices for the time left, and given the difference of the allowances for it.
-//! Both are rounded up to the nano-dollar. Any other change takes effect with the next period.
+//! A change to a plan that costs as much or more, and gives as much or more, takes effect at once, where its
+//! periods are as long: due is the difference of the prices for the time left, and given the difference of
+//! the allowances for it. Both are rounded up to the nano-dollar. Any other change takes effect with the next
+//! period.
+//!
+//! So within a period the allowance of the plan never falls, and all that is given for it, share by share, is
+//! never more than that of the last plan: no way back to less and up again gives the difference twice.
 
 use super::{Contract, Offer, SubscriptionState};
 use crate::money::NanoUsd;
@@ -31,7 +35,8 @@ impl Contract {
         let left_ms = self.to_ms.saturating_sub(now_ms).min(period_ms);
         let is_at_once = self.state == SubscriptionState::Active
             && offer.period == self.offer.period
-            && offer.price >= self.offer.price;
+            && offer.price >= self.offer.price
+            && offer.allowance >= self.offer.allowance;
         let of_rest = |new: NanoUsd, old: NanoUsd| {
             let more = new.saturating_sub(old).max(NanoUsd::ZERO);
             if is_at_once { share(more, left_ms, period_ms) } else { NanoUsd::ZERO }

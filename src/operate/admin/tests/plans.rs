@@ -256,6 +256,42 @@ async fn a_subscription_lives_through_its_months_and_a_restart() {
     restarted(&gateway, clock, &account).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn money_that_a_subscription_has_no_use_for_is_answered_with_what_to_do_with_it() {
+    let gateway = start(Clock::manual(START_MS)).await;
+    let (account, _) = account(&gateway).await;
+    let subscription = path(&account, "/subscription");
+    let paid = |payment: &str| told("subscription_payment_succeeded", &account, payment);
+    let todo = "tell it as `payment_succeeded` to give it as credit, or pay it back";
+    let refused = async |payment: &str, status, why: &str| {
+        let problem = gateway.post(EVENTS, &paid(payment), status).await;
+        let detail = problem["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains(todo) && detail.contains(why), "{detail}");
+    };
+    refused("p0", 409, "no subscription").await;
+    let begin = json!({ "plan": "team", "event_id": "evt p1", "payment": "p1" });
+    gateway.post(&subscription, &begin, 201).await;
+    let mut little = paid("p2");
+    little["amount_usd"] = json!("9");
+    let problem = gateway.post(EVENTS, &little, 422).await;
+    assert!(problem["detail"].as_str().unwrap().contains(todo), "{problem}");
+    gateway.post(EVENTS, &paid("p2"), 200).await;
+    refused("p3", 409, "paid for already").await;
+    // What it says works, with the very same event; and only once, whatever is told.
+    let mut credit = told("payment_succeeded", &account, "p3");
+    credit["amount_usd"] = json!("10");
+    assert_eq!(gateway.post(EVENTS, &credit, 200).await["kind"], "paid");
+    credit["event_id"] = json!("evt again");
+    credit["payment"] = json!("p2");
+    gateway.post(EVENTS, &credit, 409).await;
+    let back =
+        json!({ "type": "refunded", "event_id": "back", "account": account, "payment": "p2" });
+    gateway.post(EVENTS, &back, 200).await;
+    patch(&gateway, &subscription, &json!({ "cancel_at_period_end": true }), 200).await;
+    refused("p4", 409, "ends with its period").await;
+    verify(&gateway).await;
+}
+
 /// Each month's sums, and what was paid beside them, are those of the ledger.
 async fn statements_agree(gateway: &Gateway, account: &str) {
     let (mut closing, mut paid) = (0, 0);
