@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use infergate_actors::account::{
     Account, Admit, AutoTopUp, Budget, BudgetOwner, BudgetReached, CreditRules, Denial, End, Event,
-    KeyChange, Limits, Machine, NewProject, Order, Period, ProjectChange, Settle, TopUpEnd,
-    Transfer, TransferKind, UsageRecord, WatchEvent, WatchOrder, WatchSettings, WebhookChange,
+    GrantKind, KeyChange, Limits, Machine, NewProject, Order, Period, ProjectChange, Settle,
+    TopUpEnd, Transfer, TransferKind, UsageRecord, WatchEvent, WatchOrder, WatchSettings,
+    WebhookChange,
 };
 use infergate_actors::clock::Now;
 use infergate_actors::id::{HoldId, KeyId, ProjectId, TopUpId, WebhookId};
@@ -96,6 +97,20 @@ impl Desk {
             expires_at_ms: None,
             top_up: top_up.map(TopUpId),
         };
+        self.transfer(id, what)
+    }
+
+    pub(crate) fn refund(
+        &mut self,
+        id: &str,
+        payment: &str,
+        amount: Option<i64>,
+    ) -> (Result<(), Denial>, Vec<WatchEvent>) {
+        let (payment, amount) = (payment.to_owned(), amount.map(NanoUsd::from_nano));
+        self.transfer(id, TransferKind::Refund { payment, amount })
+    }
+
+    fn transfer(&mut self, id: &str, what: TransferKind) -> (Result<(), Denial>, Vec<WatchEvent>) {
         let transfer = Transfer { id: id.to_owned(), what };
         self.told(|machine, now, batch| {
             machine.set_rules(CreditRules::default().into());
@@ -331,6 +346,55 @@ fn a_top_up_that_nobody_speaks_of_lapses_and_another_is_due() {
     desk.settle(2, 1);
     let (_, told) = desk.settle(3, 1);
     assert_eq!(told, [], "asked for by the first settlement of the month");
+}
+
+#[test]
+fn a_new_month_makes_a_top_up_due_at_whatever_is_asked_first() {
+    let mut desk = Desk::new(100);
+    let top_up = AutoTopUp {
+        threshold: nano(50),
+        amount: nano(100),
+        month_max: Some(nano(100)),
+        lasts_ms: 3_600_000,
+    };
+    let settings = WatchSettings { top_up: Some(top_up), ..WatchSettings::default() };
+    desk.watch(WatchOrder::Set(settings)).0.unwrap();
+    assert_eq!(due(&desk.spend(1, 60)), Some(1));
+    desk.pay("a", 100, Some(1)).0.unwrap();
+    assert_eq!(due(&desk.spend(2, 140)), None, "its month is full");
+    desk.bench.advance(40 * 24 * HOUR);
+    let (refused, told) = desk.ask(1, 3, 1);
+    assert!(matches!(refused, Err(Denial::InsufficientCredit { .. })));
+    assert_eq!(due(&told), Some(2));
+    assert_eq!(desk.ask(1, 4, 1).1, [], "once");
+    desk.assert_replayed();
+}
+
+#[test]
+fn what_lapses_in_front_of_something_that_is_refused_is_told_at_the_next_question() {
+    let mut desk = Desk::new(100);
+    let in_an_hour = desk.bench.now.wall_ms + 3_600_000;
+    for reference in ["second", "third"] {
+        let order = Order::Grant {
+            kind: GrantKind::Paid,
+            amount: nano(500),
+            expires_at_ms: Some(in_an_hour + if reference == "third" { 3_600_000 } else { 0 }),
+            reference: reference.into(),
+        };
+        desk.order(&order).0.unwrap();
+    }
+    let settings =
+        WatchSettings { low_balance: vec![nano(150), nano(700)], ..WatchSettings::default() };
+    desk.watch(WatchOrder::Set(settings)).0.unwrap();
+    desk.bench.advance(HOUR);
+    let revoke = Order::RevokeKey { key: KeyId(9), reason: "leaked".into() };
+    assert_eq!(desk.order(&revoke), (Err(Denial::UnknownKey), vec![]));
+    assert_eq!(lows(&desk.ask(1, 1, 1).1), [700]);
+    desk.bench.advance(HOUR);
+    let (refunded, told) = desk.refund("back", "nothing", None);
+    assert_eq!((refunded, told), (Err(Denial::UnknownPayment), vec![]));
+    assert_eq!(lows(&desk.settle(1, 1).1), [150]);
+    desk.assert_replayed();
 }
 
 #[test]
