@@ -213,8 +213,10 @@ fn all_of_a_budget_is_gone_when_the_first_request_is_refused_for_it() {
     assert_eq!(percents(&desk.ask(1, 2, 1).1), [mine(100, true)]);
     desk.bench.restart();
     assert_eq!(desk.ask(1, 3, 1).1, []);
-    // It is gone as far as requests are concerned: what is spent then is told no more.
-    assert_eq!(desk.settle(1, 100).1, []);
+    // It is gone as far as requests are concerned: what is spent is told beside.
+    let spent = [50, 80, 100].map(|percent| mine(percent, false));
+    assert_eq!(percents(&desk.settle(1, 100).1), spent);
+    assert_eq!(desk.ask(1, 3, 1).1, []);
     // An extension is refused as a request is.
     desk.bench.advance(31 * 24 * HOUR);
     desk.ask(1, 4, 100).0.unwrap();
@@ -227,6 +229,39 @@ fn all_of_a_budget_is_gone_when_the_first_request_is_refused_for_it() {
     };
     let (_, told) = desk.told(|machine, now, batch| machine.extend(&extend, now, batch).is_ok());
     assert_eq!(percents(&told), [mine(100, true)]);
+}
+
+#[test]
+fn one_request_that_is_too_large_silences_no_threshold() {
+    let mut desk = Desk::new(10_000);
+    budgets(&mut desk, Period::Day, 100);
+    let too_large = |desk: &mut Desk, hold| {
+        let admit = Admit { prompt_tokens_max: 101, ..admit(hold, 101, 1) };
+        let (answer, told) = desk.told(|machine, now, batch| machine.admit(&admit, now, batch));
+        assert!(answer.is_err());
+        told
+    };
+    let mine = |percent, refused| (BudgetOwner::Account, Period::Day, percent, refused);
+    assert_eq!(percents(&too_large(&mut desk, 1)), [mine(100, true)]);
+    assert_eq!(percents(&desk.spend(2, 50)), [mine(50, false)]);
+    assert_eq!(too_large(&mut desk, 3), [], "once in a period");
+    desk.bench.restart();
+    assert_eq!(percents(&desk.spend(4, 30)), [mine(80, false)]);
+    assert_eq!(percents(&desk.spend(5, 20)), [mine(100, false)]);
+    assert_eq!(desk.ask(1, 6, 1).1, []);
+    desk.bench.advance(24 * HOUR);
+    assert_eq!(percents(&too_large(&mut desk, 7)), [mine(100, true)]);
+    desk.assert_replayed();
+}
+
+#[test]
+fn what_was_spent_in_a_period_that_is_over_reaches_no_new_budget() {
+    let mut desk = Desk::new(10_000);
+    budgets(&mut desk, Period::Day, 1_000);
+    desk.spend(1, 90);
+    desk.bench.advance(48 * HOUR);
+    assert_eq!(budgets(&mut desk, Period::Day, 100), []);
+    assert_eq!(percents(&budgets(&mut desk, Period::Total, 100)).len(), 2, "that is not over");
 }
 
 #[test]
@@ -246,7 +281,7 @@ fn a_projects_budget_is_told_of_as_its_own_whichever_of_its_keys_spends() {
     assert_eq!(percents(&desk.ask(1, 4, 1).1), [mine(100, true)]);
     let changes = vec![KeyChange::Project(None)];
     desk.order(&Order::ChangeKey { key: KeyId(1), changes }).0.unwrap();
-    assert_eq!(desk.settle(3, 50).1, [], "all of it is told of already");
+    assert_eq!(percents(&desk.settle(3, 50).1), [mine(80, false), mine(100, false)]);
     let changes =
         vec![ProjectChange::Budgets(vec![Budget { period: Period::Week, limit: nano(110) }])];
     let (done, told) = desk.order(&Order::ChangeProject { project, changes });

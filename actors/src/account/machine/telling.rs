@@ -52,7 +52,7 @@ impl Machine {
         batch: &mut Batch,
     ) -> Result<(), Inconsistency> {
         let mut due = Due::new();
-        self.account.budgets_due(touched, &mut due);
+        self.account.budgets_due(touched, now.wall_ms, &mut due);
         for event in due {
             self.write(Event::Watch(Box::new(event)), now, batch)?;
         }

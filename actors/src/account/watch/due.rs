@@ -59,7 +59,7 @@ impl Account {
 
     /// What is to be told of the budgets that were touched, and of the account's own: nothing, and at no
     /// cost, where there are none.
-    pub(in crate::account) fn budgets_due(&self, touched: Touched, due: &mut Due) {
+    pub(in crate::account) fn budgets_due(&self, touched: Touched, now_ms: u64, due: &mut Due) {
         let Touched { key, project } = touched;
         let of_key = key.and_then(|key| Some((BudgetOwner::Key(key), self.key_counted(key)?)));
         let of_project = project.and_then(|project| {
@@ -70,8 +70,13 @@ impl Account {
         for (whose, Counted { budgets, spending }) in all {
             for budget in budgets {
                 let (began_at_ms, spent) = spending.newest(budget.period);
+                if began_at_ms < budget.period.began_at_ms(now_ms) {
+                    // Nothing is spent in the present one yet.
+                    continue;
+                }
                 let reached = |percent: &u8| is_reached(spent, budget.limit, *percent);
                 let told = self.told(whose, budget.period, (began_at_ms, budget.limit));
+                let told = told.map_or(0, |told| told.percent);
                 let new = self.percent().iter().filter(|percent| **percent > told);
                 for percent in new.take_while(|percent| reached(percent)) {
                     due.push(WatchEvent::BudgetReached(BudgetReached {
@@ -89,7 +94,7 @@ impl Account {
     }
 
     /// What is to be told of a request of this spender that was refused: that all of a budget is gone, as
-    /// far as requests are concerned.
+    /// far as such requests are concerned. A smaller one may still fit, so what is spent is told beside.
     pub(in crate::account) fn refusal_due(
         &self,
         spender: Spender,
@@ -108,7 +113,8 @@ impl Account {
         let (newest, spent) = counted.spending.newest(period);
         let began_at_ms = period.began_at_ms(now_ms).max(newest);
         let spent = if newest == began_at_ms { spent } else { NanoUsd::ZERO };
-        let is_told = self.told(whose, period, (began_at_ms, limit)) >= 100;
+        let told = self.told(whose, period, (began_at_ms, limit));
+        let is_told = told.is_some_and(|told| told.refused || told.percent >= 100);
         let is_asked_for = self.percent().contains(&100);
         (is_asked_for && !is_told).then_some(WatchEvent::BudgetReached(BudgetReached {
             whose,
@@ -141,11 +147,10 @@ impl Account {
         watch.map_or(default_percent(), |watch| &watch.settings.budget_percent)
     }
 
-    /// The highest threshold told of a budget in this period.
-    fn told(&self, whose: BudgetOwner, period: Period, now: (u64, NanoUsd)) -> u8 {
+    /// What was told of a budget in this period.
+    fn told(&self, whose: BudgetOwner, period: Period, now: (u64, NanoUsd)) -> Option<&Told> {
         let told = self.tenancy.watch.as_deref().and_then(|it| it.reached.get(&(whose, period)));
-        let is_of_now = |told: &&Told| (told.began_at_ms, told.limit) == now;
-        told.filter(is_of_now).map_or(0, |told| told.percent)
+        told.filter(|told| (told.began_at_ms, told.limit) == now)
     }
 }
 

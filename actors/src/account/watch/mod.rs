@@ -143,7 +143,7 @@ pub enum TopUpEnd {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Watch {
     settings: WatchSettings,
-    /// The highest threshold told of each budget.
+    /// What was told last of each budget.
     reached: BTreeMap<(BudgetOwner, Period), Told>,
     /// The balance thresholds told and not passed upwards since.
     low: Vec<NanoUsd>,
@@ -158,7 +158,10 @@ struct Told {
     began_at_ms: u64,
     /// A budget that is given another limit is another budget.
     limit: NanoUsd,
+    /// The highest threshold that was reached by what is spent.
     percent: u8,
+    /// Whether a request was refused for it.
+    refused: bool,
 }
 
 /// The account's top-ups.
@@ -194,11 +197,7 @@ impl Watch {
                 self.low.retain(|threshold| settings.low_balance.contains(threshold));
                 self.settings = settings.clone();
             }
-            WatchEvent::BudgetReached(reached) => {
-                let BudgetReached { whose, period, began_at_ms, percent, limit, .. } = *reached;
-                let told = Told { began_at_ms, limit, percent };
-                self.reached.insert((whose, period), told);
-            }
+            WatchEvent::BudgetReached(reached) => self.reach(reached),
             WatchEvent::BalanceLow { threshold, .. } => self.low.push(*threshold),
             WatchEvent::TopUpDue(top_up) => self.top_ups.begin(*top_up)?,
             WatchEvent::TopUpEnded { top_up, end } => self.top_ups.end(*top_up, end)?,
@@ -212,6 +211,20 @@ impl Watch {
             }
         }
         Ok(())
+    }
+
+    fn reach(&mut self, reached: &BudgetReached) {
+        let BudgetReached { whose, period, began_at_ms, percent, limit, refused, .. } = *reached;
+        let new = Told { began_at_ms, limit, percent: 0, refused: false };
+        let told = self.reached.entry((whose, period)).or_insert(new);
+        if (told.began_at_ms, told.limit) != (began_at_ms, limit) {
+            *told = new;
+        }
+        if refused {
+            told.refused = true;
+        } else {
+            told.percent = percent;
+        }
     }
 
     /// Follows any event: what has been above its threshold may be told again.
