@@ -8,8 +8,9 @@ use infergate_actors::account::{
     TopUpEnd, Transfer, TransferKind, UsageRecord, WatchEvent, WatchOrder, WatchSettings,
     WebhookChange,
 };
+use infergate_actors::account::{ReasonClass, Status, StatusSet};
 use infergate_actors::clock::Now;
-use infergate_actors::id::{HoldId, KeyId, ProjectId, TopUpId, WebhookId};
+use infergate_actors::id::{GrantId, HoldId, KeyId, ProjectId, TopUpId, WebhookId};
 use infergate_actors::ledger::{Batch, Digest, Record};
 use infergate_actors::money::{NanoUsd, Usage};
 
@@ -402,6 +403,52 @@ fn a_new_month_makes_a_top_up_due_at_whatever_is_asked_first() {
     assert!(matches!(refused, Err(Denial::InsufficientCredit { .. })));
     assert_eq!(due(&told), Some(2));
     assert_eq!(desk.ask(1, 4, 1).1, [], "once");
+    desk.assert_replayed();
+}
+
+#[test]
+fn money_that_goes_back_makes_no_top_up_due() {
+    let mut desk = Desk::new(50);
+    assert_eq!(due(&desk.watch(WatchOrder::Set(auto(None))).1), Some(1));
+    desk.pay("a", 500, Some(1)).0.unwrap();
+    let (refunded, told) = desk.refund("back", "pay-a", None);
+    assert_eq!((refunded, told), (Ok(()), vec![]));
+    desk.bench.restart();
+    assert_eq!(desk.spend(1, 1), [], "nor later");
+    desk.pay("b", 60, None).0.unwrap();
+    assert_eq!(due(&desk.spend(2, 20)), Some(2), "it was above again");
+    // While one is waited for, and it lapses.
+    desk.pay("c", 100, None).0.unwrap();
+    assert_eq!(desk.refund("back-again", "pay-c", None).1, []);
+    desk.bench.advance(HOUR);
+    let (_, told) = desk.ask(1, 3, 1);
+    assert_eq!((told.len(), due(&told)), (1, None));
+    assert_eq!(due(&desk.watch(WatchOrder::Set(auto(Some(9_000)))).1), Some(3));
+    desk.assert_replayed();
+}
+
+#[test]
+fn an_account_that_is_restricted_over_money_has_no_top_up_due() {
+    let mut desk = Desk::new(50);
+    desk.pay("a", 500, None).0.unwrap();
+    desk.watch(WatchOrder::Set(auto(None))).0.unwrap();
+    let dispute = TransferKind::Dispute { payment: "pay-a".into(), amount: Some(nano(10)) };
+    assert_eq!(desk.transfer("dispute", dispute), (Ok(()), vec![]));
+    let refund = TransferKind::GrantRefund { grant: GrantId(2), amount: Some(nano(450)) };
+    desk.transfer("rest", refund).0.unwrap();
+    for (class, expected) in [
+        (ReasonClass::Payment, None),
+        (ReasonClass::Fraud, None),
+        (ReasonClass::Abuse, None),
+        (ReasonClass::Other, Some(1)),
+    ] {
+        let (by, reason) = ("tester".into(), "a test".into());
+        let set = StatusSet { status: Status::Restricted, by, class, reason };
+        desk.order(&Order::SetStatus(set)).0.unwrap();
+        // Other settings: it is looked at anew, and only the status is in the way.
+        let most = 1_000 + i64::from(class as u8);
+        assert_eq!(due(&desk.watch(WatchOrder::Set(auto(Some(most)))).1), expected, "{class:?}");
+    }
     desk.assert_replayed();
 }
 

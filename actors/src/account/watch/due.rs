@@ -9,7 +9,9 @@ use super::settings::default_percent;
 use super::{AutoTopUp, BudgetOwner, BudgetReached, Told, TopUp, TopUpEnd, Watch};
 use crate::account::budget::Counted;
 use crate::account::project::{ProjectEvent, Spender};
-use crate::account::{Account, Denial, Event, Period, Scope, Status, WatchEvent, WatchView};
+use crate::account::{
+    Account, Denial, Event, Period, ReasonClass, Scope, Status, WatchEvent, WatchView,
+};
 use crate::id::{KeyId, ProjectId, TopUpId};
 use crate::money::NanoUsd;
 
@@ -136,9 +138,20 @@ impl Account {
                 due.push(WatchEvent::BalanceLow { threshold: *threshold, balance });
             }
         }
-        let is_open = matches!(self.status, Status::Active | Status::Restricted);
-        if let Some(auto) = watch.settings.top_up.filter(|_| is_open) {
+        if let Some(auto) = watch.settings.top_up.filter(|_| self.may_top_up()) {
             due.extend(watch.top_up_due(auto, balance, now_ms));
+        }
+    }
+
+    /// Whether a card may be charged for it: not where that is what is in dispute.
+    fn may_top_up(&self) -> bool {
+        match self.status {
+            Status::Active => true,
+            Status::Restricted => match self.status_class() {
+                ReasonClass::Payment | ReasonClass::Fraud | ReasonClass::Abuse => false,
+                ReasonClass::Request | ReasonClass::Other => true,
+            },
+            Status::Suspended | Status::Closed => false,
         }
     }
 
@@ -158,7 +171,10 @@ impl Watch {
     fn top_up_due(&self, auto: AutoTopUp, balance: NanoUsd, now_ms: u64) -> Option<WatchEvent> {
         let AutoTopUp { threshold, amount, month_max, lasts_ms } = auto;
         let top_ups = &self.top_ups;
-        if balance >= threshold || top_ups.pending.is_some() || top_ups.is_spent {
+        if balance >= threshold || top_ups.pending.is_some() {
+            return None;
+        }
+        if top_ups.is_spent || top_ups.went_back {
             return None;
         }
         let is_same_month = Period::Month.began_at_ms(now_ms) <= top_ups.month_began_at_ms;

@@ -172,6 +172,9 @@ struct TopUps {
     /// Whether no other one is due before the balance was above the threshold: the last one failed, or
     /// is not over.
     is_spent: bool,
+    /// Whether none is due before that either because the balance fell below it when money went back:
+    /// what was just paid back is not charged again.
+    went_back: bool,
     /// The newest month that any was due in, and what those that did not fail come to.
     month_began_at_ms: u64,
     month: NanoUsd,
@@ -193,7 +196,9 @@ impl Watch {
     pub(super) fn fold(&mut self, event: &WatchEvent) -> Result<(), &'static str> {
         match event {
             WatchEvent::SettingsChanged { settings } => {
-                self.top_ups.is_spent &= settings.top_up == self.settings.top_up;
+                let is_same = settings.top_up == self.settings.top_up;
+                self.top_ups.is_spent &= is_same;
+                self.top_ups.went_back &= is_same;
                 self.low.retain(|threshold| settings.low_balance.contains(threshold));
                 self.settings = settings.clone();
             }
@@ -232,10 +237,21 @@ impl Watch {
         if !self.low.is_empty() {
             self.low.retain(|threshold| balance < *threshold);
         }
-        if self.top_ups.is_spent {
-            let threshold = self.settings.top_up.as_ref().map(|top_up| top_up.threshold);
-            self.top_ups.is_spent = threshold.is_some_and(|threshold| balance < threshold);
+        if self.top_ups.is_spent || self.top_ups.went_back {
+            let is_below = self.is_below(balance);
+            self.top_ups.is_spent &= is_below;
+            self.top_ups.went_back &= is_below;
         }
+    }
+
+    /// Money went back, and left less than before.
+    pub(super) fn went_back(&mut self, before: NanoUsd, balance: NanoUsd) {
+        self.top_ups.went_back |= !self.is_below(before) && self.is_below(balance);
+    }
+
+    /// Whether a balance is below what makes a top-up due.
+    fn is_below(&self, balance: NanoUsd) -> bool {
+        self.settings.top_up.is_some_and(|top_up| balance < top_up.threshold)
     }
 
     pub(super) fn view(&self) -> WatchView {
