@@ -240,8 +240,9 @@ impl Account {
             Event::LimitsChanged { limits } => self.limits = *limits,
             Event::KeyCreated { key } => self.keys.push(key.clone()),
             Event::KeyRevoked { key, .. } => {
-                let key = self.keys.iter_mut().find(|candidate| candidate.id == *key);
-                key.ok_or("it revokes a key that does not exist")?.revoked_at_ms = Some(at_ms);
+                let known = self.keys.iter_mut().find(|candidate| candidate.id == *key);
+                known.ok_or("it revokes a key that does not exist")?.revoked_at_ms = Some(at_ms);
+                self.tenancy.revoked(*key);
             }
             Event::Granted { grant, kind, amount, expires_at_ms, reference } => {
                 let lot = Grant {

@@ -266,6 +266,21 @@ fn what_was_spent_in_a_period_that_is_over_reaches_no_new_budget() {
 }
 
 #[test]
+fn a_key_that_is_revoked_is_told_of_and_remembered_no_more() {
+    let mut desk = Desk::new(10_000);
+    let changes = vec![KeyChange::Budgets(vec![Budget { period: Period::Day, limit: nano(100) }])];
+    desk.order(&Order::ChangeKey { key: KeyId(1), changes }).0.unwrap();
+    assert_eq!(desk.spend(1, 50).len(), 1);
+    desk.ask(1, 2, 40).0.unwrap();
+    let revoke = Order::RevokeKey { key: KeyId(1), reason: "leaked".into() };
+    desk.order(&revoke).0.unwrap();
+    assert_eq!(desk.settle(2, 40), (Some(40), vec![]));
+    assert!(format!("{:?}", desk.bench.machine.account()).contains("reached: {}"));
+    desk.bench.restart();
+    desk.assert_replayed();
+}
+
+#[test]
 fn a_projects_budget_is_told_of_as_its_own_whichever_of_its_keys_spends() {
     let mut desk = Desk::new(10_000);
     let budgets = vec![Budget { period: Period::Week, limit: nano(100) }];

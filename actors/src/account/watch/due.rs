@@ -63,7 +63,7 @@ impl Account {
     /// cost, where there are none.
     pub(in crate::account) fn budgets_due(&self, touched: Touched, now_ms: u64, due: &mut Due) {
         let Touched { key, project } = touched;
-        let of_key = key.and_then(|key| Some((BudgetOwner::Key(key), self.key_counted(key)?)));
+        let of_key = key.and_then(|key| Some((BudgetOwner::Key(key), self.working_counted(key)?)));
         let of_project = project.and_then(|project| {
             Some((BudgetOwner::Project(project), self.project(project)?.counted()?))
         });
@@ -106,7 +106,7 @@ impl Account {
         let Denial::BudgetExceeded { scope, period, limit, .. } = denial else { return None };
         let (whose, counted) = match scope {
             Scope::Account => (BudgetOwner::Account, self.counted()?),
-            Scope::Key => (BudgetOwner::Key(spender.key), self.key_counted(spender.key)?),
+            Scope::Key => (BudgetOwner::Key(spender.key), self.working_counted(spender.key)?),
             Scope::Project => {
                 let project = spender.project?;
                 (BudgetOwner::Project(project), self.project(project)?.counted()?)
@@ -141,6 +141,11 @@ impl Account {
         if let Some(auto) = watch.settings.top_up.filter(|_| self.may_top_up()) {
             due.extend(watch.top_up_due(auto, balance, now_ms));
         }
+    }
+
+    /// What is counted of a key that is not revoked: of others nothing is told, or kept.
+    fn working_counted(&self, key: KeyId) -> Option<Counted<'_>> {
+        self.key_counted(key).filter(|_| self.working_key(key).is_ok())
     }
 
     /// Whether a card may be charged for it: not where that is what is in dispute.

@@ -232,6 +232,11 @@ impl Watch {
         }
     }
 
+    /// A key's budgets are told of no more.
+    pub(super) fn revoked(&mut self, key: KeyId) {
+        self.reached.retain(|(whose, _), _| *whose != BudgetOwner::Key(key));
+    }
+
     /// Follows any event: what has been above its threshold may be told again.
     pub(super) fn rearm(&mut self, balance: NanoUsd) {
         if !self.low.is_empty() {
