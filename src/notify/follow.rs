@@ -34,6 +34,14 @@ impl Followed {
         Self { read, saved: read }
     }
 
+    /// Goes back to where the journal ends, where that was cut since.
+    pub(super) fn keep_within(&mut self, last: u64, hub: &Hub) {
+        if self.read > last {
+            (self.read, self.saved) = (last, last);
+            hub.ledger.put_delivery(FOLLOWED, last.to_be_bytes().to_vec(), None);
+        }
+    }
+
     /// Reads what there is, wakes whom it may concern, and starts the lines that are new.
     pub(super) async fn catch_up(&mut self, hub: &Arc<Hub>) -> Result<Vec<Arc<Line>>, LedgerError> {
         let mut new = Vec::new();

@@ -123,11 +123,20 @@ impl Notifier {
         let followed = kept.iter().find(|(name, _)| name == FOLLOWED);
         let mut followed =
             followed.map(|(_, bytes)| Followed::from_bytes(bytes)).unwrap_or_default();
+        // A repair or an import may have left a shorter journal, whose next events have sequences that
+        // were others' before.
+        let last = hub.ledger.stats().sequence_synced;
+        followed.keep_within(last, &hub);
         let states =
             kept.iter().filter_map(|(name, bytes)| Some((name, State::from_bytes(bytes)?)));
-        for (name, state) in states.filter(|(_, state)| state.of.is_some()) {
-            let line = Arc::new(Line::new(name.clone(), None, state));
-            hub.lines().insert(name.clone(), line);
+        for (name, mut state) in states {
+            if state.keep_within(last) {
+                hub.ledger.put_delivery(name, state.to_bytes(), None);
+            }
+            if state.of.is_some() {
+                let line = Arc::new(Line::new(name.clone(), None, state));
+                hub.lines().insert(name.clone(), line);
+            }
         }
         // Before any line runs: one may have been removed.
         followed.catch_up(&hub).await?;
@@ -178,7 +187,9 @@ impl Notifier {
             }
             let name = webhook.name.to_string();
             let state = kept.get(&name).and_then(|bytes| State::from_bytes(bytes));
-            let state = state.unwrap_or_else(|| State::behind(hub.ledger.stats().sequence_synced));
+            let last = hub.ledger.stats().sequence_synced;
+            let mut state = state.unwrap_or_else(|| State::behind(last));
+            state.keep_within(last);
             let line = Arc::new(Line::new(name.clone(), Some(settings), state));
             line.save(hub);
             lines.insert(name, Arc::clone(&line));

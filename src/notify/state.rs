@@ -61,6 +61,16 @@ impl State {
         postcard::from_bytes(bytes.strip_prefix(&[VERSION])?).ok()
     }
 
+    /// Takes back what it knows of sequences behind `last`, where the journal ends: it was cut since, and
+    /// other messages will have those. Whether there was anything.
+    pub(crate) fn keep_within(&mut self, last: u64) -> bool {
+        let known = (self.cursor, self.again.len(), self.failed.len());
+        self.cursor = self.cursor.min(last);
+        self.again.retain(|sequence| *sequence <= last);
+        self.failed.retain(|sequence| *sequence <= last);
+        known != (self.cursor, self.again.len(), self.failed.len())
+    }
+
     /// A message has arrived.
     pub(crate) fn delivered(&mut self, sequence: u64) {
         self.past(sequence);
@@ -129,6 +139,17 @@ mod tests {
         assert_eq!((state.tries, state.failing_since_ms, state.failed_ever), (0, None, 1));
         assert_eq!(State::from_bytes(&state.to_bytes()), Some(state));
         assert_eq!(State::from_bytes(&[]), None, "one that was removed");
+    }
+
+    #[test]
+    fn nothing_is_known_of_what_was_cut_off_the_journal() {
+        let mut state = State::behind(20);
+        state.give_up(9);
+        state.give_up(12);
+        assert!(state.send_again(10) && state.send_again(11));
+        assert!(!state.clone().keep_within(20));
+        assert!(state.keep_within(10));
+        assert_eq!((state.cursor, &state.again[..], &state.failed[..]), (10, &[10][..], &[9][..]));
     }
 
     #[test]

@@ -66,6 +66,12 @@ impl Keyring {
         was_restricted
     }
 
+    /// A key is looked at no more.
+    pub(super) fn revoked(&mut self, key: KeyId) {
+        self.habits.remove(&key);
+        self.restricted.remove(&key);
+    }
+
     /// So much was charged for a request from there.
     pub(super) fn settled(
         &mut self,
@@ -114,6 +120,8 @@ impl Account {
         match (rules, habits) {
             (None, None) => None,
             (None, Some(_)) => Some(Event::KeyGuarded { key, on: false }),
+            // One that was revoked is settled once more, perhaps, and not looked at.
+            (Some(_), None) if self.working_key(key).is_err() => None,
             (Some(_), None) => Some(Event::KeyGuarded { key, on: true }),
             (Some(rules), Some(habits)) => {
                 let is_restricted = keyring?.restricted.contains_key(&key);

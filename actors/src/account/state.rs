@@ -221,7 +221,9 @@ impl Account {
         }
         let (id, number) = (self.id, record.number);
         let broken = |reason| Inconsistency { account: id, number, reason };
+        let before = self.totals.remaining;
         self.fold(&record.event, record.at_ms).map_err(broken)?;
+        self.follow_balance(&record.event, before);
         self.check().map_err(broken)?;
         self.number = record.number;
         self.digest = digest;
@@ -238,8 +240,9 @@ impl Account {
             Event::LimitsChanged { limits } => self.limits = *limits,
             Event::KeyCreated { key } => self.keys.push(key.clone()),
             Event::KeyRevoked { key, .. } => {
-                let key = self.keys.iter_mut().find(|candidate| candidate.id == *key);
-                key.ok_or("it revokes a key that does not exist")?.revoked_at_ms = Some(at_ms);
+                let known = self.keys.iter_mut().find(|candidate| candidate.id == *key);
+                known.ok_or("it revokes a key that does not exist")?.revoked_at_ms = Some(at_ms);
+                self.tenancy.revoked(*key);
             }
             Event::Granted { grant, kind, amount, expires_at_ms, reference } => {
                 let lot = Grant {
@@ -292,10 +295,16 @@ impl Account {
                 self.fold_guard(event, at_ms)?;
             }
         }
-        if let Some(watch) = self.tenancy.watch.as_deref_mut() {
-            watch.rearm(self.totals.remaining);
-        }
         Ok(())
+    }
+
+    fn follow_balance(&mut self, event: &Event, before: NanoUsd) {
+        let Some(watch) = self.tenancy.watch.as_deref_mut() else { return };
+        let balance = self.totals.remaining;
+        watch.rearm(balance);
+        if matches!(event, Event::Refunded(_) | Event::ChargedBack(_) | Event::Reclaimed { .. }) {
+            watch.went_back(before, balance);
+        }
     }
 
     fn fold_member(&mut self, event: &MemberEvent, at_ms: u64) -> Result<(), &'static str> {

@@ -10,6 +10,7 @@ use super::project::Projects;
 use super::subscription::Subscription;
 use super::watch::Watch;
 use super::{Event, Settlement};
+use crate::id::KeyId;
 
 /// A part of the account's state, and the fold of the same events. Behind everything else in a snapshot.
 ///
@@ -33,6 +34,16 @@ impl Tenancy {
             Event::Project(event) => self.projects.get_or_insert_default().fold(event),
             Event::Watch(event) => self.watch.get_or_insert_default().fold(event),
             _ => Ok(()),
+        }
+    }
+
+    /// Forgets what is of no use once a key is revoked, which it stays.
+    pub(super) fn revoked(&mut self, key: KeyId) {
+        if let Some(watch) = &mut self.watch {
+            watch.revoked(key);
+        }
+        if let Some(keyring) = &mut self.keyring {
+            keyring.revoked(key);
         }
     }
 

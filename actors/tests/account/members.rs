@@ -146,6 +146,11 @@ fn a_sign_up_is_one_piece_and_only_the_same_request_gets_another_secret() {
         }))
     };
     bench.order(&wish(1, Some(40))).unwrap();
+    let number = bench.machine.account().number();
+    // Asked again after a breakdown, it is done.
+    bench.order(&wish(1, Some(40))).unwrap();
+    bench.order(&wish(1, None)).unwrap();
+    assert_eq!(bench.machine.account().number(), number);
     for other in [None, Some(41)] {
         assert_eq!(bench.order(&wish(2, other)), Err(Denial::EmailTaken));
     }

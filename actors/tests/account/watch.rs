@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use infergate_actors::account::{
     Account, Admit, AutoTopUp, Budget, BudgetOwner, BudgetReached, CreditRules, Denial, End, Event,
-    KeyChange, Limits, Machine, NewProject, Order, Period, ProjectChange, Settle, TopUpEnd,
-    Transfer, TransferKind, UsageRecord, WatchEvent, WatchOrder, WatchSettings, WebhookChange,
+    GrantKind, KeyChange, Limits, Machine, NewProject, Order, Period, ProjectChange, Settle,
+    TopUpEnd, Transfer, TransferKind, UsageRecord, WatchEvent, WatchOrder, WatchSettings,
+    WebhookChange,
 };
+use infergate_actors::account::{ReasonClass, Status, StatusSet};
 use infergate_actors::clock::Now;
 use infergate_actors::id::{HoldId, KeyId, ProjectId, TopUpId, WebhookId};
 use infergate_actors::ledger::{Batch, Digest, Record};
@@ -96,6 +98,20 @@ impl Desk {
             expires_at_ms: None,
             top_up: top_up.map(TopUpId),
         };
+        self.transfer(id, what)
+    }
+
+    pub(crate) fn refund(
+        &mut self,
+        id: &str,
+        payment: &str,
+        amount: Option<i64>,
+    ) -> (Result<(), Denial>, Vec<WatchEvent>) {
+        let (payment, amount) = (payment.to_owned(), amount.map(NanoUsd::from_nano));
+        self.transfer(id, TransferKind::Refund { payment, amount })
+    }
+
+    fn transfer(&mut self, id: &str, what: TransferKind) -> (Result<(), Denial>, Vec<WatchEvent>) {
         let transfer = Transfer { id: id.to_owned(), what };
         self.told(|machine, now, batch| {
             machine.set_rules(CreditRules::default().into());
@@ -198,8 +214,10 @@ fn all_of_a_budget_is_gone_when_the_first_request_is_refused_for_it() {
     assert_eq!(percents(&desk.ask(1, 2, 1).1), [mine(100, true)]);
     desk.bench.restart();
     assert_eq!(desk.ask(1, 3, 1).1, []);
-    // It is gone as far as requests are concerned: what is spent then is told no more.
-    assert_eq!(desk.settle(1, 100).1, []);
+    // It is gone as far as requests are concerned: what is spent is told beside.
+    let spent = [50, 80, 100].map(|percent| mine(percent, false));
+    assert_eq!(percents(&desk.settle(1, 100).1), spent);
+    assert_eq!(desk.ask(1, 3, 1).1, []);
     // An extension is refused as a request is.
     desk.bench.advance(31 * 24 * HOUR);
     desk.ask(1, 4, 100).0.unwrap();
@@ -212,6 +230,54 @@ fn all_of_a_budget_is_gone_when_the_first_request_is_refused_for_it() {
     };
     let (_, told) = desk.told(|machine, now, batch| machine.extend(&extend, now, batch).is_ok());
     assert_eq!(percents(&told), [mine(100, true)]);
+}
+
+#[test]
+fn one_request_that_is_too_large_silences_no_threshold() {
+    let mut desk = Desk::new(10_000);
+    budgets(&mut desk, Period::Day, 100);
+    let too_large = |desk: &mut Desk, hold| {
+        let admit = Admit { prompt_tokens_max: 101, ..admit(hold, 101, 1) };
+        let (answer, told) = desk.told(|machine, now, batch| machine.admit(&admit, now, batch));
+        assert!(answer.is_err());
+        told
+    };
+    let mine = |percent, refused| (BudgetOwner::Account, Period::Day, percent, refused);
+    assert_eq!(percents(&too_large(&mut desk, 1)), [mine(100, true)]);
+    assert_eq!(percents(&desk.spend(2, 50)), [mine(50, false)]);
+    assert_eq!(too_large(&mut desk, 3), [], "once in a period");
+    desk.bench.restart();
+    assert_eq!(percents(&desk.spend(4, 30)), [mine(80, false)]);
+    assert_eq!(percents(&desk.spend(5, 20)), [mine(100, false)]);
+    assert_eq!(desk.ask(1, 6, 1).1, []);
+    desk.bench.advance(24 * HOUR);
+    assert_eq!(percents(&too_large(&mut desk, 7)), [mine(100, true)]);
+    desk.assert_replayed();
+}
+
+#[test]
+fn what_was_spent_in_a_period_that_is_over_reaches_no_new_budget() {
+    let mut desk = Desk::new(10_000);
+    budgets(&mut desk, Period::Day, 1_000);
+    desk.spend(1, 90);
+    desk.bench.advance(48 * HOUR);
+    assert_eq!(budgets(&mut desk, Period::Day, 100), []);
+    assert_eq!(percents(&budgets(&mut desk, Period::Total, 100)).len(), 2, "that is not over");
+}
+
+#[test]
+fn a_key_that_is_revoked_is_told_of_and_remembered_no_more() {
+    let mut desk = Desk::new(10_000);
+    let changes = vec![KeyChange::Budgets(vec![Budget { period: Period::Day, limit: nano(100) }])];
+    desk.order(&Order::ChangeKey { key: KeyId(1), changes }).0.unwrap();
+    assert_eq!(desk.spend(1, 50).len(), 1);
+    desk.ask(1, 2, 40).0.unwrap();
+    let revoke = Order::RevokeKey { key: KeyId(1), reason: "leaked".into() };
+    desk.order(&revoke).0.unwrap();
+    assert_eq!(desk.settle(2, 40), (Some(40), vec![]));
+    assert!(format!("{:?}", desk.bench.machine.account()).contains("reached: {}"));
+    desk.bench.restart();
+    desk.assert_replayed();
 }
 
 #[test]
@@ -231,7 +297,7 @@ fn a_projects_budget_is_told_of_as_its_own_whichever_of_its_keys_spends() {
     assert_eq!(percents(&desk.ask(1, 4, 1).1), [mine(100, true)]);
     let changes = vec![KeyChange::Project(None)];
     desk.order(&Order::ChangeKey { key: KeyId(1), changes }).0.unwrap();
-    assert_eq!(desk.settle(3, 50).1, [], "all of it is told of already");
+    assert_eq!(percents(&desk.settle(3, 50).1), [mine(80, false), mine(100, false)]);
     let changes =
         vec![ProjectChange::Budgets(vec![Budget { period: Period::Week, limit: nano(110) }])];
     let (done, told) = desk.order(&Order::ChangeProject { project, changes });
@@ -331,6 +397,98 @@ fn a_top_up_that_nobody_speaks_of_lapses_and_another_is_due() {
     desk.settle(2, 1);
     let (_, told) = desk.settle(3, 1);
     assert_eq!(told, [], "asked for by the first settlement of the month");
+}
+
+#[test]
+fn a_new_month_makes_a_top_up_due_at_whatever_is_asked_first() {
+    let mut desk = Desk::new(100);
+    let top_up = AutoTopUp {
+        threshold: nano(50),
+        amount: nano(100),
+        month_max: Some(nano(100)),
+        lasts_ms: 3_600_000,
+    };
+    let settings = WatchSettings { top_up: Some(top_up), ..WatchSettings::default() };
+    desk.watch(WatchOrder::Set(settings)).0.unwrap();
+    assert_eq!(due(&desk.spend(1, 60)), Some(1));
+    desk.pay("a", 100, Some(1)).0.unwrap();
+    assert_eq!(due(&desk.spend(2, 140)), None, "its month is full");
+    desk.bench.advance(40 * 24 * HOUR);
+    let (refused, told) = desk.ask(1, 3, 1);
+    assert!(matches!(refused, Err(Denial::InsufficientCredit { .. })));
+    assert_eq!(due(&told), Some(2));
+    assert_eq!(desk.ask(1, 4, 1).1, [], "once");
+    desk.assert_replayed();
+}
+
+#[test]
+fn money_that_goes_back_makes_no_top_up_due() {
+    let mut desk = Desk::new(50);
+    assert_eq!(due(&desk.watch(WatchOrder::Set(auto(None))).1), Some(1));
+    desk.pay("a", 500, Some(1)).0.unwrap();
+    let (refunded, told) = desk.refund("back", "pay-a", None);
+    assert_eq!((refunded, told), (Ok(()), vec![]));
+    desk.bench.restart();
+    assert_eq!(desk.spend(1, 1), [], "nor later");
+    desk.pay("b", 60, None).0.unwrap();
+    assert_eq!(due(&desk.spend(2, 20)), Some(2), "it was above again");
+    // While one is waited for, and it lapses.
+    desk.pay("c", 100, None).0.unwrap();
+    assert_eq!(desk.refund("back-again", "pay-c", None).1, []);
+    desk.bench.advance(HOUR);
+    let (_, told) = desk.ask(1, 3, 1);
+    assert_eq!((told.len(), due(&told)), (1, None));
+    assert_eq!(due(&desk.watch(WatchOrder::Set(auto(Some(9_000)))).1), Some(3));
+    desk.assert_replayed();
+}
+
+#[test]
+fn an_account_that_is_restricted_over_money_has_no_top_up_due() {
+    let mut desk = Desk::new(50);
+    desk.pay("a", 500, None).0.unwrap();
+    desk.watch(WatchOrder::Set(auto(None))).0.unwrap();
+    let dispute = TransferKind::Dispute { payment: "pay-a".into(), amount: Some(nano(480)) };
+    assert_eq!(desk.transfer("dispute", dispute), (Ok(()), vec![]));
+    desk.assert_replayed();
+    for (class, expected) in [
+        (ReasonClass::Payment, None),
+        (ReasonClass::Fraud, None),
+        (ReasonClass::Abuse, None),
+        (ReasonClass::Other, Some(1)),
+    ] {
+        let mut desk = Desk::new(50);
+        let (by, reason) = ("tester".into(), "a test".into());
+        let set = StatusSet { status: Status::Restricted, by, class, reason };
+        desk.order(&Order::SetStatus(set)).0.unwrap();
+        assert_eq!(due(&desk.watch(WatchOrder::Set(auto(None))).1), expected, "{class:?}");
+    }
+}
+
+#[test]
+fn what_lapses_in_front_of_something_that_is_refused_is_told_at_the_next_question() {
+    let mut desk = Desk::new(100);
+    let in_an_hour = desk.bench.now.wall_ms + 3_600_000;
+    for reference in ["second", "third"] {
+        let order = Order::Grant {
+            kind: GrantKind::Paid,
+            amount: nano(500),
+            expires_at_ms: Some(in_an_hour + if reference == "third" { 3_600_000 } else { 0 }),
+            reference: reference.into(),
+        };
+        desk.order(&order).0.unwrap();
+    }
+    let settings =
+        WatchSettings { low_balance: vec![nano(150), nano(700)], ..WatchSettings::default() };
+    desk.watch(WatchOrder::Set(settings)).0.unwrap();
+    desk.bench.advance(HOUR);
+    let revoke = Order::RevokeKey { key: KeyId(9), reason: "leaked".into() };
+    assert_eq!(desk.order(&revoke), (Err(Denial::UnknownKey), vec![]));
+    assert_eq!(lows(&desk.ask(1, 1, 1).1), [700]);
+    desk.bench.advance(HOUR);
+    let (refunded, told) = desk.refund("back", "nothing", None);
+    assert_eq!((refunded, told), (Err(Denial::UnknownPayment), vec![]));
+    assert_eq!(lows(&desk.settle(1, 1).1), [150]);
+    desk.assert_replayed();
 }
 
 #[test]

@@ -51,8 +51,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Which threshold of which budget, in which of its periods.
-type Threshold = (BudgetOwner, Period, u64, u8);
+/// Which threshold of which budget, in which of its periods, and whether a request was refused for it.
+type Threshold = (BudgetOwner, Period, u64, u8, bool);
 
 /// What must be told, from nothing but what was charged, and when.
 #[derive(Default)]
@@ -119,16 +119,12 @@ impl Judge {
                 let spent = self.spent(whose, period, at_ms);
                 for percent in PERCENT {
                     if spent * 100 >= limit.nano() * i64::from(percent) {
-                        reached.insert((whose, period, period.began_at_ms(at_ms), percent));
+                        reached.insert((whose, period, period.began_at_ms(at_ms), percent, false));
                     }
                 }
             }
         }
-        // One told of a refusal is all there is to tell in its period.
-        let is_over = |(whose, period, began, _): &Threshold| {
-            self.told.contains(&(*whose, *period, *began, 100))
-        };
-        reached.retain(|threshold| !self.told.contains(threshold) && !is_over(threshold));
+        reached.retain(|threshold| !self.told.contains(threshold));
         reached
     }
 
@@ -141,7 +137,7 @@ impl Judge {
         for event in told {
             match event {
                 WatchEvent::BudgetReached(it) => {
-                    let threshold = (it.whose, it.period, it.began_at_ms, it.percent);
+                    let threshold = (it.whose, it.period, it.began_at_ms, it.percent, it.refused);
                     assert!(reached.insert(threshold), "{threshold:?} twice");
                 }
                 WatchEvent::BalanceLow { threshold, balance: told } => {
@@ -206,8 +202,10 @@ fn take(desk: &mut Desk, judge: &mut Judge, step: Step, place: usize) {
                     Scope::Key => BudgetOwner::Key(KeyId(key)),
                     Scope::Project => panic!("there is no project"),
                 };
-                let threshold = (whose, period, period.began_at_ms(now_ms), 100);
-                expected.extend((!judge.told.contains(&threshold)).then_some(threshold));
+                let began = period.began_at_ms(now_ms);
+                let threshold = |refused| (whose, period, began, 100, refused);
+                let is_told = [true, false].iter().any(|it| judge.told.contains(&threshold(*it)));
+                expected.extend((!is_told).then_some(threshold(true)));
             }
             told
         }

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use infergate_actors::ledger::Ledger;
 use serde_json::json;
 
+use super::super::follow::FOLLOWED;
+use super::super::state::State;
 use super::receiver::{Got, Mode, Receiver};
 use crate::operate::fixture::{Gateway, Setup};
 
@@ -96,6 +99,32 @@ async fn every_notice_arrives_in_order_though_receiver_and_gateway_fail() {
     let all = ids(&second).await;
     take_all(&mut receiver, &all, &mut seen).await;
     assert_in_order(&seen);
+}
+
+#[tokio::test]
+async fn what_follows_where_the_journal_was_cut_is_sent_though_more_was_sent_before() {
+    let mut receiver = Receiver::start(Mode::Take).await;
+    let first = start(config("")).await;
+    first.account("one").await;
+    first.notifier.stop();
+    // What a repair leaves of a journal that was longer.
+    let mut beyond = State::behind(1_000);
+    assert!(beyond.send_again(999));
+    let put = move |ledger: &Ledger| {
+        ledger.put_delivery("main", beyond.to_bytes(), None);
+        ledger.put_delivery(FOLLOWED, 1_000_u64.to_be_bytes().to_vec(), None);
+        ledger.deliveries()
+    };
+    first.system.accounts.read(put).await.unwrap();
+    let data = Some(first.copy_of_data());
+    let config = config(&webhook("main", &receiver.url(), ""));
+    let second = Setup { config, data, ..Setup::default() }.start().await;
+    let before = ids(&second).await.len();
+    second.account("two").await;
+    let new = ids(&second).await.split_off(before);
+    let mut seen = Vec::new();
+    take_all(&mut receiver, &new, &mut seen).await;
+    assert_eq!((new.len(), seen.len()), (1, 1), "{seen:?}");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@
 //! ```
 
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use infergate_actors::account::{
@@ -112,8 +114,7 @@ pub(super) async fn answer(
     let doing = tokio::spawn(errand.carry_out());
     doing.await.unwrap_or_else(|error| {
         tracing::error!(%error, "an operator's request broke down");
-        let detail = "the gateway broke down over this; the audit log says what was asked";
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
+        broken_down()
     })
 }
 
@@ -140,8 +141,8 @@ impl Errand {
         let before = operator.look(&named).await;
         let response = match check_match(request.headers(), before.as_ref()) {
             Err(problem) => problem.into_response(),
-            Ok(()) if is_marked => acting(action, next.run(request)).await,
-            Ok(()) => next.run(request).await,
+            Ok(()) if is_marked => acting(action, to_its_end(next, request)).await,
+            Ok(()) => to_its_end(next, request).await,
         };
         let (mut parts, body) = response.into_parts();
         // All answers to what changes something are whole.
@@ -239,6 +240,21 @@ impl Operator {
         }
         axum::Json(body).into_response()
     }
+}
+
+/// The endpoint's answer, also where it breaks down: what it began must end, or it stays under way.
+async fn to_its_end(next: Next, request: Request<Body>) -> Response {
+    // Nothing of the request is looked at any more behind a panic.
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    answer.unwrap_or_else(|_| {
+        tracing::error!("an operator's request broke down");
+        broken_down()
+    })
+}
+
+fn broken_down() -> Response {
+    let detail = "the gateway broke down over this; the audit log says what was asked";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
 }
 
 /// What changed: of a resource that was there, or of one that was made.

@@ -8,33 +8,25 @@ use crate::clock::Now;
 use crate::ledger::Batch;
 
 impl Machine {
-    /// Lets credit lapse whose time is over, top-ups too, and the subscription go on. To be called before
-    /// every question.
+    /// Lets credit lapse whose time is over, top-ups too, and the subscription go on; and tells what that,
+    /// or the time itself, makes due: a new month has room for a top-up. To be called before every question.
     pub fn lapse(&mut self, now: Now, batch: &mut Batch) -> Result<(), Inconsistency> {
-        let lapsed = self.lapse_money(now, batch)?;
-        if self.lapse_top_up(now, batch)? || lapsed {
-            self.tell_balance(now, batch)?;
-        }
-        Ok(())
+        self.lapse_money(now, batch)?;
+        self.lapse_top_up(now, batch)?;
+        // Also what lapsed in front of something that was refused then.
+        self.tell_balance(now, batch)
     }
 
-    /// The same without top-ups, for what may be said of one, late. Whether there was anything.
-    pub(super) fn lapse_money(
-        &mut self,
-        now: Now,
-        batch: &mut Batch,
-    ) -> Result<bool, Inconsistency> {
-        let lapsed = self.account.lapse(now.wall_ms);
-        let mut any = !lapsed.is_empty();
-        for event in lapsed {
+    /// The same without top-ups, for what may be said of one, late.
+    pub(super) fn lapse_money(&mut self, now: Now, batch: &mut Batch) -> Result<(), Inconsistency> {
+        for event in self.account.lapse(now.wall_ms) {
             self.write(event, now, batch)?;
         }
         loop {
             let events = self.account.subscription_due(now.wall_ms);
             if events.is_empty() {
-                return Ok(any);
+                return Ok(());
             }
-            any = true;
             for event in events {
                 self.write(event, now, batch)?;
             }
@@ -45,13 +37,11 @@ impl Machine {
         &mut self,
         now: Now,
         batch: &mut Batch,
-    ) -> Result<bool, Inconsistency> {
-        let lapsed = self.account.lapsed_top_up(now.wall_ms);
-        let any = lapsed.is_some();
-        if let Some(event) = lapsed {
-            self.write(Event::Watch(Box::new(event)), now, batch)?;
+    ) -> Result<(), Inconsistency> {
+        match self.account.lapsed_top_up(now.wall_ms) {
+            Some(event) => self.write(Event::Watch(Box::new(event)), now, batch),
+            None => Ok(()),
         }
-        Ok(any)
     }
 
     /// Writes what is to be told of the budgets that were touched, and of the balance.
@@ -62,7 +52,7 @@ impl Machine {
         batch: &mut Batch,
     ) -> Result<(), Inconsistency> {
         let mut due = Due::new();
-        self.account.budgets_due(touched, &mut due);
+        self.account.budgets_due(touched, now.wall_ms, &mut due);
         for event in due {
             self.write(Event::Watch(Box::new(event)), now, batch)?;
         }

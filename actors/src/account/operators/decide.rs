@@ -1,7 +1,7 @@
 //! What the operators' actor answers. Pure.
 
 use super::event::{Asked, Ended, Idempotency, OperatorEvent, OperatorRole, RotatedToken, Token};
-use super::fold::State;
+use super::fold::{Remembered, State};
 use crate::id::{KeyHash, TokenId};
 
 /// Tokens that may be there at one time, revoked ones apart.
@@ -167,7 +167,9 @@ impl State {
     ) -> Result<Option<Begun>, OperatorDenial> {
         let remembered = self.keys.get(&wish.digest(token));
         let Some(remembered) = remembered.filter(|remembered| !remembered.is_over(now_ms)) else {
-            let oldest = self.keys_by_age.first_key_value().and_then(|(_, key)| self.keys.get(key));
+            let ended = |it: &&Remembered| it.end.is_some();
+            let mut by_age = self.keys_by_age.values().filter_map(|key| self.keys.get(key));
+            let oldest = by_age.find(ended);
             let is_room = self.keys.len() < KEYS_MAX || oldest.is_some_and(|it| it.is_over(now_ms));
             return if is_room { Ok(None) } else { Err(OperatorDenial::TooManyKeys) };
         };

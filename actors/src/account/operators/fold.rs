@@ -134,11 +134,17 @@ impl State {
     }
 
     fn forget_old_keys(&mut self, now_ms: u64) {
-        while let Some((_, oldest)) = self.keys_by_age.first_key_value()
-            && self.keys.get(oldest).is_none_or(|remembered| remembered.is_over(now_ms))
-            && let Some((_, oldest)) = self.keys_by_age.pop_first()
-        {
-            self.keys.remove(&oldest);
+        // What is under way for that long must not keep all that came behind it.
+        let is_open = |key: &Digest| self.keys.get(key).is_some_and(|it| it.end.is_none());
+        let ended = self.keys_by_age.iter().filter(|(_, key)| !is_open(key));
+        let is_over = |key: &Digest| self.keys.get(key).is_none_or(|it| it.is_over(now_ms));
+        let over: Vec<(u64, Digest)> = ended
+            .take_while(|(_, key)| is_over(key))
+            .map(|(action, key)| (*action, *key))
+            .collect();
+        for (action, key) in over {
+            self.keys_by_age.remove(&action);
+            self.keys.remove(&key);
         }
     }
 }

@@ -124,6 +124,18 @@ fn a_key_is_forgotten_after_a_day_and_not_while_it_is_under_way() {
 }
 
 #[test]
+fn what_is_under_way_for_long_keeps_no_key_behind_it() {
+    let mut desk = Desk::default();
+    let open = desk.begin(Some("open"), "a", NOW_MS).unwrap();
+    let ended = desk.begin(Some("ended"), "a", NOW_MS).unwrap();
+    desk.end(ended, Some(200), vec![]);
+    desk.begin(Some("next"), "a", NOW_MS + REMEMBERED_MS).unwrap();
+    assert_eq!((desk.state.keys.len(), desk.state.keys_by_age.len()), (2, 2));
+    desk.end(open, Some(200), vec![]);
+    assert_eq!(desk.begin(Some("open"), "a", NOW_MS), Ok(Begun::Before(1, 5)));
+}
+
+#[test]
 fn a_question_that_is_asked_again_because_no_answer_came_changes_nothing() {
     let mut desk = Desk::default();
     let first = desk.begin_as(7, Some("k"), "a", NOW_MS);

@@ -9,7 +9,9 @@ use super::settings::default_percent;
 use super::{AutoTopUp, BudgetOwner, BudgetReached, Told, TopUp, TopUpEnd, Watch};
 use crate::account::budget::Counted;
 use crate::account::project::{ProjectEvent, Spender};
-use crate::account::{Account, Denial, Event, Period, Scope, Status, WatchEvent, WatchView};
+use crate::account::{
+    Account, Denial, Event, Period, ReasonClass, Scope, Status, WatchEvent, WatchView,
+};
 use crate::id::{KeyId, ProjectId, TopUpId};
 use crate::money::NanoUsd;
 
@@ -59,9 +61,9 @@ impl Account {
 
     /// What is to be told of the budgets that were touched, and of the account's own: nothing, and at no
     /// cost, where there are none.
-    pub(in crate::account) fn budgets_due(&self, touched: Touched, due: &mut Due) {
+    pub(in crate::account) fn budgets_due(&self, touched: Touched, now_ms: u64, due: &mut Due) {
         let Touched { key, project } = touched;
-        let of_key = key.and_then(|key| Some((BudgetOwner::Key(key), self.key_counted(key)?)));
+        let of_key = key.and_then(|key| Some((BudgetOwner::Key(key), self.working_counted(key)?)));
         let of_project = project.and_then(|project| {
             Some((BudgetOwner::Project(project), self.project(project)?.counted()?))
         });
@@ -70,8 +72,13 @@ impl Account {
         for (whose, Counted { budgets, spending }) in all {
             for budget in budgets {
                 let (began_at_ms, spent) = spending.newest(budget.period);
+                if began_at_ms < budget.period.began_at_ms(now_ms) {
+                    // Nothing is spent in the present one yet.
+                    continue;
+                }
                 let reached = |percent: &u8| is_reached(spent, budget.limit, *percent);
                 let told = self.told(whose, budget.period, (began_at_ms, budget.limit));
+                let told = told.map_or(0, |told| told.percent);
                 let new = self.percent().iter().filter(|percent| **percent > told);
                 for percent in new.take_while(|percent| reached(percent)) {
                     due.push(WatchEvent::BudgetReached(BudgetReached {
@@ -89,7 +96,7 @@ impl Account {
     }
 
     /// What is to be told of a request of this spender that was refused: that all of a budget is gone, as
-    /// far as requests are concerned.
+    /// far as such requests are concerned. A smaller one may still fit, so what is spent is told beside.
     pub(in crate::account) fn refusal_due(
         &self,
         spender: Spender,
@@ -99,7 +106,7 @@ impl Account {
         let Denial::BudgetExceeded { scope, period, limit, .. } = denial else { return None };
         let (whose, counted) = match scope {
             Scope::Account => (BudgetOwner::Account, self.counted()?),
-            Scope::Key => (BudgetOwner::Key(spender.key), self.key_counted(spender.key)?),
+            Scope::Key => (BudgetOwner::Key(spender.key), self.working_counted(spender.key)?),
             Scope::Project => {
                 let project = spender.project?;
                 (BudgetOwner::Project(project), self.project(project)?.counted()?)
@@ -108,7 +115,8 @@ impl Account {
         let (newest, spent) = counted.spending.newest(period);
         let began_at_ms = period.began_at_ms(now_ms).max(newest);
         let spent = if newest == began_at_ms { spent } else { NanoUsd::ZERO };
-        let is_told = self.told(whose, period, (began_at_ms, limit)) >= 100;
+        let told = self.told(whose, period, (began_at_ms, limit));
+        let is_told = told.is_some_and(|told| told.refused || told.percent >= 100);
         let is_asked_for = self.percent().contains(&100);
         (is_asked_for && !is_told).then_some(WatchEvent::BudgetReached(BudgetReached {
             whose,
@@ -130,9 +138,25 @@ impl Account {
                 due.push(WatchEvent::BalanceLow { threshold: *threshold, balance });
             }
         }
-        let is_open = matches!(self.status, Status::Active | Status::Restricted);
-        if let Some(auto) = watch.settings.top_up.filter(|_| is_open) {
+        if let Some(auto) = watch.settings.top_up.filter(|_| self.may_top_up()) {
             due.extend(watch.top_up_due(auto, balance, now_ms));
+        }
+    }
+
+    /// What is counted of a key that is not revoked: of others nothing is told, or kept.
+    fn working_counted(&self, key: KeyId) -> Option<Counted<'_>> {
+        self.key_counted(key).filter(|_| self.working_key(key).is_ok())
+    }
+
+    /// Whether a card may be charged for it: not where that is what is in dispute.
+    fn may_top_up(&self) -> bool {
+        match self.status {
+            Status::Active => true,
+            Status::Restricted => match self.status_class() {
+                ReasonClass::Payment | ReasonClass::Fraud | ReasonClass::Abuse => false,
+                ReasonClass::Request | ReasonClass::Other => true,
+            },
+            Status::Suspended | Status::Closed => false,
         }
     }
 
@@ -141,11 +165,10 @@ impl Account {
         watch.map_or(default_percent(), |watch| &watch.settings.budget_percent)
     }
 
-    /// The highest threshold told of a budget in this period.
-    fn told(&self, whose: BudgetOwner, period: Period, now: (u64, NanoUsd)) -> u8 {
+    /// What was told of a budget in this period.
+    fn told(&self, whose: BudgetOwner, period: Period, now: (u64, NanoUsd)) -> Option<&Told> {
         let told = self.tenancy.watch.as_deref().and_then(|it| it.reached.get(&(whose, period)));
-        let is_of_now = |told: &&Told| (told.began_at_ms, told.limit) == now;
-        told.filter(is_of_now).map_or(0, |told| told.percent)
+        told.filter(|told| (told.began_at_ms, told.limit) == now)
     }
 }
 
@@ -153,7 +176,10 @@ impl Watch {
     fn top_up_due(&self, auto: AutoTopUp, balance: NanoUsd, now_ms: u64) -> Option<WatchEvent> {
         let AutoTopUp { threshold, amount, month_max, lasts_ms } = auto;
         let top_ups = &self.top_ups;
-        if balance >= threshold || top_ups.pending.is_some() || top_ups.is_spent {
+        if balance >= threshold || top_ups.pending.is_some() {
+            return None;
+        }
+        if top_ups.is_spent || top_ups.went_back {
             return None;
         }
         let is_same_month = Period::Month.began_at_ms(now_ms) <= top_ups.month_began_at_ms;

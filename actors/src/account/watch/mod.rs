@@ -143,7 +143,7 @@ pub enum TopUpEnd {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Watch {
     settings: WatchSettings,
-    /// The highest threshold told of each budget.
+    /// What was told last of each budget.
     reached: BTreeMap<(BudgetOwner, Period), Told>,
     /// The balance thresholds told and not passed upwards since.
     low: Vec<NanoUsd>,
@@ -158,7 +158,10 @@ struct Told {
     began_at_ms: u64,
     /// A budget that is given another limit is another budget.
     limit: NanoUsd,
+    /// The highest threshold that was reached by what is spent.
     percent: u8,
+    /// Whether a request was refused for it.
+    refused: bool,
 }
 
 /// The account's top-ups.
@@ -169,6 +172,9 @@ struct TopUps {
     /// Whether no other one is due before the balance was above the threshold: the last one failed, or
     /// is not over.
     is_spent: bool,
+    /// Whether none is due before that either because the balance fell below it when money went back:
+    /// what was just paid back is not charged again.
+    went_back: bool,
     /// The newest month that any was due in, and what those that did not fail come to.
     month_began_at_ms: u64,
     month: NanoUsd,
@@ -190,15 +196,13 @@ impl Watch {
     pub(super) fn fold(&mut self, event: &WatchEvent) -> Result<(), &'static str> {
         match event {
             WatchEvent::SettingsChanged { settings } => {
-                self.top_ups.is_spent &= settings.top_up == self.settings.top_up;
+                let is_same = settings.top_up == self.settings.top_up;
+                self.top_ups.is_spent &= is_same;
+                self.top_ups.went_back &= is_same;
                 self.low.retain(|threshold| settings.low_balance.contains(threshold));
                 self.settings = settings.clone();
             }
-            WatchEvent::BudgetReached(reached) => {
-                let BudgetReached { whose, period, began_at_ms, percent, limit, .. } = *reached;
-                let told = Told { began_at_ms, limit, percent };
-                self.reached.insert((whose, period), told);
-            }
+            WatchEvent::BudgetReached(reached) => self.reach(reached),
             WatchEvent::BalanceLow { threshold, .. } => self.low.push(*threshold),
             WatchEvent::TopUpDue(top_up) => self.top_ups.begin(*top_up)?,
             WatchEvent::TopUpEnded { top_up, end } => self.top_ups.end(*top_up, end)?,
@@ -214,15 +218,45 @@ impl Watch {
         Ok(())
     }
 
+    fn reach(&mut self, reached: &BudgetReached) {
+        let BudgetReached { whose, period, began_at_ms, percent, limit, refused, .. } = *reached;
+        let new = Told { began_at_ms, limit, percent: 0, refused: false };
+        let told = self.reached.entry((whose, period)).or_insert(new);
+        if (told.began_at_ms, told.limit) != (began_at_ms, limit) {
+            *told = new;
+        }
+        if refused {
+            told.refused = true;
+        } else {
+            told.percent = percent;
+        }
+    }
+
+    /// A key's budgets are told of no more.
+    pub(super) fn revoked(&mut self, key: KeyId) {
+        self.reached.retain(|(whose, _), _| *whose != BudgetOwner::Key(key));
+    }
+
     /// Follows any event: what has been above its threshold may be told again.
     pub(super) fn rearm(&mut self, balance: NanoUsd) {
         if !self.low.is_empty() {
             self.low.retain(|threshold| balance < *threshold);
         }
-        if self.top_ups.is_spent {
-            let threshold = self.settings.top_up.as_ref().map(|top_up| top_up.threshold);
-            self.top_ups.is_spent = threshold.is_some_and(|threshold| balance < threshold);
+        if self.top_ups.is_spent || self.top_ups.went_back {
+            let is_below = self.is_below(balance);
+            self.top_ups.is_spent &= is_below;
+            self.top_ups.went_back &= is_below;
         }
+    }
+
+    /// Money went back, and left less than before.
+    pub(super) fn went_back(&mut self, before: NanoUsd, balance: NanoUsd) {
+        self.top_ups.went_back |= !self.is_below(before) && self.is_below(balance);
+    }
+
+    /// Whether a balance is below what makes a top-up due.
+    fn is_below(&self, balance: NanoUsd) -> bool {
+        self.settings.top_up.is_some_and(|top_up| balance < top_up.threshold)
     }
 
     pub(super) fn view(&self) -> WatchView {

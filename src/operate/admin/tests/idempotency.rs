@@ -1,8 +1,12 @@
 //! Idempotency keys: what is asked for twice is done once, whatever happens in between.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
+use axum::body::Body;
+use axum::middleware::{self, Next};
+use axum::{Router, routing};
+use http::{HeaderMap, Method, Request, StatusCode, header};
 use infergate_actors::account::{
     Asked, Begun, GrantKind, Idempotency, Limits, OperatorRole, Order, acting,
 };
@@ -11,7 +15,9 @@ use infergate_actors::id::{ExchangeId, TokenId};
 use infergate_actors::ledger::Digest;
 use infergate_actors::money::NanoUsd;
 use serde_json::{Value, json};
+use tower_service::Service;
 
+use super::super::acts;
 use super::tokens::token;
 use crate::operate::fixture::{Gateway, Reply, Setup, TOKEN, text};
 
@@ -187,6 +193,28 @@ async fn what_a_crash_cut_off_is_not_done_again_where_it_was_done_and_done_where
     assert_eq!(shown["granted_usd"], "5");
     let verified = next.post("/admin/v1/ledger/verify", &json!({}), 200).await;
     assert_eq!(verified["ok"], true, "{verified}");
+}
+
+#[tokio::test]
+async fn what_breaks_down_has_ended_and_keeps_no_key() {
+    let gateway = Gateway::start().await;
+    let operator = Arc::clone(&gateway.operator);
+    let headers =
+        HeaderMap::from_iter([(header::AUTHORIZATION, format!("Bearer {TOKEN}").parse().unwrap())]);
+    let root = operator.who(&headers, None).await.unwrap_or_else(|_| panic!("nobody"));
+    let layer = middleware::from_fn(move |request: Request<Body>, next: Next| {
+        acts::answer(Arc::clone(&operator), root.clone(), None, ExchangeId(7), request, next)
+    });
+    let breaks = || async {
+        let nothing: Option<StatusCode> = None;
+        nothing.expect("a test breaks it down")
+    };
+    let mut router = Router::new().route(ACCOUNTS, routing::post(breaks)).route_layer(layer);
+    let request = Request::post(ACCOUNTS).header("idempotency-key", "k").body(Body::from("{}"));
+    assert_eq!(router.call(request.unwrap()).await.unwrap().status(), 500);
+    let log = gateway.get("/admin/v1/audit").await;
+    assert_eq!(log["actions"][0]["outcome"], "failed", "{log}");
+    assert_eq!(post(&gateway, ACCOUNTS, "k", &json!({ "name": "one" })).await.status, 201);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
