@@ -34,15 +34,15 @@ pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 /// What many operations have in common.
 #[derive(Debug, Default)]
 pub(crate) struct Common {
-    pub(super) headers: Vec<(&'static str, &'static str)>,
+    pub(super) headers: Vec<[&'static str; 3]>,
     pub(super) answers: Vec<(&'static str, &'static str, &'static str)>,
     pub(super) problems: Vec<u16>,
 }
 
 impl Common {
-    /// They may have this header, and be refused with these statuses for it.
-    pub(crate) fn header(&mut self, name: &'static str, says: &'static str, statuses: &[u16]) {
-        self.headers.push((name, says));
+    /// They may have a header (name, pattern, what it says), and be refused with these statuses for it.
+    pub(crate) fn header(&mut self, header: [&'static str; 3], statuses: &[u16]) {
+        self.headers.push(header);
         self.problems.extend(statuses);
     }
 

@@ -42,8 +42,8 @@ impl Document {
                 operation.example(example);
             }
             let common = (self.common)(served);
-            for (name, says) in &common.headers {
-                operation.header(name, says);
+            for [name, pattern, says] in &common.headers {
+                operation.header_like(name, pattern, says);
             }
             let Operation { parameters, body, mut problems, .. } = operation;
             problems.extend(&served.doc.problems);

@@ -147,8 +147,8 @@ impl Stage {
         self.ask("GET", "/admin/v1/audit?format=csv", None, 400).await;
         self.ask("GET", "/admin/v1/audit?from=never", None, 400).await;
         let change = json!({ "limits": { "in_flight": 7 } });
-        let (path, patch) = (account, ("PATCH", account));
-        let etag = self.ask("GET", path, None, 200).await.header("etag").to_owned();
+        let patch = ("PATCH", account);
+        let etag = self.ask("GET", account, None, 200).await.header("etag").to_owned();
         let once = [("if-match", etag.as_str()), ("idempotency-key", "once")];
         self.ask_as(TOKEN, patch, &once, Some(&change), 200).await;
         let again = self.ask_as(TOKEN, patch, &once, Some(&change), 200).await;

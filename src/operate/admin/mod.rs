@@ -71,7 +71,7 @@ use tokio::sync::Semaphore;
 use crate::exchange::World;
 use crate::front::Sentry;
 use crate::notify::Notifier;
-use crate::openapi::{Common, Document, Routes, Served};
+use crate::openapi::{Common, Document, Routes, Served, pattern};
 use rules::{Rule, Subject, Verb};
 use turns::Turns;
 
@@ -207,12 +207,12 @@ fn of_rule(served: &Served) -> Common {
         return common;
     }
     let says = "Asked again with the same key, it is done once, and answered as it was.";
-    common.header("idempotency-key", says, &[400, 409, 413, 422]);
+    common.header(["idempotency-key", pattern::ONCE, says], &[400, 408, 409, 413, 422]);
     let says = "`true`: this was answered before.";
     common.answer("idempotency-replayed", "string", says);
     if rule.subject != Subject::Nothing {
         let says = "Versions (`etag`); only where what the path names has one of them it is done.";
-        common.header("if-match", says, &[412]);
+        common.header(["if-match", pattern::VERSIONS, says], &[412]);
     }
     common
 }
