@@ -37,9 +37,16 @@ pub(crate) struct Common {
     pub(super) headers: Vec<[&'static str; 3]>,
     pub(super) answers: Vec<(&'static str, &'static str, &'static str)>,
     pub(super) problems: Vec<u16>,
+    /// What may stand in the place of an answer in JSON.
+    pub(super) instead: Option<SchemaOf>,
 }
 
 impl Common {
+    /// In the place of any of their answers in JSON, one of this schema may stand.
+    pub(crate) fn instead(&mut self, schema: SchemaOf) {
+        self.instead = Some(schema);
+    }
+
     /// They may have a header (name, pattern, what it says), and be refused with these statuses for it.
     pub(crate) fn header(&mut self, header: [&'static str; 3], statuses: &[u16]) {
         self.headers.push(header);

@@ -154,6 +154,11 @@ impl Stage {
         let again = self.ask_as(TOKEN, patch, &once, Some(&change), 200).await;
         assert_eq!(again.header("idempotency-replayed"), "true");
         self.ask_as(TOKEN, patch, &once, Some(&json!({})), 422).await;
+        let keys = &format!("{account}/keys");
+        for _ in 0..2 {
+            let (key, new) = ([("idempotency-key", "key")], json!({ "name": "once" }));
+            self.ask_as(TOKEN, ("POST", keys), &key, Some(&new), 201).await;
+        }
         self.ask_as(TOKEN, patch, &[("if-match", etag.as_str())], Some(&json!({})), 412).await;
     }
 

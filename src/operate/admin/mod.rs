@@ -66,6 +66,7 @@ use infergate_actors::account::{Operators, carried};
 use infergate_actors::id::{AccountId, KeyHash};
 use infergate_actors::ledger::LedgerError;
 use infergate_actors::supervisor::System;
+use schemars::{Schema, SchemaGenerator, json_schema};
 use tokio::sync::Semaphore;
 
 use crate::exchange::World;
@@ -194,6 +195,23 @@ pub(crate) fn document() -> serde_json::Value {
     document.of(routes().served())
 }
 
+/// An answer that is given again, without what can't be: a secret, what is too long, or all where it was
+/// lost. The other fields are those that the first answer had.
+fn replayed(generator: &mut SchemaGenerator) -> Schema {
+    let schema = serde_json::json!({
+        "type": "object",
+        "description": "An answer that is given again, without what can't be.",
+        "properties": {
+            "withheld": { "type": "array", "items": { "type": "string" } },
+            "detail": { "type": "string" },
+        },
+        "required": ["withheld"],
+        "additionalProperties": true,
+    });
+    generator.definitions_mut().insert("Replayed".to_owned(), schema);
+    json_schema!({ "$ref": "#/components/schemas/Replayed" })
+}
+
 /// What follows from a route's rule.
 fn of_rule(served: &Served) -> Common {
     let mut common = Common::default();
@@ -210,6 +228,7 @@ fn of_rule(served: &Served) -> Common {
     common.header(["idempotency-key", pattern::ONCE, says], &[400, 408, 409, 413, 422]);
     let says = "`true`: this was answered before.";
     common.answer("idempotency-replayed", "string", says);
+    common.instead(replayed);
     if rule.subject != Subject::Nothing {
         let says = "Versions (`etag`); only where what the path names has one of them it is done.";
         common.header(["if-match", pattern::VERSIONS, says], &[412]);
