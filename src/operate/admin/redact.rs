@@ -117,8 +117,8 @@ fn cleanse(value: &mut Value, found: &mut Vec<String>) {
         Value::Object(fields) => {
             for (name, value) in fields {
                 // What counts how often there was none has no secret.
-                let is_none = value.is_null() || (value.is_number() && name.starts_with("no_"));
-                let is_named = !is_none && is_secret_field(name);
+                let is_nothing = value.is_null() || (value.is_number() && name.starts_with("no_"));
+                let is_named = !is_nothing && is_secret_field(name);
                 let is_one = value.as_str().is_some_and(is_secret);
                 if is_named || is_one {
                     *value = Value::String(INSTEAD.to_owned());
