@@ -255,8 +255,9 @@ impl Why {
 
     /// The same of a key that somebody else may know.
     pub(crate) fn of_compromised(self) -> Result<String, Problem> {
-        let reason = self.reason.map(|reason| format!("{REASON_COMPROMISED}: {reason}"));
-        Self { reason }.or(REASON_COMPROMISED)
+        let Some(reason) = self.reason else { return Ok(REASON_COMPROMISED.to_owned()) };
+        text("reason", &reason)?;
+        Ok(format!("{REASON_COMPROMISED}: {reason}"))
     }
 }
 

@@ -34,15 +34,22 @@ pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 /// What many operations have in common.
 #[derive(Debug, Default)]
 pub(crate) struct Common {
-    pub(super) headers: Vec<(&'static str, &'static str)>,
+    pub(super) headers: Vec<[&'static str; 3]>,
     pub(super) answers: Vec<(&'static str, &'static str, &'static str)>,
     pub(super) problems: Vec<u16>,
+    /// What may stand in the place of an answer in JSON.
+    pub(super) instead: Option<SchemaOf>,
 }
 
 impl Common {
-    /// They may have this header, and be refused with these statuses for it.
-    pub(crate) fn header(&mut self, name: &'static str, says: &'static str, statuses: &[u16]) {
-        self.headers.push((name, says));
+    /// In the place of any of their answers in JSON, one of this schema may stand.
+    pub(crate) fn instead(&mut self, schema: SchemaOf) {
+        self.instead = Some(schema);
+    }
+
+    /// They may have a header (name, pattern, what it says), and be refused with these statuses for it.
+    pub(crate) fn header(&mut self, header: [&'static str; 3], statuses: &[u16]) {
+        self.headers.push(header);
         self.problems.extend(statuses);
     }
 

@@ -42,8 +42,8 @@ impl Document {
                 operation.example(example);
             }
             let common = (self.common)(served);
-            for (name, says) in &common.headers {
-                operation.header(name, says);
+            for [name, pattern, says] in &common.headers {
+                operation.header_like(name, pattern, says);
             }
             let Operation { parameters, body, mut problems, .. } = operation;
             problems.extend(&served.doc.problems);
@@ -154,7 +154,10 @@ fn responses(
     }
     let mut contents: BTreeMap<u16, Map<String, Value>> = BTreeMap::new();
     for Answer { status, media_type, schema } in &doc.answers {
-        let schema = schema.map(|schema| schema(answers).to_value());
+        let mut schema = schema.map(|schema| schema(answers).to_value());
+        if let (Some(answer), Some(other)) = (&mut schema, common.instead) {
+            *answer = json!({ "anyOf": [answer, other(answers)] });
+        }
         let media = schema.map_or_else(|| json!({}), |schema| json!({ "schema": schema }));
         let content = contents.entry(*status).or_default();
         if !media_type.is_empty() {

@@ -32,8 +32,15 @@ pub(crate) const EMAIL: &str = "^[^@\\s]+@[^@\\s]+$";
 /// A whole number in decimal digits.
 pub(crate) const NUMBER: &str = "^[0-9]{1,18}$";
 /// A date, or milliseconds since 1970.
-pub(crate) const TIME: &str = "^([0-9]{1,18}|[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))$";
+pub(crate) const TIME: &str =
+    "^([0-9]{1,18}|(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))$";
 /// What sums are by, with commas between.
 pub(crate) const GROUP_BY: &str = "^(hour|day|month|key|project|user|client|asked_model|model|provider|dialect|end|status|finish|source)$";
+/// What a request is known by that is to be done once.
+pub(crate) const ONCE: &str = "^[!-~]([ -~]{0,253}[!-~])?$";
+/// The same where it is a secret.
+pub(crate) const SECRET_ONCE: &str = "^[!-~][ -~]{14,253}[!-~]$";
+/// Versions, with commas between, or `*` for any.
+pub(crate) const VERSIONS: &str = "^[!-~]([ -~]*[!-~])?$";
 /// A month.
 pub(crate) const MONTH: &str = "^(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])$";

@@ -69,6 +69,12 @@ impl<'g> Operation<'g> {
         self.parameters.push(parameter("header", name, false, &field));
     }
 
+    /// A header that it may have, of this pattern.
+    pub(crate) fn header_like(&mut self, name: &str, pattern: &str, says: &str) {
+        let field = json!({ "type": "string", "pattern": pattern, "description": says });
+        self.parameters.push(parameter("header", name, false, &field));
+    }
+
     /// A body of exactly the fields of `T`, in JSON.
     pub(crate) fn body<T: JsonSchema>(&mut self) {
         let schema = bounded(self.requests.subschema_for::<T>());

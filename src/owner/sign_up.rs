@@ -105,7 +105,7 @@ impl FromRequestParts<Arc<Owners>> for Admitted {
 impl Takes for Admitted {
     fn describe(operation: &mut Operation<'_>) {
         let says = "A secret such as a random UUID: asked again with it, the same account is told.";
-        operation.header(IDEMPOTENCY_KEY, says);
+        operation.header_like(IDEMPOTENCY_KEY, pattern::SECRET_ONCE, says);
         operation.refuses(&[403, 429]);
     }
 }

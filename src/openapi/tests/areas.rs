@@ -147,14 +147,19 @@ impl Stage {
         self.ask("GET", "/admin/v1/audit?format=csv", None, 400).await;
         self.ask("GET", "/admin/v1/audit?from=never", None, 400).await;
         let change = json!({ "limits": { "in_flight": 7 } });
-        let changed = ("PATCH", account);
+        let patch = ("PATCH", account);
         let etag = self.ask("GET", account, None, 200).await.header("etag").to_owned();
         let once = [("if-match", etag.as_str()), ("idempotency-key", "once")];
         self.ask_as(TOKEN, changed, &once, Some(&change), 200).await;
         let again = self.ask_as(TOKEN, changed, &once, Some(&change), 200).await;
         assert_eq!(again.header("idempotency-replayed"), "true");
-        self.ask_as(TOKEN, changed, &once, Some(&json!({})), 422).await;
-        self.ask_as(TOKEN, changed, &[("if-match", etag.as_str())], Some(&json!({})), 412).await;
+        self.ask_as(TOKEN, patch, &once, Some(&json!({})), 422).await;
+        let keys = &format!("{account}/keys");
+        for _ in 0..2 {
+            let (key, new) = ([("idempotency-key", "key")], json!({ "name": "once" }));
+            self.ask_as(TOKEN, ("POST", keys), &key, Some(&new), 201).await;
+        }
+        self.ask_as(TOKEN, patch, &[("if-match", etag.as_str())], Some(&json!({})), 412).await;
     }
 
     /// With another token and other headers, and held against the document as well.

@@ -79,7 +79,10 @@ impl Stage {
         self.ask("PATCH", key, &json!({ "name": "m" }), 200).await;
         self.ask("POST", &format!("{key}/rotate"), &json!({ "overlap": "1h" }), 200).await;
         self.ask("DELETE", &format!("{key}?reason=lost"), &Value::Null, 200).await;
-        self.ask("POST", "/api/v1/keys/key_3/compromised", &Value::Null, 200).await;
+        for (reason, status) in [("?reason=", 422), ("", 200)] {
+            let path = format!("/api/v1/keys/key_3/compromised{reason}");
+            self.ask("POST", &path, &Value::Null, status).await;
+        }
         let members = "/api/v1/members";
         let new = json!({ "email": "a@example.com", "name": "n", "role": "owner" });
         self.ask("POST", members, &new, 201).await;

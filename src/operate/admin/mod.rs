@@ -65,12 +65,13 @@ use infergate_actors::account::{Operators, carried};
 use infergate_actors::id::KeyHash;
 use infergate_actors::ledger::LedgerError;
 use infergate_actors::supervisor::System;
+use schemars::{Schema, SchemaGenerator, json_schema};
 use tokio::sync::Semaphore;
 
 use crate::exchange::World;
 use crate::front::Sentry;
 use crate::notify::Notifier;
-use crate::openapi::{Common, Document, Routes, Served};
+use crate::openapi::{Common, Document, Routes, Served, pattern};
 use crate::turns::Turns;
 use rules::{Rule, Subject, Verb};
 
@@ -192,6 +193,23 @@ pub(crate) fn document() -> serde_json::Value {
     document.of(routes().served())
 }
 
+/// An answer that is given again, without what can't be: a secret, what is too long, or all where it was
+/// lost. The other fields are those that the first answer had.
+fn replayed(generator: &mut SchemaGenerator) -> Schema {
+    let schema = serde_json::json!({
+        "type": "object",
+        "description": "An answer that is given again, without what can't be.",
+        "properties": {
+            "withheld": { "type": "array", "items": { "type": "string" } },
+            "detail": { "type": "string" },
+        },
+        "required": ["withheld"],
+        "additionalProperties": true,
+    });
+    generator.definitions_mut().insert("Replayed".to_owned(), schema);
+    json_schema!({ "$ref": "#/components/schemas/Replayed" })
+}
+
 /// What follows from a route's rule.
 fn of_rule(served: &Served) -> Common {
     let mut common = Common::default();
@@ -205,12 +223,13 @@ fn of_rule(served: &Served) -> Common {
         return common;
     }
     let says = "Asked again with the same key, it is done once, and answered as it was.";
-    common.header("idempotency-key", says, &[400, 409, 413, 422]);
+    common.header(["idempotency-key", pattern::ONCE, says], &[400, 408, 409, 413, 422]);
     let says = "`true`: this was answered before.";
     common.answer("idempotency-replayed", "string", says);
+    common.instead(replayed);
     if rule.subject != Subject::Nothing {
         let says = "Versions (`etag`); only where what the path names has one of them it is done.";
-        common.header("if-match", says, &[412]);
+        common.header(["if-match", pattern::VERSIONS, says], &[412]);
     }
     common
 }

@@ -41,6 +41,7 @@ pub(super) struct PaymentEvent {
     /// For `payment_succeeded` only.
     expires_at_ms: Option<u64>,
     /// The automatic top-up that it is, where it is one.
+    #[schemars(regex(pattern = pattern::TOP_UP))]
     top_up: Option<String>,
 }
 
