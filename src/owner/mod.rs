@@ -9,6 +9,7 @@
 //! | `keys`, `members` | its keys and its people |
 //! | `projects` | its projects |
 //! | `watch`, `webhooks` | what it is watched for and what happened to it, and where that is told |
+//! | `turn` | one change at a time, by whoever may make it then |
 //! | `sign_up`, `tries` | an account of one's own, and how often that may be tried |
 //!
 //! Every answer is about the account of whoever asks: a path names what is that account's and
@@ -24,6 +25,7 @@ mod sign_up;
 #[cfg(test)]
 mod tests;
 mod tries;
+mod turn;
 mod watch;
 mod webhooks;
 
@@ -33,6 +35,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::{get, patch, post};
 use http::request::Parts;
@@ -132,11 +135,9 @@ fn router(owners: Arc<Owners>) -> Router {
         .route("/api/v1/models", get(account::models))
         .route("/api/v1/redeem", post(account::redeem))
         .route("/api/v1/key", get(keys::own).delete(keys::revoke_own))
-        .route("/api/v1/key/compromised", post(keys::own_compromised))
         .route("/api/v1/keys", get(keys::list).post(keys::create))
         .route("/api/v1/keys/{key}", get(keys::show).patch(keys::change).delete(keys::revoke))
         .route("/api/v1/keys/{key}/rotate", post(keys::rotate))
-        .route("/api/v1/keys/{key}/compromised", post(keys::compromised))
         .route("/api/v1/members", get(members::list).post(members::add))
         .route(
             "/api/v1/members/{member}",
@@ -155,6 +156,11 @@ fn router(owners: Arc<Owners>) -> Router {
         )
         .route("/api/v1/webhooks/{webhook}/rotate-secret", post(webhooks::rotate))
         .route("/api/v1/subscription", get(account::subscription))
+        .route_layer(from_fn_with_state(Arc::clone(&owners), turn::in_turn))
+        // What follows is in no turn. These tell of a week's use, which others are not to wait for; they
+        // have no body to wait for, and take the turn themselves to revoke.
+        .route("/api/v1/key/compromised", post(keys::own_compromised))
+        .route("/api/v1/keys/{key}/compromised", post(keys::compromised))
         .route("/api/v1/signup", post(sign_up::sign_up))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)

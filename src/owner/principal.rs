@@ -81,15 +81,10 @@ impl Principal {
 
     /// Refuses to make a key that reaches so far, to change one so that it does, or to have one that
     /// does, where that is further than whoever asks. `member` made it, or is to.
-    pub(super) fn bounds(
-        &self,
-        account: &AccountView,
-        member: Option<MemberId>,
-        reach: &Reach,
-    ) -> Result<(), Problem> {
+    pub(super) fn bounds(&self, member: Option<MemberId>, reach: &Reach) -> Result<(), Problem> {
         reach.within(&self.key)?;
         // The same scopes are more in the hands of somebody who may more.
-        let (permissions, role) = power(account, member, reach.scopes());
+        let (permissions, role) = power(&self.account, member, reach.scopes());
         let is_managed = self.role.may_manage(role);
         let manages = permissions.contains(Permission::ManageMembers);
         if permissions.are_within(self.permissions) && (!manages || is_managed) {

@@ -157,7 +157,10 @@ async fn revoke_for(
     reason: String,
 ) -> Result<AccountView, Problem> {
     let order = Order::RevokeKey { key, reason: reason.clone() };
-    let view = operator.system.accounts.order(account, order).await?;
+    let accounts = operator.system.accounts.clone();
+    // Whoever has the key is done with what they were about, or does not do it any more.
+    let revoking = async move { Ok(accounts.order(account, order).await?) };
+    let view = operator.in_turn(account, revoking).await?;
     tracing::info!(%account, %key, reason, "key revoked");
     Ok(view)
 }
