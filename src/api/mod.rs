@@ -31,10 +31,12 @@ pub(crate) use account::{Account, AccountLine, CreatedKey, Granted, Key, Moved, 
 pub(crate) use code::{Code, Redemption};
 pub(crate) use event::EventsSought;
 pub(crate) use key::{
-    Compromised, KeyUpdate, KeyWanted, Rotation, Why, check_models, find, new_secret, shown_once,
+    Compromised, KeyUpdate, KeyWanted, Rotation, Why, check_models, creation, find, new_secret,
+    shown_once,
 };
 pub(crate) use member::{
-    MemberLine, MemberUpdate, MemberWanted, MembersPage, RemoveMember, email, members_page,
+    MemberLine, MemberUpdate, MemberWanted, MembersPage, RemoveMember, email, find_member,
+    members_page,
 };
 pub(crate) use plan::OfferShown;
 pub use problem::Problem;

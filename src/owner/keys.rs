@@ -15,8 +15,8 @@ use super::Owners;
 use super::bounds::Reach;
 use super::principal::{KeyOf, Principal};
 use crate::api::{
-    Asked, Compromised, Json, Key, KeyUpdate, KeyWanted, Problem, Rotation, Why, find, id,
-    new_secret, page_limit, shown_once,
+    Asked, Compromised, Json, Key, KeyUpdate, KeyWanted, Problem, Rotation, Why, creation, find,
+    id, new_secret, page_limit, shown_once,
 };
 use crate::auth;
 
@@ -63,14 +63,15 @@ pub(super) async fn create(
 ) -> Result<impl IntoResponse, Problem> {
     principal.may(Permission::ManageKeys)?;
     wanted.has_no_secret()?;
+    // It is theirs who made the key that makes it, unless somebody else is named.
+    let member = wanted.member()?.or(principal.member);
+    if let Some(member) = member {
+        principal.may_give(member)?;
+    }
     let (secret, new) = wanted.read(owners.world.clock.now().wall_ms)?;
-    principal.bounds(principal.member, &Reach::of_new(&new))?;
+    principal.bounds(member, &Reach::of_new(&new))?;
     let hash = new.hash;
-    let order = match principal.member {
-        // It is theirs who made the key that makes it.
-        Some(member) => Order::CreateKeyFor(member, Box::new(new)),
-        None => Order::CreateKey(new),
-    };
+    let order = creation(&principal.account, member, new)?;
     let view = owners.world.accounts.order(principal.id(), order).await?;
     let created = shown_once(&view, &secret, hash)?;
     let (account, by) = (principal.id(), principal.by().name);

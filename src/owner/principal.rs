@@ -11,7 +11,7 @@ use infergate_actors::id::{AccountId, KeyId, MemberId, ProjectId, WebhookId};
 
 use super::bounds::Reach;
 use super::{Owners, client};
-use crate::api::{Problem, named, params};
+use crate::api::{Problem, find_member, named, params};
 use crate::front::{caller, working_key};
 
 /// Who asks. Today that is who has a key; whatever else tells people apart gives one of these too.
@@ -91,6 +91,19 @@ impl Principal {
             return Ok(());
         }
         Err(Problem::forbidden("whoever made that key may more with it than this one may"))
+    }
+
+    /// Refuses to make a key that is `member`'s, unless that is themselves or somebody they look after.
+    pub(super) fn may_give(&self, member: MemberId) -> Result<(), Problem> {
+        if self.member == Some(member) {
+            return Ok(());
+        }
+        self.may(Permission::ManageMembers)?;
+        let role = find_member(&self.account, member)?.role;
+        if self.role.may_manage(role) {
+            return Ok(());
+        }
+        Err(Problem::forbidden(format!("{member} is looked after by owners alone")))
     }
 
     /// The account's id.

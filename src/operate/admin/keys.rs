@@ -16,7 +16,8 @@ use super::view::Key;
 use super::who::Who;
 use super::{Operator, Problem};
 use crate::api::{
-    Compromised, KeyUpdate, KeyWanted, Rotation, Why, find, id, new_secret, page_limit, shown_once,
+    Compromised, KeyUpdate, KeyWanted, Rotation, Why, creation, find, id, new_secret, page_limit,
+    shown_once,
 };
 use crate::auth;
 
@@ -38,6 +39,7 @@ pub(super) async fn create(
     Json(wanted): Json<KeyWanted>,
 ) -> Result<impl IntoResponse, Problem> {
     let now_ms = operator.world.clock.now().wall_ms;
+    let member = wanted.member()?;
     let (secret, new) = wanted.read(now_ms)?;
     let hash = new.hash;
     if auth::same(&hash, &operator.token) {
@@ -52,7 +54,8 @@ pub(super) async fn create(
         if accounts.find_key(hash).await?.is_some() {
             return Err(Problem::conflict("a key with this secret exists already"));
         }
-        Ok(accounts.order(account, Order::CreateKey(new)).await?)
+        let order = creation(&accounts.inspect(account).await?, member, new)?;
+        Ok(accounts.order(account, order).await?)
     };
     let view = operator.in_turn(account, creating).await?;
     let created = shown_once(&view, &secret, hash)?;
