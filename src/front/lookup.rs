@@ -12,7 +12,7 @@ use infergate_actors::ledger::{LedgerError, UsageEntry};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{AnswerBody, Shared, json};
+use super::{AnswerBody, Purpose, Shared, json};
 use crate::error::ApiError;
 use crate::operate::amount::{usd, wide};
 use crate::usage::{Spent, calendar, finish_name, provider, served, spent};
@@ -92,7 +92,7 @@ impl Shared {
         client: SocketAddr,
     ) -> Result<Response<AnswerBody>, ApiError> {
         let caller = self.caller(request, client).await?;
-        self.permitted(&caller, &OWN_SCOPES).await?;
+        self.permitted(&caller, Purpose::Read, &OWN_SCOPES).await?;
         let account = caller.account;
         let asked = Query::<Asked>::try_from_uri(request.uri()).ok();
         let id = asked.and_then(|Query(asked)| asked.id);
@@ -158,7 +158,7 @@ impl Shared {
         scopes: &[KeyScope],
     ) -> Result<(Key, AccountView), ApiError> {
         let caller = self.caller(request, client).await?;
-        let key = self.permitted(&caller, scopes).await?.key;
+        let key = self.permitted(&caller, Purpose::Read, scopes).await?.key;
         let account = self.world.accounts.inspect(caller.account).await;
         Ok((key, account.map_err(|_| ApiError::unavailable())?))
     }
