@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use http::StatusCode;
 use infergate_actors::account::{
-    AccountView, KeyChange, KeyScope, KeyView, Limits, Network, NewKey, is_referrer,
+    AccountView, KeyChange, KeyScope, KeyView, Limits, MemberStatus, Network, NewKey, Order,
+    is_referrer,
 };
-use infergate_actors::id::{AccountId, KeyHash, KeyId, ProjectId};
+use infergate_actors::id::{AccountId, KeyHash, KeyId, MemberId, ProjectId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::change::{BudgetsChange, LimitsChange, Setting};
-use super::{CreatedKey, Key, Problem, text};
+use super::{CreatedKey, Key, Problem, find_member, id, text};
 use crate::exchange::World;
 use crate::openapi::pattern;
 use crate::usage::{RecentUse, calendar, recent_use};
@@ -58,6 +59,8 @@ pub(crate) struct KeyWanted {
     #[serde(default)]
     #[schemars(length(max = REFERRERS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
     allowed_referrers: Vec<String>,
+    /// Whose it is to be.
+    member: Option<String>,
     /// One that is known elsewhere already; otherwise one is made.
     #[schemars(length(min = 16, max = 512), regex(pattern = "^[!-~]*$"))]
     secret: Option<String>,
@@ -151,6 +154,19 @@ pub(crate) fn shown_once<'s>(
     Ok(CreatedKey { account: view.id.to_string(), secret, key: Key::of(key) })
 }
 
+/// What makes a key for one of the account's people, or for nobody in particular.
+pub(crate) fn creation(
+    view: &AccountView,
+    member: Option<MemberId>,
+    new: NewKey,
+) -> Result<Order, Problem> {
+    let Some(id) = member else { return Ok(Order::CreateKey(new)) };
+    if find_member(view, id)?.status != MemberStatus::Active {
+        return Err(Problem::conflict(format!("{id} is not active, and a key would do nothing")));
+    }
+    Ok(Order::CreateKeyFor(id, Box::new(new)))
+}
+
 /// A new key's secret.
 pub(crate) fn new_secret() -> Result<String, Problem> {
     let broken =
@@ -159,6 +175,11 @@ pub(crate) fn new_secret() -> Result<String, Problem> {
 }
 
 impl KeyWanted {
+    /// Whose it is to be.
+    pub(crate) fn member(&self) -> Result<Option<MemberId>, Problem> {
+        self.member.as_deref().map(id).transpose()
+    }
+
     /// Secrets from elsewhere are for operators to bring: whether one is known already would tell an
     /// owner that somebody has it.
     pub(crate) fn has_no_secret(&self) -> Result<(), Problem> {

@@ -128,8 +128,7 @@ impl MemberLine {
 
     /// Of the one with this number.
     pub(crate) fn find(view: &AccountView, id: MemberId) -> Result<Self, Problem> {
-        let found = view.members.iter().find(|member| member.id == id);
-        found.map(Self::of).ok_or_else(|| Problem::not_found("the account has no such member"))
+        find_member(view, id).map(Self::of)
     }
 
     /// Of the one who was just added.
@@ -137,6 +136,12 @@ impl MemberLine {
         let newest = view.members.iter().max_by_key(|member| member.id);
         newest.map(Self::of).ok_or_else(|| Problem::unavailable("the new member is not there"))
     }
+}
+
+/// The one with this number.
+pub(crate) fn find_member(view: &AccountView, id: MemberId) -> Result<&Member, Problem> {
+    let found = view.members.iter().find(|member| member.id == id);
+    found.ok_or_else(|| Problem::not_found("the account has no such member"))
 }
 
 /// An address, or what is wrong with it.

@@ -32,12 +32,12 @@ pub(crate) use account::{Account, AccountLine, CreatedKey, Granted, Key, Moved, 
 pub(crate) use code::{Code, MadeCodes, Redeemed, Redemption};
 pub(crate) use event::{Events, EventsSought, PAGE_MAX as EVENTS_MAX};
 pub(crate) use key::{
-    Compromised, KeyUpdate, KeyWanted, MODELS_MAX, Rotation, Why, check_models, find, new_secret,
-    shown_once,
+    Compromised, KeyUpdate, KeyWanted, MODELS_MAX, Rotation, Why, check_models, creation, find,
+    new_secret, shown_once,
 };
 pub(crate) use member::{
     MemberLine, MemberLines, MemberUpdate, MemberWanted, MembersPage, RemoveMember, email,
-    members_page,
+    find_member, members_page,
 };
 pub(crate) use plan::OfferShown;
 pub(crate) use problem::Details;

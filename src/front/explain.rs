@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use infergate_actors::account::{Denial, KeyScope};
 
 use super::endpoint::Explanation;
-use super::{AnswerBody, Shared, body, json as answer};
+use super::{AnswerBody, Purpose, Shared, body, json as answer};
 use crate::accept::ActiveRequest;
 use crate::dialect::wish::Wish;
 use crate::error::ApiError;
@@ -24,7 +24,7 @@ impl Shared {
         let world = &self.world;
         let _admission = world.gate.enter().ok_or_else(ApiError::overloaded)?;
         let caller = self.caller(&request, client).await?;
-        let key = self.permitted(&caller, &[KeyScope::Inference]).await?;
+        let key = self.permitted(&caller, Purpose::Work, &[KeyScope::Inference]).await?;
         let (parts, body) = request.into_parts();
         let wish = Wish::of_headers(&parts.headers);
         let wish = wish.map_err(|error| ApiError::envelope(&error))?;

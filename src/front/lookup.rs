@@ -6,14 +6,16 @@ use std::net::SocketAddr;
 use axum::extract::Query;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use infergate_actors::account::{AccountView, End, Event, Key, KeyScope, Settlement};
+use infergate_actors::account::{
+    AccountView, BudgetView, End, Event, Key, KeyScope, Period, Settlement,
+};
 use infergate_actors::id::ExchangeId;
 use infergate_actors::ledger::{LedgerError, UsageEntry};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{AnswerBody, Shared, json};
+use super::{AnswerBody, Purpose, Shared, json};
 use crate::error::ApiError;
 use crate::openapi::{Doc, Errors, Operation, doc, pattern};
 use crate::operate::amount::{usd, wide};
@@ -135,7 +137,7 @@ impl Shared {
         client: SocketAddr,
     ) -> Result<Response<AnswerBody>, ApiError> {
         let caller = self.caller(request, client).await?;
-        self.permitted(&caller, &OWN_SCOPES).await?;
+        self.permitted(&caller, Purpose::Read, &OWN_SCOPES).await?;
         let account = caller.account;
         let asked = Query::<Asked>::try_from_uri(request.uri()).ok();
         let id = asked.and_then(|Query(asked)| asked.id);
@@ -178,13 +180,19 @@ impl Shared {
         let now_ms = self.world.clock.now().wall_ms;
         let spent = spent(&self.world, account.id, key.id, now_ms).await;
         let Spent { ever, day, week, month } = spent.map_err(|error| unreadable(&error))?;
-        let limits = [key.limits.requests_per_minute, account.plan.limits.requests_per_minute];
+        let view = account.keys.iter().find(|view| view.key.id == key.id);
+        let tightest = view.and_then(|view| view.budgets.iter().min_by_key(|each| left(each)));
+        let project = view.and_then(|view| view.project);
+        let project = account.projects.iter().find(|view| Some(view.project.id) == project);
+        let project = project.and_then(|view| view.project.has.limits.requests_per_minute);
+        let (own, whole) = (key.limits, account.plan.limits);
+        let limits = [own.requests_per_minute, project, whole.requests_per_minute];
         let requests = limits.into_iter().flatten().min();
         Ok(answer(ShownKey {
             label: &key.name,
-            limit: None,
-            limit_remaining: None,
-            limit_reset: None,
+            limit: tightest.map(|view| number(wide(view.budget.limit))),
+            limit_remaining: tightest.map(|view| number(left(view))),
+            limit_reset: tightest.and_then(|view| reset(view.budget.period)),
             usage: number(ever),
             usage_daily: number(day),
             usage_weekly: number(week),
@@ -201,7 +209,7 @@ impl Shared {
         scopes: &[KeyScope],
     ) -> Result<(Key, AccountView), ApiError> {
         let caller = self.caller(request, client).await?;
-        let key = self.permitted(&caller, scopes).await?.key;
+        let key = self.permitted(&caller, Purpose::Read, scopes).await?.key;
         let account = self.world.accounts.inspect(caller.account).await;
         Ok((key, account.map_err(|_| ApiError::unavailable())?))
     }
@@ -243,6 +251,21 @@ impl<'e> Generation<'e> {
 fn answer(data: impl Serialize) -> Response<AnswerBody> {
     // Structs of texts and numbers can always be written as JSON.
     json(serde_json::to_vec(&Answer { data }).unwrap_or_default())
+}
+
+/// What a budget leaves for what is asked next.
+fn left(view: &BudgetView) -> i128 {
+    (wide(view.budget.limit) - wide(view.spent) - wide(view.held)).max(0)
+}
+
+/// How often a budget is whole again, in OpenRouter's words.
+fn reset(period: Period) -> Option<&'static str> {
+    match period {
+        Period::Day => Some("daily"),
+        Period::Week => Some("weekly"),
+        Period::Month => Some("monthly"),
+        Period::Total => None,
+    }
 }
 
 /// Nano-dollars as a JSON number of dollars, through no floating-point number.

@@ -32,7 +32,7 @@ use crate::owner::Office;
 pub(crate) use endpoint::document;
 use endpoint::{Endpoint, OWNERS};
 use models::Permitted;
-pub(crate) use models::working_key;
+pub(crate) use models::{Purpose, working_key};
 pub(crate) use sentry::Sentry;
 
 pub use body::{AnswerBody, BodyLimits};
@@ -209,15 +209,21 @@ impl Shared {
         request: &Request<Incoming>,
         client: SocketAddr,
     ) -> Result<Permitted, ApiError> {
-        self.permitted(&self.caller(request, client).await?, &[KeyScope::Inference]).await
+        let caller = self.caller(request, client).await?;
+        self.permitted(&caller, Purpose::Work, &[KeyScope::Inference]).await
     }
 
     /// The key, if it may be used and has one of `scopes`.
-    async fn permitted(&self, caller: &Caller, scopes: &[KeyScope]) -> Result<Permitted, ApiError> {
+    async fn permitted(
+        &self,
+        caller: &Caller,
+        purpose: Purpose,
+        scopes: &[KeyScope],
+    ) -> Result<Permitted, ApiError> {
         let account = self.world.accounts.inspect(caller.account).await;
         let account = account.map_err(unreachable)?;
         let now_ms = self.world.clock.now().wall_ms;
-        Ok(models::permitted_key(&account, caller, scopes, now_ms)?)
+        Ok(models::permitted_key(&account, caller, purpose, scopes, now_ms)?)
     }
 }
 

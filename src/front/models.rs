@@ -30,14 +30,29 @@ impl Permitted {
     }
 }
 
+/// What a key is used for, as far as some of what stops a key does not keep it from that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Anything but the following.
+    Work,
+    /// Looking at what is the account's, whatever its status.
+    Read,
+    /// Revoking the account's keys, also while it is suspended.
+    Revoke,
+    /// Revoking the key itself, also while its account is suspended, its project is archived or the guard
+    /// has stopped it.
+    End,
+}
+
 /// The caller's key, if it may be used for any model.
 pub(super) fn permitted_key(
     account: &AccountView,
     caller: &Caller,
+    purpose: Purpose,
     scopes: &[KeyScope],
     now_ms: u64,
 ) -> Result<Permitted, Denial> {
-    let view = working_key(account, caller, now_ms)?;
+    let view = working_key(account, caller, purpose, now_ms)?;
     let KeyView { key, settings, .. } = view;
     // Any of them will do; where none does, what the last one lacks is told.
     let denial = |scope: &KeyScope| settings.denial(key, *scope, &caller.presented, now_ms);
@@ -50,19 +65,22 @@ pub(super) fn permitted_key(
     Ok(Permitted { key: key.clone(), project, plan: account.plan.clone() })
 }
 
-/// The caller's key, if it works for anything.
+/// The caller's key, if it works for such a purpose.
 pub(crate) fn working_key<'a>(
     account: &'a AccountView,
     caller: &Caller,
+    purpose: Purpose,
     now_ms: u64,
 ) -> Result<&'a KeyView, Denial> {
-    match account.status {
-        Status::Active | Status::Restricted => {}
-        Status::Suspended => {
+    match (account.status, purpose) {
+        (Status::Suspended, Purpose::Work) => {
             let class = account.status_set.as_ref().map(|(set, _)| set.class).unwrap_or_default();
             return Err(Denial::Suspended(class));
         }
-        Status::Closed => return Err(Denial::Closed),
+        (Status::Closed, Purpose::Work | Purpose::Revoke | Purpose::End) => {
+            return Err(Denial::Closed);
+        }
+        (Status::Active | Status::Restricted | Status::Suspended | Status::Closed, _) => {}
     }
     let view = account.keys.iter().find(|known| known.key.id == caller.key);
     let view = view.ok_or(Denial::UnknownKey)?;
@@ -73,11 +91,17 @@ pub(crate) fn working_key<'a>(
     if key.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
         return Err(Denial::ExpiredKey);
     }
-    if let Some(denial) = view.denial(&caller.presented) {
+    let denial = match purpose {
+        // What the guard has stopped may be stopped for good.
+        Purpose::End => KeyView { restriction: None, ..view.clone() }.denial(&caller.presented),
+        Purpose::Work | Purpose::Read | Purpose::Revoke => view.denial(&caller.presented),
+    };
+    if let Some(denial) = denial {
         return Err(denial);
     }
     let project = account.projects.iter().find(|known| Some(known.project.id) == view.project);
-    if project.is_some_and(|known| known.project.archived_at_ms.is_some()) {
+    let is_archived = project.is_some_and(|known| known.project.archived_at_ms.is_some());
+    if is_archived && purpose != Purpose::End {
         return Err(Denial::ProjectArchived);
     }
     Ok(view)

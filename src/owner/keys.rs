@@ -16,8 +16,8 @@ use super::Owners;
 use super::bounds::Reach;
 use super::principal::{KeyOf, Principal};
 use crate::api::{
-    Asked, Compromised, CreatedKey, Json, Key, KeyUpdate, KeyWanted, Problem, Rotation, Why, find,
-    id, new_secret, page_limit, shown_once,
+    Asked, Compromised, CreatedKey, Json, Key, KeyUpdate, KeyWanted, Problem, Rotation, Why,
+    creation, find, id, new_secret, page_limit, shown_once,
 };
 use crate::auth;
 use crate::openapi::{Routes, doc, get, pattern, post};
@@ -114,14 +114,15 @@ pub(super) async fn create(
 ) -> Result<impl IntoResponse, Problem> {
     principal.may(Permission::ManageKeys)?;
     wanted.has_no_secret()?;
+    // It is theirs who made the key that makes it, unless somebody else is named.
+    let member = wanted.member()?.or(principal.member);
+    if let Some(member) = member {
+        principal.may_give(member)?;
+    }
     let (secret, new) = wanted.read(owners.world.clock.now().wall_ms)?;
-    principal.bounds(&principal.account, principal.member, &Reach::of_new(&new))?;
+    principal.bounds(member, &Reach::of_new(&new))?;
     let hash = new.hash;
-    let order = match principal.member {
-        // It is theirs who made the key that makes it.
-        Some(member) => Order::CreateKeyFor(member, Box::new(new)),
-        None => Order::CreateKey(new),
-    };
+    let order = creation(&principal.account, member, new)?;
     let view = owners.world.accounts.order(principal.id(), order).await?;
     let created = shown_once(&view, &secret, hash)?;
     let (account, by) = (principal.id(), principal.by().name);
@@ -138,19 +139,14 @@ pub(super) async fn change(
     principal.may(Permission::ManageKeys)?;
     let (account, by) = (principal.id(), principal.by().name);
     let now_ms = owners.world.clock.now().wall_ms;
-    let accounts = owners.world.accounts.clone();
-    let changing = async move {
-        let view = accounts.inspect(account).await?;
-        let before = find(&view, key)?;
-        let changes = update.over(before, now_ms)?;
-        let (reach, after) = (Reach::of(before), Reach::of(before).after(&changes));
-        // A name and tags are no power.
-        if after != reach {
-            principal.bounds(&view, before.member, &after)?;
-        }
-        Ok(accounts.order(account, Order::ChangeKey { key, changes }).await?)
-    };
-    let view = Problem::unless_broken(owners.world.turns.take(account, changing).await)?;
+    let before = find(&principal.account, key)?;
+    let changes = update.over(before, now_ms)?;
+    let (reach, after) = (Reach::of(before), Reach::of(before).after(&changes));
+    // A name and tags are no power.
+    if after != reach {
+        principal.bounds(before.member, &after)?;
+    }
+    let view = owners.world.accounts.order(account, Order::ChangeKey { key, changes }).await?;
     tracing::info!(%account, %key, by, "key changed");
     Ok(Answer(Key::of(find(&view, key)?)))
 }
@@ -166,15 +162,11 @@ pub(super) async fn rotate(
     let secret = new_secret()?;
     let (hash, hint) = (auth::hash(&secret), auth::hint(&secret));
     let (account, by) = (principal.id(), principal.by().name);
-    let accounts = owners.world.accounts.clone();
-    let rotating = async move {
-        let view = accounts.inspect(account).await?;
-        // Whoever rotates a key has it then.
-        let before = find(&view, key)?;
-        principal.bounds(&view, before.member, &Reach::of(before))?;
-        Ok(accounts.order(account, Order::RotateKey { key, hash, hint, overlap }).await?)
-    };
-    let view = Problem::unless_broken(owners.world.turns.take(account, rotating).await)?;
+    // Whoever rotates a key has it then.
+    let before = find(&principal.account, key)?;
+    principal.bounds(before.member, &Reach::of(before))?;
+    let order = Order::RotateKey { key, hash, hint, overlap };
+    let view = owners.world.accounts.order(account, order).await?;
     tracing::info!(%account, %key, by, "key rotated");
     Ok(Answer(shown_once(&view, &secret, hash)?).into_response())
 }
@@ -199,7 +191,7 @@ pub(super) async fn compromised(
     Asked(why): Asked<Why>,
 ) -> Result<impl IntoResponse, Problem> {
     principal.may(Permission::ManageKeys)?;
-    let view = revoke_for(&owners, &principal, key, why.of_compromised()?).await?;
+    let view = revoke_in_turn(&owners, &principal, key, why.of_compromised()?).await?;
     Ok(Answer(Compromised::of(&owners.world, find(&view, key)?, principal.id()).await))
 }
 
@@ -227,7 +219,7 @@ pub(super) async fn own_compromised(
     Asked(why): Asked<Why>,
 ) -> Result<impl IntoResponse, Problem> {
     let key = principal.key.key.id;
-    let view = revoke_for(&owners, &principal, key, why.of_compromised()?).await?;
+    let view = revoke_in_turn(&owners, &principal, key, why.of_compromised()?).await?;
     let shut = find(&view, key)?;
     let may_see = [Permission::ReadUsage, Permission::ManageKeys];
     if may_see.into_iter().any(|each| principal.may(each).is_ok()) {
@@ -245,4 +237,19 @@ async fn revoke_for(
     let (account, by) = (principal.id(), principal.by().name);
     tracing::info!(%account, %key, by, reason, "key revoked");
     Ok(owners.world.accounts.order(account, Order::RevokeKey { key, reason }).await?)
+}
+
+/// The same for what is in no turn yet.
+async fn revoke_in_turn(
+    owners: &Owners,
+    principal: &Principal,
+    key: KeyId,
+    reason: String,
+) -> Result<AccountView, Problem> {
+    let (account, by) = (principal.id(), principal.by().name);
+    tracing::info!(%account, %key, by, reason, "key revoked");
+    let accounts = owners.world.accounts.clone();
+    let revoking =
+        async move { Ok(accounts.order(account, Order::RevokeKey { key, reason }).await?) };
+    Problem::unless_broken(owners.world.turns.take(account, Box::pin(revoking)).await)
 }

@@ -9,6 +9,7 @@
 //! | `keys`, `members` | its keys and its people |
 //! | `projects` | its projects |
 //! | `watch`, `webhooks` | what it is watched for and what happened to it, and where that is told |
+//! | `turn` | one change at a time, by whoever may make it then |
 //! | `sign_up`, `tries` | an account of one's own, and how often that may be tried |
 //!
 //! Every answer is about the account of whoever asks: a path names what is that account's and
@@ -24,6 +25,7 @@ mod sign_up;
 #[cfg(test)]
 mod tests;
 mod tries;
+mod turn;
 mod watch;
 mod webhooks;
 
@@ -33,6 +35,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use http::request::Parts;
 use http::{Request, Response};
@@ -143,6 +146,7 @@ pub(crate) fn served() -> Vec<Served> {
 fn router(owners: Arc<Owners>) -> Router {
     routes()
         .into_router()
+        .route_layer(from_fn_with_state(Arc::clone(&owners), turn::in_turn))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .with_state(owners)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, MatchedPath};
 use http::request::Parts;
 use infergate_actors::account::{
     AccountView, By, Denial, KeyScope, KeyView, Permission, Permissions, Role,
@@ -11,8 +11,8 @@ use infergate_actors::id::{AccountId, KeyId, MemberId, ProjectId, WebhookId};
 
 use super::bounds::Reach;
 use super::{Owners, client};
-use crate::api::{Problem, named, params};
-use crate::front::{caller, working_key};
+use crate::api::{Problem, find_member, named, params};
+use crate::front::{Purpose, caller, working_key};
 use crate::openapi::{Operation, Takes, pattern};
 
 /// Who asks. Today that is who has a key; whatever else tells people apart gives one of these too.
@@ -47,13 +47,26 @@ async fn who(owners: &Owners, parts: &Parts) -> Result<Principal, Problem> {
     let account = account.map_err(crate::front::unreachable)?;
     let now_ms = owners.world.clock.now().wall_ms;
     let denied = |denial: Denial| Problem::from(crate::error::ApiError::from(denial));
-    let key = working_key(&account, &caller, now_ms).map_err(denied)?.clone();
+    let key = working_key(&account, &caller, purpose(parts), now_ms).map_err(denied)?.clone();
     // Whatever it is good for: where it may be used from, and with which secret.
     let scope = key.settings.scopes.first().copied().unwrap_or(KeyScope::Inference);
     if let Some(denial) = key.settings.denial(&key.key, scope, &caller.presented, now_ms) {
         return Err(denied(denial));
     }
     Ok(Principal::of_key(account, key))
+}
+
+/// What the key is used for.
+fn purpose(parts: &Parts) -> Purpose {
+    let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
+    match (parts.method.as_str(), path.unwrap_or_default()) {
+        ("GET" | "HEAD", _) => Purpose::Read,
+        ("DELETE", "/api/v1/key") | ("POST", "/api/v1/key/compromised") => Purpose::End,
+        ("DELETE", "/api/v1/keys/{key}") | ("POST", "/api/v1/keys/{key}/compromised") => {
+            Purpose::Revoke
+        }
+        _ => Purpose::Work,
+    }
 }
 
 /// What whoever has a key with these scopes may, and in which role: what the scopes say and, where a
@@ -82,21 +95,29 @@ impl Principal {
 
     /// Refuses to make a key that reaches so far, to change one so that it does, or to have one that
     /// does, where that is further than whoever asks. `member` made it, or is to.
-    pub(super) fn bounds(
-        &self,
-        account: &AccountView,
-        member: Option<MemberId>,
-        reach: &Reach,
-    ) -> Result<(), Problem> {
+    pub(super) fn bounds(&self, member: Option<MemberId>, reach: &Reach) -> Result<(), Problem> {
         reach.within(&self.key)?;
         // The same scopes are more in the hands of somebody who may more.
-        let (permissions, role) = power(account, member, reach.scopes());
+        let (permissions, role) = power(&self.account, member, reach.scopes());
         let is_managed = self.role.may_manage(role);
         let manages = permissions.contains(Permission::ManageMembers);
         if permissions.are_within(self.permissions) && (!manages || is_managed) {
             return Ok(());
         }
         Err(Problem::forbidden("whoever made that key may more with it than this one may"))
+    }
+
+    /// Refuses to make a key that is `member`'s, unless that is themselves or somebody they look after.
+    pub(super) fn may_give(&self, member: MemberId) -> Result<(), Problem> {
+        if self.member == Some(member) {
+            return Ok(());
+        }
+        self.may(Permission::ManageMembers)?;
+        let role = find_member(&self.account, member)?.role;
+        if self.role.may_manage(role) {
+            return Ok(());
+        }
+        Err(Problem::forbidden(format!("{member} is looked after by owners alone")))
     }
 
     /// The account's id.

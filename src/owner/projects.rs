@@ -83,13 +83,10 @@ pub(super) async fn change(
     Json(update): Json<ProjectUpdate>,
 ) -> Result<impl IntoResponse, Problem> {
     may_manage(&principal)?;
-    let (account, accounts) = (principal.id(), owners.world.accounts.clone());
-    let changing = async move {
-        let view = accounts.inspect(account).await?;
-        let changes = update.over(find_project(&view, project)?)?;
-        Ok(accounts.order(account, Order::ChangeProject { project, changes }).await?)
-    };
-    let view = Problem::unless_broken(owners.world.turns.take(account, changing).await)?;
+    let account = principal.id();
+    let changes = update.over(find_project(&principal.account, project)?)?;
+    let order = Order::ChangeProject { project, changes };
+    let view = owners.world.accounts.order(account, order).await?;
     tracing::info!(%account, %project, by = principal.by().name, "project changed");
     Ok(Answer(Project::find(&view, project)?))
 }

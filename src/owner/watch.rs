@@ -59,13 +59,10 @@ pub(super) async fn change(
     Json(update): Json<WatchUpdate>,
 ) -> Result<impl IntoResponse, Problem> {
     principal.may(Permission::ManageMoney)?;
-    let (account, accounts) = (principal.id(), owners.world.accounts.clone());
-    let changing = async move {
-        let before = accounts.inspect(account).await?.watch.settings;
-        let order = Order::Watch(WatchOrder::Set(update.over(before)?));
-        Ok(accounts.order(account, order).await?)
-    };
-    let view = Problem::unless_broken(owners.world.turns.take(account, changing).await)?;
+    let account = principal.id();
+    let before = principal.account.watch.settings.clone();
+    let order = Order::Watch(WatchOrder::Set(update.over(before)?));
+    let view = owners.world.accounts.order(account, order).await?;
     tracing::info!(%account, by = principal.by().name, "account is watched for something else");
     Ok(Answer(Watched::of(&view.watch)))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use infergate_actors::account::{KeyScope, Network, Period};
-use infergate_actors::id::{AccountId, KeyId, ProjectId};
+use infergate_actors::id::{AccountId, KeyId, MemberId, ProjectId};
 use infergate_actors::money::NanoUsd;
 
 use super::super::Gateway;
@@ -118,6 +118,9 @@ pub struct NewKey {
     /// An address or range it may be used from; may be repeated [default: everywhere]
     #[arg(long = "allow-ip", value_name = "RANGE")]
     pub allowed_ips: Vec<Network>,
+    /// Whose it is, of the account's people: it may no more than their role says [default: nobody's]
+    #[arg(long, value_name = "MEMBER")]
+    pub member: Option<MemberId>,
     /// The project it belongs to [default: none]
     #[arg(long, value_name = "PROJECT")]
     pub project: Option<ProjectId>,

@@ -107,6 +107,7 @@ async fn create(new: &NewKey, console: &mut Console<'_>) -> Result<(), Error> {
         "tags": new.tags,
         "scopes": new.scopes,
         "allowed_ips": new.allowed_ips,
+        "member": new.member.map(|member| member.to_string()),
         "project": new.project,
         "allowed_referrers": new.allowed_referrers,
     });

@@ -150,8 +150,8 @@ impl Stage {
         let patch = ("PATCH", account);
         let etag = self.ask("GET", account, None, 200).await.header("etag").to_owned();
         let once = [("if-match", etag.as_str()), ("idempotency-key", "once")];
-        self.ask_as(TOKEN, changed, &once, Some(&change), 200).await;
-        let again = self.ask_as(TOKEN, changed, &once, Some(&change), 200).await;
+        self.ask_as(TOKEN, patch, &once, Some(&change), 200).await;
+        let again = self.ask_as(TOKEN, patch, &once, Some(&change), 200).await;
         assert_eq!(again.header("idempotency-replayed"), "true");
         self.ask_as(TOKEN, patch, &once, Some(&json!({})), 422).await;
         let keys = &format!("{account}/keys");

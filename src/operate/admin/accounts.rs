@@ -275,5 +275,8 @@ async fn set_status(
     text("reason", &reason)?;
     let set = StatusSet { status, by: who.name, class, reason };
     let order = Order::SetStatus(set);
-    Ok(operator.system.accounts.order(account, order).await?)
+    let accounts = operator.system.accounts.clone();
+    // What owners are about is done, or is not done any more.
+    let setting = async move { Ok(accounts.order(account, order).await?) };
+    Operator::whole(setting).await
 }

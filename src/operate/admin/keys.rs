@@ -18,8 +18,8 @@ use super::view::Key;
 use super::who::Who;
 use super::{Operator, Problem};
 use crate::api::{
-    Compromised, CreatedKey, KeyUpdate, KeyWanted, Rotation, Why, find, id, new_secret, page_limit,
-    shown_once,
+    Compromised, CreatedKey, KeyUpdate, KeyWanted, Rotation, Why, creation, find, id, new_secret,
+    page_limit, shown_once,
 };
 use crate::auth;
 use crate::openapi::{Routes, doc, get, pattern, post};
@@ -92,6 +92,7 @@ pub(super) async fn create(
     Json(wanted): Json<KeyWanted>,
 ) -> Result<impl IntoResponse, Problem> {
     let now_ms = operator.world.clock.now().wall_ms;
+    let member = wanted.member()?;
     let (secret, new) = wanted.read(now_ms)?;
     check_power(&who, &scopes_after(KeySettings::default().scopes, &new.rest))?;
     let hash = new.hash;
@@ -110,7 +111,8 @@ pub(super) async fn create(
         if accounts.find_key(hash).await?.is_some() {
             return Err(Problem::conflict("a key with this secret exists already"));
         }
-        Ok(accounts.order(account, Order::CreateKey(new)).await?)
+        let order = creation(&accounts.inspect(account).await?, member, new)?;
+        Ok(accounts.order(account, order).await?)
     };
     let view = Operator::whole(creating).await?;
     let created = shown_once(&view, &secret, hash)?;
@@ -253,7 +255,10 @@ async fn revoke_for(
     reason: String,
 ) -> Result<AccountView, Problem> {
     let order = Order::RevokeKey { key, reason: reason.clone() };
-    let view = operator.system.accounts.order(account, order).await?;
+    let accounts = operator.system.accounts.clone();
+    // Whoever has the key is done with what they were about, or does not do it any more.
+    let revoking = async move { Ok(accounts.order(account, order).await?) };
+    let view = Operator::whole(revoking).await?;
     tracing::info!(%account, %key, reason, "key revoked");
     Ok(view)
 }

@@ -72,7 +72,10 @@ pub(super) async fn change(
     MemberOf(account, member): MemberOf,
     Json(update): Json<MemberUpdate>,
 ) -> Result<impl IntoResponse, Problem> {
-    let view = operator.system.accounts.order(account, update.order(member, by(who))?).await?;
+    let order = update.order(member, by(who))?;
+    let accounts = operator.system.accounts.clone();
+    let changing = async move { Ok(accounts.order(account, order).await?) };
+    let view = Operator::whole(changing).await?;
     tracing::info!(%account, %member, "member changed");
     Ok(Answer(MemberLine::find(&view, member)?))
 }
@@ -83,7 +86,10 @@ pub(super) async fn remove(
     MemberOf(account, member): MemberOf,
     Asked(how): Asked<RemoveMember>,
 ) -> Result<impl IntoResponse, Problem> {
-    let view = operator.system.accounts.order(account, how.order(member, by(who))?).await?;
+    let order = how.order(member, by(who))?;
+    let accounts = operator.system.accounts.clone();
+    let changing = async move { Ok(accounts.order(account, order).await?) };
+    let view = Operator::whole(changing).await?;
     tracing::info!(%account, %member, "member removed");
     Ok(Answer(MemberLine::find(&view, member)?))
 }

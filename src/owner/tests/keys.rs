@@ -1,10 +1,13 @@
 //! Keys that keys make, and what they can't.
 
+use std::time::Duration;
+
 use http::Method;
+use infergate_actors::clock::Clock;
 use serde_json::{Value, json};
 
 use super::{House, SCOPES, problem};
-use crate::operate::fixture::text;
+use crate::operate::fixture::{Setup, text};
 
 const MANAGER: [&str; 2] = ["inference", "key_management"];
 
@@ -177,14 +180,92 @@ async fn another_accounts_keys_are_not_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_that_is_bound_to_a_place_or_a_suspended_account_asks_for_nothing() {
+async fn a_key_that_is_bound_to_a_place_asks_for_nothing_elsewhere() {
     let house = House::new().await;
     let (_, elsewhere) = house.key(&SCOPES, json!({ "allowed_ips": ["192.0.2.0/24"] })).await;
-    let (_, key) = house.key(&SCOPES, json!({})).await;
     assert!(problem(&house.get("/api/v1/account", &elsewhere).await, 403).contains("address"));
     problem(&house.delete("/api/v1/key", &elsewhere).await, 403);
+}
+
+/// What is read of an account, by its paths.
+const READ: [&str; 6] = [
+    "/api/v1/account",
+    "/api/v1/usage",
+    "/api/v1/statement?month=2026-11",
+    "/api/v1/keys",
+    "/v1/credits",
+    "/v1/key",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suspended_account_is_read_and_its_keys_revoked_and_nothing_else() {
+    let house = House::new().await;
+    let (own, key) = house.key(&SCOPES, json!({})).await;
+    for _ in 0..2 {
+        house.key(&["inference"], json!({})).await;
+    }
+    let (_, found) = house.key(&["inference"], json!({})).await;
+    let (_, last) = house.key(&SCOPES, json!({})).await;
     let suspend = format!("/admin/v1/accounts/{}/suspend", house.id);
     house.gateway.post(&suspend, &json!({ "class": "abuse", "reason": "spam" }), 200).await;
-    let told = problem(&house.get("/api/v1/account", &key).await, 403);
-    assert!(told.contains("abuse") && !told.contains("spam"), "{told}");
+    for path in READ {
+        let reply = house.get(path, &key).await;
+        assert_eq!(reply.status, 200, "{path}: {:?}", reply.body);
+    }
+    let rotate = format!("/api/v1/keys/{own}/rotate");
+    for reply in [
+        house.post("/api/v1/keys", &key, json!({ "name": "k" })).await,
+        house.post(&rotate, &key, json!({ "overlap": "0s" })).await,
+        house.patch("/api/v1/account", &key, json!({ "budgets": { "day_usd": "5" } })).await,
+    ] {
+        let told = problem(&reply, 403);
+        assert!(told.contains("abuse") && !told.contains("spam"), "{told}");
+    }
+    assert_eq!(house.gateway.chat(&key).await, 403);
+    assert_eq!(house.delete("/api/v1/keys/key_2", &key).await.status, 200);
+    let shut = house.ask(Method::POST, "/api/v1/keys/key_3/compromised", &key, None).await;
+    assert_eq!(shut.status, 200);
+    let shut = house.ask(Method::POST, "/api/v1/key/compromised", &found, None).await;
+    assert_eq!(shut.status, 200);
+    assert_eq!(house.delete("/api/v1/key", &key).await.status, 200);
+    problem(&house.get("/api/v1/account", &key).await, 401);
+
+    let close = format!("/admin/v1/accounts/{}/close", house.id);
+    house.gateway.post(&close, &json!({ "reason": "over" }), 200).await;
+    for path in READ {
+        assert_eq!(house.get(path, &last).await.status, 200, "{path}");
+    }
+    problem(&house.delete("/api/v1/key", &last).await, 403);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_the_guard_has_stopped_can_be_ended_and_nothing_else() {
+    let clock = Clock::manual(1_795_550_400_000);
+    let house = House::with(Setup { clock: clock.clone(), ..Setup::default() }).await;
+    let guard = "[keys.guard]\nenabled = true\nlearning = \"1h\"\nspend_factor = 2\n\
+                 spend_floor_usd = \"0\"\n";
+    let guard = crate::config::Config::parse("test.toml", guard, &|_| None).unwrap().guard;
+    house.gateway.system.accounts.set_guard(guard);
+    let keys = [house.key(&SCOPES, json!({})).await, house.key(&SCOPES, json!({})).await];
+    for (_, key) in &keys {
+        assert_eq!(house.gateway.chat(key).await, 200);
+        assert_eq!(house.gateway.chat(key).await, 200);
+    }
+    clock.advance(Duration::from_hours(2));
+    for ((method, path), (_, key)) in
+        [(Method::DELETE, "/api/v1/key"), (Method::POST, "/api/v1/key/compromised")]
+            .iter()
+            .zip(&keys)
+    {
+        let mut answered = 0;
+        while house.gateway.chat(key).await == 200 {
+            answered += 1;
+            assert!(answered < 20, "nothing is ever unusual");
+        }
+        problem(&house.get("/api/v1/account", key).await, 403);
+        problem(&house.delete("/api/v1/keys/key_1", key).await, 403);
+        let reply = house.ask(method.clone(), path, key, None).await;
+        assert_eq!(reply.status, 200, "{path}: {:?}", reply.body);
+        problem(&house.get("/api/v1/account", key).await, 401);
+    }
 }

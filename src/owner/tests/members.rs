@@ -167,3 +167,51 @@ async fn another_accounts_people_are_not_there() {
         problem(&house.post("/api/v1/members", &stranger, developer).await, 409).contains("owner")
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_was_added_gets_a_key_and_may_with_it_what_their_role_says() {
+    let (house, owner) = signed_up().await;
+    let keys = format!("/admin/v1/accounts/{}/keys", house.id);
+    let come = json!({ "status": "active" });
+    let key_of = |member: &str| json!({ "name": "k", "scopes": SCOPES, "member": member });
+    for (number, role) in [(2, "developer"), (3, "admin"), (4, "billing")] {
+        let email = format!("{role}@example.com");
+        assert_eq!(house.post("/api/v1/members", &owner, person(&email, role)).await.status, 201);
+        let invited = key_of(&format!("mem_{number}"));
+        problem(&house.post("/api/v1/keys", &owner, invited.clone()).await, 409);
+        let reply = house.gateway.ask(Method::POST, &keys, Some(&invited)).await;
+        problem(&reply, 409);
+        let path = format!("/admin/v1/accounts/{}/members/mem_{number}", house.id);
+        assert_eq!(house.gateway.ask(Method::PATCH, &path, Some(&come)).await.status, 200);
+    }
+    // By an owner, and by the operator.
+    let made = house.post("/api/v1/keys", &owner, key_of("mem_2")).await;
+    assert_eq!((made.status, &made.json()["member"]), (201, &json!("mem_2")));
+    let developers = text(&made.json()["secret"]);
+    let made = house.gateway.post(&keys, &key_of("mem_3"), 201).await;
+    assert_eq!(made["member"], "mem_3");
+    let admins = text(&made["secret"]);
+    assert_eq!(house.get("/api/v1/keys", &developers).await.status, 200);
+    let person = person("e@example.com", "developer");
+    problem(&house.post("/api/v1/members", &developers, person.clone()).await, 403);
+    assert_eq!(house.post("/api/v1/members", &admins, person).await.status, 201);
+
+    // For others by whom may manage them alone; for oneself by whom may manage keys.
+    for (key, member, status) in [
+        (&developers, "mem_2", 201),
+        (&developers, "mem_4", 403),
+        (&admins, "mem_4", 201),
+        (&admins, "mem_1", 403),
+        (&owner, "mem_1", 201),
+        (&owner, "mem_9", 404),
+    ] {
+        let reply = house.post("/api/v1/keys", key, key_of(member)).await;
+        assert_eq!(reply.status, status, "{member}: {:?}", reply.body);
+    }
+    problem(&house.gateway.ask(Method::POST, &keys, Some(&key_of("mem_9"))).await, 404);
+    // And no further than the key that makes it.
+    let (_, bound) = house.key(&SCOPES, json!({ "models": ["small"] })).await;
+    assert!(
+        problem(&house.post("/api/v1/keys", &bound, key_of("mem_2")).await, 403).contains("models")
+    );
+}

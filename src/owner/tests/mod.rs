@@ -6,6 +6,7 @@ mod money;
 mod projects;
 mod scopes;
 mod sign_up;
+mod turn;
 mod watch;
 
 use http::Method;

@@ -153,3 +153,35 @@ async fn a_code_is_redeemed_once_however_often_it_is_sent() {
     let (_, stranger) = house.key_of(&other, &OWN, json!({})).await;
     assert!(problem(&house.post("/api/v1/redeem", &stranger, code).await, 409).contains("used up"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_told_its_tightest_budget_and_the_limits_of_its_project() {
+    let house = House::new().await;
+    let (_, free) = house.key(&OWN, json!({})).await;
+    let told = house.get("/v1/key", &free).await.json()["data"].clone();
+    for field in ["limit", "limit_remaining", "limit_reset", "rate_limit"] {
+        assert_eq!(told[field], Value::Null, "{field}");
+    }
+    let project = json!({ "name": "p", "limits": { "requests_per_minute": 7 } });
+    assert_eq!(house.post("/api/v1/projects", &free, project).await.status, 201);
+    for (budgets, limit, reset) in [
+        (json!({ "day_usd": "0.5", "month_usd": "0.75" }), 0.5, json!("daily")),
+        (json!({ "day_usd": "0.5", "week_usd": "0.4" }), 0.4, json!("weekly")),
+        (json!({ "day_usd": "0.5", "month_usd": "0.25" }), 0.25, json!("monthly")),
+        (json!({ "total_usd": "0.2", "month_usd": "0.25" }), 0.2, Value::Null),
+    ] {
+        let rest = json!({
+            "budgets": budgets, "limits": { "requests_per_minute": 9 }, "project": "proj_1",
+        });
+        let (_, key) = house.key(&["inference"], rest).await;
+        assert_eq!(house.gateway.chat(&key).await, 200);
+        let told = house.get("/v1/key", &key).await.json()["data"].clone();
+        let number =
+            |field: &str| told[field].as_f64().unwrap_or_else(|| panic!("{field}: {told}"));
+        assert!((number("limit") - limit).abs() < 1e-12, "{told}");
+        let left = number("limit_remaining");
+        assert!(left < limit && (left + number("usage") - limit).abs() < 1e-12, "{told}");
+        assert_eq!(told["limit_reset"], reset);
+        assert_eq!(told["rate_limit"]["requests"], 7, "the project's");
+    }
+}
