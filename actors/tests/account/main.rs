@@ -34,4 +34,6 @@ mod watch;
 #[cfg(test)]
 mod watch_random;
 #[cfg(test)]
+mod watch_top_ups;
+#[cfg(test)]
 mod whole_random;
