@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use infergate_actors::account::{
-    Event, GrantKind, Return, SubscriptionEvent, SubscriptionPayment, SubscriptionStep,
+    Event, GrantKind, Return, Settlement, SubscriptionEvent, SubscriptionPayment, SubscriptionStep,
 };
 use infergate_actors::id::{AccountId, GrantId};
 use infergate_actors::ledger::{LedgerError, Sums};
@@ -36,6 +36,29 @@ pub(crate) struct Statement {
     taken: Vec<Taken>,
     /// What was paid for the subscription, which buys a period and is no credit.
     periods: Vec<PaidPeriod>,
+}
+
+/// What an event moves.
+enum Moved<'e> {
+    /// Credit that came in.
+    In {
+        grant: GrantId,
+        kind: GrantKind,
+        amount: NanoUsd,
+        reference: &'e str,
+    },
+    /// Credit that went other than for use.
+    Out {
+        why: Why,
+        grant: GrantId,
+        amount: NanoUsd,
+        reference: Option<&'e str>,
+    },
+    /// Credit that was used.
+    Used(&'e Settlement),
+    /// Money that is no credit.
+    Outside(&'e SubscriptionEvent),
+    Nothing,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,56 +149,25 @@ impl Statement {
         if at_ms >= self.span.end {
             return;
         }
+        let moved = Moved::by(event);
         if at_ms < self.span.start {
-            self.opening += change(event);
+            self.opening += moved.change();
             return;
         }
-        match event {
-            Event::Granted { grant, kind, amount, reference, .. } => self.credits.push(Credit {
-                at_ms,
-                grant: *grant,
-                kind: *kind,
-                amount: *amount,
-                reference: reference.clone(),
-            }),
-            Event::Paid(payment) => self.credits.push(Credit {
-                at_ms,
-                grant: payment.grant,
-                kind: GrantKind::Paid,
-                amount: payment.amount,
-                reference: payment.payment.clone(),
-            }),
-            Event::Expired { grant, amount } => self.take(Why::Expiry, at_ms, *grant, *amount),
-            Event::Reclaimed { grant, amount } => self.take(Why::Dispute, at_ms, *grant, *amount),
-            Event::Refunded(back) => self.take_back(Why::Refund, at_ms, back),
-            Event::ChargedBack(back) => self.take_back(Why::Dispute, at_ms, back),
-            Event::Subscription(event) => self.paid_for(at_ms, event),
-            Event::Settled(bill) => {
+        match moved {
+            Moved::In { grant, kind, amount, reference } => {
+                let reference = reference.to_owned();
+                self.credits.push(Credit { at_ms, grant, kind, amount, reference });
+            }
+            Moved::Out { why, grant, amount, reference } => {
+                let reference = reference.map(str::to_owned);
+                self.taken.push(Taken { why, at_ms, grant, amount, reference });
+            }
+            Moved::Used(bill) => {
                 self.usage.entry(served(bill).to_owned()).or_default().add(&Sums::of(bill));
             }
-            Event::Opened { .. }
-            | Event::StatusChanged { .. }
-            | Event::LimitsChanged { .. }
-            | Event::KeyCreated { .. }
-            | Event::KeyRevoked { .. }
-            | Event::KeyChanged { .. }
-            | Event::KeyRotated { .. }
-            | Event::BudgetsChanged { .. }
-            | Event::StatusSet(_)
-            | Event::CodesMade(_)
-            | Event::CodeUsed { .. }
-            | Event::Held { .. }
-            | Event::HeldOf { .. }
-            | Event::Extended { .. }
-            | Event::Voided { .. }
-            | Event::Project(_)
-            | Event::Member(_)
-            | Event::Plan(_)
-            | Event::Watch(_)
-            | Event::Operator(_)
-            | Event::KeyGuarded { .. }
-            | Event::KeyRestricted { .. }
-            | Event::KeyReleased { .. } => {}
+            Moved::Outside(event) => self.paid_for(at_ms, event),
+            Moved::Nothing => {}
         }
     }
 
@@ -191,16 +183,6 @@ impl Statement {
             plan: plan.to_owned(),
             payment: payment.clone(),
         }));
-    }
-
-    fn take(&mut self, why: Why, at_ms: u64, grant: GrantId, amount: NanoUsd) {
-        self.taken.push(Taken { why, at_ms, grant, amount, reference: None });
-    }
-
-    fn take_back(&mut self, why: Why, at_ms: u64, back: &Return) {
-        let (grant, amount) = (back.grant, back.taken);
-        let reference = Some(back.payment.as_ref().unwrap_or(&back.id).clone());
-        self.taken.push(Taken { why, at_ms, grant, amount, reference });
     }
 
     /// What the account had when the month began.
@@ -279,38 +261,67 @@ impl Statement {
     }
 }
 
-/// What an event does to the balance.
-fn change(event: &Event) -> i128 {
-    match event {
-        Event::Granted { amount, .. } => wide(*amount),
-        Event::Paid(payment) => wide(payment.amount),
-        Event::Expired { amount, .. } | Event::Reclaimed { amount, .. } => -wide(*amount),
-        Event::Refunded(back) | Event::ChargedBack(back) => -wide(back.taken),
-        Event::Settled(bill) => -wide(bill.charged),
-        Event::Opened { .. }
-        | Event::StatusChanged { .. }
-        | Event::LimitsChanged { .. }
-        | Event::KeyCreated { .. }
-        | Event::KeyRevoked { .. }
-        | Event::KeyChanged { .. }
-        | Event::KeyRotated { .. }
-        | Event::BudgetsChanged { .. }
-        | Event::StatusSet(_)
-        | Event::CodesMade(_)
-        | Event::CodeUsed { .. }
-        | Event::Held { .. }
-        | Event::HeldOf { .. }
-        | Event::Extended { .. }
-        | Event::Voided { .. }
-        | Event::Project(_)
-        | Event::Member(_)
-        | Event::Plan(_)
-        | Event::Subscription(_)
-        | Event::Watch(_)
-        | Event::Operator(_)
-        | Event::KeyGuarded { .. }
-        | Event::KeyRestricted { .. }
-        | Event::KeyReleased { .. } => 0,
+impl<'e> Moved<'e> {
+    fn by(event: &'e Event) -> Self {
+        match event {
+            Event::Granted { grant, kind, amount, reference, .. } => {
+                Self::In { grant: *grant, kind: *kind, amount: *amount, reference }
+            }
+            Event::Paid(payment) => Self::In {
+                grant: payment.grant,
+                kind: GrantKind::Paid,
+                amount: payment.amount,
+                reference: &payment.payment,
+            },
+            Event::Expired { grant, amount } => Self::out(Why::Expiry, *grant, *amount),
+            Event::Reclaimed { grant, amount } => Self::out(Why::Dispute, *grant, *amount),
+            Event::Refunded(back) => Self::back(Why::Refund, back),
+            Event::ChargedBack(back) => Self::back(Why::Dispute, back),
+            Event::Settled(bill) => Self::Used(bill),
+            Event::Subscription(event) => Self::Outside(event),
+            Event::Opened { .. }
+            | Event::StatusChanged { .. }
+            | Event::LimitsChanged { .. }
+            | Event::KeyCreated { .. }
+            | Event::KeyRevoked { .. }
+            | Event::KeyChanged { .. }
+            | Event::KeyRotated { .. }
+            | Event::BudgetsChanged { .. }
+            | Event::StatusSet(_)
+            | Event::CodesMade(_)
+            | Event::CodeUsed { .. }
+            | Event::Held { .. }
+            | Event::HeldOf { .. }
+            | Event::Extended { .. }
+            | Event::Voided { .. }
+            | Event::Project(_)
+            | Event::Member(_)
+            | Event::Plan(_)
+            | Event::Watch(_)
+            | Event::Operator(_)
+            | Event::KeyGuarded { .. }
+            | Event::KeyRestricted { .. }
+            | Event::KeyReleased { .. } => Self::Nothing,
+        }
+    }
+
+    fn out(why: Why, grant: GrantId, amount: NanoUsd) -> Self {
+        Self::Out { why, grant, amount, reference: None }
+    }
+
+    fn back(why: Why, back: &'e Return) -> Self {
+        let reference = Some(back.payment.as_deref().unwrap_or(&back.id));
+        Self::Out { why, grant: back.grant, amount: back.taken, reference }
+    }
+
+    /// What it does to the balance.
+    fn change(&self) -> i128 {
+        match self {
+            Self::In { amount, .. } => wide(*amount),
+            Self::Out { amount, .. } => -wide(*amount),
+            Self::Used(bill) => -wide(bill.charged),
+            Self::Outside(_) | Self::Nothing => 0,
+        }
     }
 }
 
