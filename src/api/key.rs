@@ -13,12 +13,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::change::{BudgetsChange, LimitsChange, Setting};
-use super::{CreatedKey, Key, Problem, find_member, id, text};
+use super::{CreatedKey, Key, Problem, find_member, id, page_limit, text};
 use crate::exchange::World;
 use crate::openapi::pattern;
 use crate::usage::{RecentUse, calendar, recent_use};
 use crate::{auth, config};
 
+const PAGE_DEFAULT: usize = 100;
+const PAGE_MAX: usize = 1_000;
 /// More patterns than models anybody offers.
 pub(crate) const MODELS_MAX: usize = 1_000;
 const TAGS_MAX: usize = 100;
@@ -93,6 +95,25 @@ pub(crate) struct KeyUpdate {
     allowed_referrers: Option<Vec<String>>,
 }
 
+/// Which page of keys is asked for.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeysPage {
+    /// The `next` of the page before.
+    #[schemars(regex(pattern = pattern::KEY))]
+    after: Option<String>,
+    #[schemars(range(min = 1, max = PAGE_MAX))]
+    limit: Option<usize>,
+}
+
+/// A page of keys.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Keys {
+    keys: Vec<Key>,
+    /// What to go on behind; none at the end.
+    next: Option<String>,
+}
+
 /// Another secret that is wanted.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -109,6 +130,20 @@ pub(crate) struct Rotation {
 pub(crate) struct Why {
     #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     reason: Option<String>,
+}
+
+impl Keys {
+    /// A page of those in `view`, in the order they were created.
+    pub(crate) fn page(view: &AccountView, page: &KeysPage) -> Result<Self, Problem> {
+        let limit = page_limit(page.limit, PAGE_DEFAULT, PAGE_MAX)?;
+        let after: Option<KeyId> = page.after.as_deref().map(id).transpose()?;
+        let is_behind = |key: &&KeyView| after.is_none_or(|after| key.key.id > after);
+        let mut found: Vec<&KeyView> = view.keys.iter().filter(is_behind).take(limit + 1).collect();
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(|last| last.key.id.to_string());
+        Ok(Self { keys: found.into_iter().map(Key::of).collect(), next })
+    }
 }
 
 /// A key that is revoked, and from where it was used; null where that can't be read now, or is not for

@@ -6,43 +6,21 @@ use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::StatusCode;
-use infergate_actors::account::{AccountView, KeyView, Order, Permission};
+use infergate_actors::account::{AccountView, Order, Permission};
 use infergate_actors::id::KeyId;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Owners;
 use super::bounds::Reach;
 use super::principal::{KeyOf, Principal};
 use crate::api::{
-    Asked, Compromised, CreatedKey, Json, Key, KeyUpdate, KeyWanted, Problem, Rotation, Why,
-    creation, find, id, new_secret, page_limit, shown_once,
+    Asked, Compromised, CreatedKey, Json, Key, KeyUpdate, KeyWanted, Keys, KeysPage, Problem,
+    Rotation, Why, creation, find, new_secret, shown_once,
 };
 use crate::auth;
-use crate::openapi::{Routes, doc, get, pattern, post};
+use crate::openapi::{Routes, doc, get, post};
 
 const REASON_DEFAULT: &str = "revoked by its owner";
-const PAGE_DEFAULT: usize = 100;
-const PAGE_MAX: usize = 1_000;
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct KeysPage {
-    /// The `next` of the page before.
-    #[schemars(regex(pattern = pattern::KEY))]
-    after: Option<String>,
-    #[schemars(range(min = 1, max = PAGE_MAX))]
-    limit: Option<usize>,
-}
-
-/// A page of keys.
-#[derive(Serialize, JsonSchema)]
-struct Keys {
-    keys: Vec<Key>,
-    /// What to go on behind; none at the end.
-    next: Option<String>,
-}
 
 const TAG: &str = "Keys";
 
@@ -87,16 +65,7 @@ pub(super) async fn list(
     Asked(page): Asked<KeysPage>,
 ) -> Result<impl IntoResponse, Problem> {
     principal.may(Permission::ReadKeys)?;
-    let limit = page_limit(page.limit, PAGE_DEFAULT, PAGE_MAX)?;
-    let after: Option<KeyId> = page.after.as_deref().map(id).transpose()?;
-    let behind = |key: &&KeyView| after.is_none_or(|after| key.key.id > after);
-    let keys = principal.account.keys.iter().filter(behind);
-    let mut found: Vec<&KeyView> = keys.take(limit + 1).collect();
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let next = found.last().filter(|_| more).map(|last| last.key.id.to_string());
-    let keys: Vec<Key> = found.into_iter().map(Key::of).collect();
-    Ok(Answer(Keys { keys, next }))
+    Ok(Answer(Keys::page(&principal.account, &page)?))
 }
 
 pub(super) async fn show(

@@ -6,10 +6,8 @@ use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::StatusCode;
-use infergate_actors::account::{AccountView, KeyChange, KeyScope, KeySettings, KeyView, Order};
+use infergate_actors::account::{AccountView, KeyChange, KeyScope, KeySettings, Order};
 use infergate_actors::id::{AccountId, KeyId};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::request::{AccountOf, Asked, Json, KeyOf};
@@ -18,34 +16,14 @@ use super::view::Key;
 use super::who::Who;
 use super::{Operator, Problem};
 use crate::api::{
-    Compromised, CreatedKey, KeyUpdate, KeyWanted, Rotation, Why, creation, find, id, new_secret,
-    page_limit, shown_once,
+    Compromised, CreatedKey, KeyUpdate, KeyWanted, Keys, KeysPage, Rotation, Why, creation, find,
+    new_secret, shown_once,
 };
 use crate::auth;
-use crate::openapi::{Routes, doc, get, pattern, post};
+use crate::openapi::{Routes, doc, get, post};
 
-const KEYS_MAX: usize = 1_000;
-const KEYS_DEFAULT: usize = 100;
 const REASON_DEFAULT: &str = "revoked by the operator";
 const REASON_RELEASED: &str = "released by the operator";
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct KeysPage {
-    /// The `next` of the page before.
-    #[schemars(regex(pattern = pattern::KEY))]
-    after: Option<String>,
-    #[schemars(range(min = 1, max = KEYS_MAX))]
-    limit: Option<usize>,
-}
-
-/// A page of keys.
-#[derive(Serialize, JsonSchema)]
-struct Keys {
-    keys: Vec<Key>,
-    /// What to go on behind; none at the end.
-    next: Option<String>,
-}
 
 const TAG: &str = "Keys";
 
@@ -153,16 +131,8 @@ pub(super) async fn list(
     AccountOf(account): AccountOf,
     Asked(page): Asked<KeysPage>,
 ) -> Result<impl IntoResponse, Problem> {
-    let after: Option<KeyId> = page.after.as_deref().map(id).transpose()?;
-    let limit = page_limit(page.limit, KEYS_DEFAULT, KEYS_MAX)?;
     let view = operator.system.accounts.inspect(account).await?;
-    let mut keys: Vec<&KeyView> = view.keys.iter().collect();
-    keys.retain(|key| after.is_none_or(|after| key.key.id > after));
-    let more = keys.len() > limit;
-    keys.truncate(limit);
-    let next = keys.last().filter(|_| more).map(|last| last.key.id.to_string());
-    let keys: Vec<Key> = keys.into_iter().map(Key::of).collect();
-    Ok(Answer(Keys { keys, next }))
+    Ok(Answer(Keys::page(&view, &page)?))
 }
 
 pub(super) async fn show(
