@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::args::time;
+use super::bounds::Limits;
 use super::call::{Error, ask, ask_once, date, from_now_ms, query, raw, told};
 use super::set_plan::{SetPlan, set_plan};
 use super::tokens::more;
@@ -66,15 +67,9 @@ pub struct NewAccount {
     /// A name for people
     #[arg(long)]
     name: String,
-    /// Requests in any minute
-    #[arg(long, value_name = "NUMBER")]
-    requests_per_minute: Option<u32>,
-    /// Tokens in any minute
-    #[arg(long, value_name = "NUMBER")]
-    tokens_per_minute: Option<u64>,
-    /// Requests at one time
-    #[arg(long, value_name = "NUMBER")]
-    in_flight: Option<u32>,
+    /// How much.
+    #[command(flatten)]
+    limits: Limits,
     /// Open it once, however often this is called with the same key
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
@@ -243,11 +238,7 @@ async fn show(
 async fn create(new: &NewAccount, console: &mut Console<'_>) -> Result<(), Error> {
     let body = json!({
         "name": new.name,
-        "limits": {
-            "requests_per_minute": new.requests_per_minute,
-            "tokens_per_minute": new.tokens_per_minute,
-            "in_flight": new.in_flight,
-        },
+        "limits": new.limits.json(),
     });
     let (to, key) = ((Method::POST, ACCOUNTS), new.idempotency_key.as_deref());
     let answer = ask_once(&new.gateway, to, Some(&body), key, console).await?;

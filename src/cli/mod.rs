@@ -3,6 +3,7 @@
 mod accounts;
 mod args;
 mod audit;
+mod bounds;
 mod call;
 mod catalog;
 mod check;

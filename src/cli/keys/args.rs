@@ -4,12 +4,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use infergate_actors::account::{KeyScope, Network, Period};
+use infergate_actors::account::{KeyScope, Network};
 use infergate_actors::id::{AccountId, KeyId, MemberId, ProjectId};
-use infergate_actors::money::NanoUsd;
 
 use super::super::Gateway;
 use super::super::args::time;
+use super::super::bounds::{BudgetWanted, Limits, LimitsChange, OrNone};
 
 /// What to do with keys.
 #[derive(Debug, Subcommand)]
@@ -96,15 +96,9 @@ pub struct NewKey {
     /// How long it works, such as `12h` or `30d` [default: for ever]
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub expires_after: Option<Duration>,
-    /// Requests in any minute
-    #[arg(long, value_name = "NUMBER")]
-    pub requests_per_minute: Option<u32>,
-    /// Tokens in any minute
-    #[arg(long, value_name = "NUMBER")]
-    pub tokens_per_minute: Option<u64>,
-    /// Requests at one time
-    #[arg(long, value_name = "NUMBER")]
-    pub in_flight: Option<u32>,
+    /// How much.
+    #[command(flatten)]
+    pub limits: Limits,
     /// What it may spend, such as `month=100`, in a day, week, month or in total; may be repeated
     #[arg(long = "budget", value_name = "PERIOD=USD")]
     pub budgets: Vec<BudgetWanted>,
@@ -144,15 +138,9 @@ pub struct KeyUpdate {
     /// How long it works from now on, `none` for ever
     #[arg(long, value_name = "TIME")]
     pub expires_after: Option<OrNone<Time>>,
-    /// Requests in any minute, or `none` for no limit
-    #[arg(long, value_name = "NUMBER")]
-    pub requests_per_minute: Option<OrNone<u32>>,
-    /// Tokens in any minute, or `none`
-    #[arg(long, value_name = "NUMBER")]
-    pub tokens_per_minute: Option<OrNone<u64>>,
-    /// Requests at one time, or `none`
-    #[arg(long, value_name = "NUMBER")]
-    pub in_flight: Option<OrNone<u32>>,
+    /// How much.
+    #[command(flatten)]
+    pub limits: LimitsChange,
     /// What it may spend, such as `month=100`, or `month=none`; may be repeated
     #[arg(long = "budget", value_name = "PERIOD=USD")]
     pub budgets: Vec<BudgetWanted>,
@@ -182,51 +170,15 @@ pub struct KeyUpdate {
     pub any_referrer: bool,
 }
 
-/// A value, or none where there may be one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OrNone<T>(pub Option<T>);
-
 /// A time above zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Time(pub Duration);
-
-/// A budget, or that there be none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BudgetWanted {
-    /// Of which period.
-    pub period: Period,
-    /// How much.
-    pub limit: OrNone<NanoUsd>,
-}
-
-impl<T: FromStr> FromStr for OrNone<T> {
-    type Err = T::Err;
-
-    fn from_str(text: &str) -> Result<Self, T::Err> {
-        if text == "none" { Ok(Self(None)) } else { text.parse().map(|value| Self(Some(value))) }
-    }
-}
 
 impl FromStr for Time {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         time(text).map(Self)
-    }
-}
-
-impl FromStr for BudgetWanted {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let form =
-            || format!("`{text}` is no budget such as `day=5`, `month=99.50` or `total=none`");
-        let (period, limit) = text.split_once('=').ok_or_else(form)?;
-        let period =
-            Period::ALL.into_iter().find(|known| known.name() == period).ok_or_else(form)?;
-        let limit: OrNone<NanoUsd> =
-            limit.parse().map_err(|error| format!("`{limit}` is {error}"))?;
-        Ok(Self { period, limit })
     }
 }
 
@@ -243,13 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn budgets_have_a_period_and_dollars() {
-        let day = |limit| Ok(BudgetWanted { period: Period::Day, limit: OrNone(limit) });
-        assert_eq!("day=2.5".parse(), day(Some(NanoUsd::from_nano(2_500_000_000))));
-        assert_eq!("day=none".parse(), day(None));
-        for wrong in ["", "day", "year=1", "day=", "day=x", "=1"] {
-            assert!(wrong.parse::<BudgetWanted>().is_err(), "{wrong}");
-        }
+    fn scopes_are_known_by_their_names() {
         assert_eq!(scope("usage_read"), Ok(KeyScope::UsageRead));
         assert!(scope("all").is_err());
     }

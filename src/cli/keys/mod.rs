@@ -6,17 +6,15 @@ use std::collections::BTreeMap;
 use std::io;
 
 use http::Method;
-use infergate_actors::account::Period;
 use infergate_actors::clock::Clock;
 use infergate_actors::id::AccountId;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-pub(super) use args::BudgetWanted;
 pub use args::Keys;
-pub(super) use args::OrNone;
 use args::{KeyPlace, KeyUpdate, NewKey, Time};
 
+use super::bounds::{Budget, OrNone, budgets, spent};
 use super::call::{Error, ask, date, escaped, from_now_ms, told};
 use super::{Console, Exit, Gateway};
 
@@ -68,14 +66,6 @@ struct Seen {
     charged_usd: String,
 }
 
-/// What is spent of a budget.
-#[derive(Deserialize, Serialize)]
-pub(super) struct Budget {
-    limit_usd: String,
-    spent_usd: String,
-    resets_at_ms: Option<u64>,
-}
-
 pub(super) async fn run(command: Keys, console: &mut Console<'_>) -> io::Result<Exit> {
     let done = match command {
         Keys::Create(new) => create(&new, console).await,
@@ -98,11 +88,7 @@ async fn create(new: &NewKey, console: &mut Console<'_>) -> Result<(), Error> {
         "name": new.name,
         "models": new.models,
         "expires_at_ms": new.expires_after.map(from_now_ms),
-        "limits": {
-            "requests_per_minute": new.requests_per_minute,
-            "tokens_per_minute": new.tokens_per_minute,
-            "in_flight": new.in_flight,
-        },
+        "limits": new.limits.json(),
         "budgets": budgets(&new.budgets),
         "tags": new.tags,
         "scopes": new.scopes,
@@ -150,14 +136,6 @@ async fn update(wanted: &KeyUpdate, console: &mut Console<'_>) -> Result<(), Err
 
 /// The fields that were named.
 fn changes(wanted: &KeyUpdate) -> Value {
-    let number = |number: Option<u64>| json!(number);
-    let limits = [
-        ("requests_per_minute", wanted.requests_per_minute.map(|OrNone(it)| it.map(u64::from))),
-        ("tokens_per_minute", wanted.tokens_per_minute.map(|OrNone(it)| it)),
-        ("in_flight", wanted.in_flight.map(|OrNone(it)| it.map(u64::from))),
-    ];
-    let named = |(name, limit): (&str, Option<_>)| Some((name.to_owned(), number(limit?)));
-    let limits: Map<String, Value> = limits.into_iter().filter_map(named).collect();
     let some = |is_some: bool, value: Value| is_some.then_some(value);
     let fields = [
         ("name", wanted.name.as_ref().map(|name| json!(name))),
@@ -166,7 +144,7 @@ fn changes(wanted: &KeyUpdate) -> Value {
             "expires_at_ms",
             wanted.expires_after.map(|OrNone(it)| json!(it.map(|Time(after)| from_now_ms(after)))),
         ),
-        ("limits", some(!limits.is_empty(), Value::Object(limits))),
+        ("limits", wanted.limits.json()),
         ("budgets", some(!wanted.budgets.is_empty(), budgets(&wanted.budgets))),
         ("tags", some(wanted.no_tags || !wanted.tags.is_empty(), json!(wanted.tags))),
         ("scopes", some(!wanted.scopes.is_empty(), json!(wanted.scopes))),
@@ -185,13 +163,6 @@ fn changes(wanted: &KeyUpdate) -> Value {
     ];
     let named = |(name, value): (&str, Option<Value>)| Some((name.to_owned(), value?));
     Value::Object(fields.into_iter().filter_map(named).collect())
-}
-
-pub(super) fn budgets(wanted: &[BudgetWanted]) -> Value {
-    let field = |BudgetWanted { period, limit: OrNone(limit) }: &BudgetWanted| {
-        (format!("{}_usd", period.name()), json!(limit.map(|limit| limit.to_string())))
-    };
-    Value::Object(wanted.iter().map(field).collect())
 }
 
 async fn rotate(at: &KeyPlace, overlap: &str, console: &mut Console<'_>) -> Result<(), Error> {
@@ -301,16 +272,6 @@ impl KeyPlace {
     fn path(&self) -> String {
         format!("/admin/v1/accounts/{}/keys/{}", self.account, self.key)
     }
-}
-
-/// Budgets, the shortest period first.
-pub(super) fn spent(budgets: &BTreeMap<String, Budget>) -> String {
-    let periods = Period::ALL.into_iter().map(Period::name);
-    let known = periods.filter_map(|period| Some((period, budgets.get(period)?)));
-    let shown = known
-        .map(|(period, budget)| format!("{period} {} of {}", budget.spent_usd, budget.limit_usd));
-    let shown = shown.collect::<Vec<_>>().join(", ");
-    if shown.is_empty() { "no budget".to_owned() } else { shown }
 }
 
 impl Key {

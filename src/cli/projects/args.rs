@@ -4,12 +4,12 @@ use clap::{Args, Subcommand};
 use infergate_actors::id::{AccountId, ProjectId};
 
 use super::super::Gateway;
-use super::super::keys::{BudgetWanted, OrNone};
+use super::super::bounds::{BudgetWanted, Limits, LimitsChange};
 
 /// What to do with projects.
 #[derive(Debug, Subcommand)]
 pub enum Projects {
-    /// Create a project and print its id
+    /// Create a project, with limits of all its keys together, and print its id
     Create(Box<ProjectWanted>),
     /// List an account's projects
     List {
@@ -64,15 +64,9 @@ pub struct ProjectWanted {
     /// A model its keys may use, `gpt-*` for all that begin so; may be repeated [default: all]
     #[arg(long = "model", value_name = "MODEL")]
     pub models: Vec<String>,
-    /// Requests in any minute, of all its keys together
-    #[arg(long, value_name = "NUMBER")]
-    pub requests_per_minute: Option<u32>,
-    /// Tokens in any minute
-    #[arg(long, value_name = "NUMBER")]
-    pub tokens_per_minute: Option<u64>,
-    /// Requests at one time
-    #[arg(long, value_name = "NUMBER")]
-    pub in_flight: Option<u32>,
+    /// How much.
+    #[command(flatten)]
+    pub limits: Limits,
     /// What its keys may spend, such as `month=100`, in a day, week, month or in total; may be repeated
     #[arg(long = "budget", value_name = "PERIOD=USD")]
     pub budgets: Vec<BudgetWanted>,
@@ -90,15 +84,9 @@ pub struct ProjectUpdate {
     /// A model its keys may use, in place of those before, `*` for all; may be repeated
     #[arg(long = "model", value_name = "MODEL")]
     pub models: Vec<String>,
-    /// Requests in any minute, or `none` for no limit
-    #[arg(long, value_name = "NUMBER")]
-    pub requests_per_minute: Option<OrNone<u32>>,
-    /// Tokens in any minute, or `none`
-    #[arg(long, value_name = "NUMBER")]
-    pub tokens_per_minute: Option<OrNone<u64>>,
-    /// Requests at one time, or `none`
-    #[arg(long, value_name = "NUMBER")]
-    pub in_flight: Option<OrNone<u32>>,
+    /// How much.
+    #[command(flatten)]
+    pub limits: LimitsChange,
     /// What its keys may spend, such as `month=100`, or `month=none`; may be repeated
     #[arg(long = "budget", value_name = "PERIOD=USD")]
     pub budgets: Vec<BudgetWanted>,

@@ -8,13 +8,14 @@ use std::io;
 use http::Method;
 use infergate_actors::id::AccountId;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 pub use args::Projects;
 use args::{ProjectPlace, ProjectUpdate, ProjectWanted};
 
+use super::bounds::{Budget, budgets, spent};
 use super::call::{Error, ask, date, told};
-use super::keys::{Budget, OrNone, budgets, spent};
+
 use super::{Console, Exit, Gateway};
 
 /// As many as an account may have.
@@ -53,11 +54,7 @@ async fn create(wanted: &ProjectWanted, console: &mut Console<'_>) -> Result<(),
     let body = json!({
         "name": wanted.name,
         "models": wanted.models,
-        "limits": {
-            "requests_per_minute": wanted.requests_per_minute,
-            "tokens_per_minute": wanted.tokens_per_minute,
-            "in_flight": wanted.in_flight,
-        },
+        "limits": wanted.limits.json(),
         "budgets": budgets(&wanted.budgets),
     });
     let path = format!("/admin/v1/accounts/{}/projects", wanted.account);
@@ -103,18 +100,11 @@ async fn update(wanted: &ProjectUpdate, console: &mut Console<'_>) -> Result<(),
 
 /// The fields that were named.
 fn changes(wanted: &ProjectUpdate) -> Value {
-    let limits = [
-        ("requests_per_minute", wanted.requests_per_minute.map(|OrNone(it)| it.map(u64::from))),
-        ("tokens_per_minute", wanted.tokens_per_minute.map(|OrNone(it)| it)),
-        ("in_flight", wanted.in_flight.map(|OrNone(it)| it.map(u64::from))),
-    ];
-    let named = |(name, limit): (&str, Option<_>)| Some((name.to_owned(), json!(limit?)));
-    let limits: Map<String, Value> = limits.into_iter().filter_map(named).collect();
     let some = |is_some: bool, value: Value| is_some.then_some(value);
     let fields = [
         ("name", wanted.name.as_ref().map(|name| json!(name))),
         ("models", some(!wanted.models.is_empty(), json!(wanted.models))),
-        ("limits", some(!limits.is_empty(), Value::Object(limits))),
+        ("limits", wanted.limits.json()),
         ("budgets", some(!wanted.budgets.is_empty(), budgets(&wanted.budgets))),
     ];
     let named = |(name, value): (&str, Option<Value>)| Some((name.to_owned(), value?));
