@@ -1,51 +1,13 @@
 //! Keys that are changed, rotated and reported, and what they and their account may spend.
 
-use std::time::Duration;
-
 use http::Method;
-use infergate_actors::account::Account;
-use infergate_actors::clock::Clock;
-use infergate_actors::ledger::verify_directory;
 use serde_json::{Value, json};
 
+use super::desk::{Desk, HOUR, NOW_MS};
 use crate::auth;
-use crate::operate::fixture::{Gateway, Setup, text};
-
-/// 2026-11-24T20:00:00Z, a Tuesday.
-const NOW_MS: u64 = 1_795_550_400_000;
-const HOUR: Duration = Duration::from_hours(1);
-
-struct Desk {
-    gateway: Gateway,
-    clock: Clock,
-    account: String,
-}
+use crate::operate::fixture::text;
 
 impl Desk {
-    /// An account with a dollar, at a clock that is moved by hand.
-    async fn start() -> Self {
-        let clock = Clock::manual(NOW_MS);
-        let gateway = Setup { clock: clock.clone(), ..Setup::default() }.start().await;
-        let account = format!("/admin/v1/accounts/{}", gateway.account("one").await);
-        let grant = json!({ "amount_usd": "1", "kind": "paid", "reference": "r" });
-        gateway.post(&format!("{account}/grants"), &grant, 201).await;
-        Self { gateway, clock, account }
-    }
-
-    fn path(&self, rest: &str) -> String {
-        format!("{}/{rest}", self.account)
-    }
-
-    async fn key(&self, new: &Value) -> Value {
-        self.gateway.post(&self.path("keys"), new, 201).await
-    }
-
-    async fn patch(&self, path: &str, change: &Value) -> Value {
-        let reply = self.gateway.ask(Method::PATCH, path, Some(change)).await;
-        assert_eq!(reply.status, 200, "{:?}", reply.body);
-        reply.json()
-    }
-
     /// Asks until it is refused; the status, and how often it was answered before.
     async fn ask_on(&self, secret: &str) -> (u16, u32) {
         let mut answered = 0;
@@ -61,7 +23,7 @@ impl Desk {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn budgets_of_a_key_and_of_its_account_end_what_may_be_spent_until_they_are_whole_again() {
-    let desk = Desk::start().await;
+    let desk = Desk::start("1").await;
     let new = json!({ "name": "k", "budgets": { "day_usd": "0.0002", "month_usd": "0.0009" } });
     let made = desk.key(&new).await;
     let secret = text(&made["secret"]);
@@ -84,7 +46,7 @@ async fn budgets_of_a_key_and_of_its_account_end_what_may_be_spent_until_they_ar
     assert_eq!(changed["budgets"]["month"]["limit_usd"], "0.0009", "what is not named stays");
     assert_eq!(desk.ask_on(&secret).await.0, 402);
 
-    let other = text(&desk.key(&json!({ "name": "other" })).await["secret"]);
+    let other = desk.secret(&json!({ "name": "other" })).await;
     assert_eq!(desk.gateway.chat(&other).await, 200);
     let account = desk.patch(&desk.account, &json!({ "budgets": { "total_usd": "0" } })).await;
     assert_eq!(account["budgets"]["total"]["limit_nano_usd"], 0);
@@ -93,15 +55,13 @@ async fn budgets_of_a_key_and_of_its_account_end_what_may_be_spent_until_they_ar
     desk.patch(&desk.account, &json!({ "budgets": { "total_usd": null } })).await;
     assert_eq!(desk.gateway.chat(&other).await, 200);
 
-    let copy = desk.gateway.copy_of_data();
-    let report = verify_directory::<Account>(copy.path()).unwrap();
-    assert!(report.is_clean(), "{:#?}", report.differences);
+    desk.check_ledger();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_is_changed_field_by_field_and_the_journal_tells_how() {
-    let desk = Desk::start().await;
-    let secret = text(&desk.key(&json!({ "name": "k" })).await["secret"]);
+    let desk = Desk::start("1").await;
+    let secret = desk.secret(&json!({ "name": "k" })).await;
     let key = desk.path("keys/key_1");
     let change = json!({
         "name": "renamed", "tags": ["team-a"], "models": ["*mall"], "limits": { "in_flight": 3 },
@@ -146,8 +106,8 @@ async fn a_key_is_changed_field_by_field_and_the_journal_tells_how() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rotated_key_has_two_secrets_for_a_while_and_a_compromised_one_has_none() {
-    let desk = Desk::start().await;
-    let old = text(&desk.key(&json!({ "name": "k" })).await["secret"]);
+    let desk = Desk::start("1").await;
+    let old = desk.secret(&json!({ "name": "k" })).await;
     let rotate = desk.path("keys/key_1/rotate");
     let rotated = desk.gateway.post(&rotate, &json!({ "overlap": "24h" }), 200).await;
     let new = text(&rotated["secret"]);
@@ -192,14 +152,12 @@ async fn a_rotated_key_has_two_secrets_for_a_while_and_a_compromised_one_has_non
     for secret in [&old, &new, &newest] {
         assert!(!journal.contains(secret.as_str()));
     }
-    let copy = desk.gateway.copy_of_data();
-    let report = verify_directory::<Account>(copy.path()).unwrap();
-    assert!(report.is_clean(), "{:#?}", report.differences);
+    desk.check_ledger();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_wrong_with_a_change_is_said() {
-    let desk = Desk::start().await;
+    let desk = Desk::start("1").await;
     desk.key(&json!({ "name": "k" })).await;
     let (key, account) = (desk.path("keys/key_1"), desk.account.clone());
     let none = desk.path("keys/key_9");

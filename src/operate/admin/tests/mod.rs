@@ -4,6 +4,7 @@ mod access;
 mod accounts;
 mod audit;
 mod codes;
+mod desk;
 mod explain;
 mod idempotency;
 mod keys;

@@ -1,51 +1,14 @@
 //! Projects within an account, keys tied to pages, and keys that the guard has stopped.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::{Method, Request, header};
 use http_body_util::Full;
-use infergate_actors::account::Account;
-use infergate_actors::clock::Clock;
-use infergate_actors::ledger::verify_directory;
 use serde_json::{Value, json};
 
-use crate::operate::fixture::{Gateway, Setup, send, text};
-
-/// 2026-11-24T20:00:00Z, a Tuesday.
-const NOW_MS: u64 = 1_795_550_400_000;
-const HOUR: Duration = Duration::from_hours(1);
-
-struct Desk {
-    gateway: Gateway,
-    clock: Clock,
-    account: String,
-}
+use super::desk::{Desk, HOUR, NOW_MS};
+use crate::operate::fixture::{send, text};
 
 impl Desk {
-    async fn start() -> Self {
-        let clock = Clock::manual(NOW_MS);
-        let gateway = Setup { clock: clock.clone(), ..Setup::default() }.start().await;
-        let account = format!("/admin/v1/accounts/{}", gateway.account("one").await);
-        let grant = json!({ "amount_usd": "10", "kind": "paid", "reference": "r" });
-        gateway.post(&format!("{account}/grants"), &grant, 201).await;
-        Self { gateway, clock, account }
-    }
-
-    fn path(&self, rest: &str) -> String {
-        format!("{}/{rest}", self.account)
-    }
-
-    async fn key(&self, new: &Value) -> String {
-        text(&self.gateway.post(&self.path("keys"), new, 201).await["secret"])
-    }
-
-    async fn patch(&self, rest: &str, change: &Value) -> Value {
-        let reply = self.gateway.ask(Method::PATCH, &self.path(rest), Some(change)).await;
-        assert_eq!(reply.status, 200, "{:?}", reply.body);
-        reply.json()
-    }
-
     /// One request from a page, and the code of its refusal.
     async fn chat_from(&self, secret: &str, page: Option<(&str, &str)>) -> (u16, Value) {
         let body = json!({
@@ -61,17 +24,11 @@ impl Desk {
         let reply = send(self.gateway.data, request).await;
         (reply.status, reply.json()["error"]["code"].clone())
     }
-
-    fn check_ledger(&self) {
-        let copy = self.gateway.copy_of_data();
-        let report = verify_directory::<Account>(copy.path()).unwrap();
-        assert!(report.is_clean(), "{:#?}", report.differences);
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_of_a_project_share_its_budget_and_usage_and_budget_agree() {
-    let desk = Desk::start().await;
+    let desk = Desk::start("10").await;
     let wanted = json!({
         "name": "team", "models": ["sm*"], "limits": { "in_flight": 5 },
         "budgets": { "day_usd": "0.0004" },
@@ -79,11 +36,11 @@ async fn keys_of_a_project_share_its_budget_and_usage_and_budget_agree() {
     let made = desk.gateway.post(&desk.path("projects"), &wanted, 201).await;
     assert_eq!((&made["id"], &made["limits"]["in_flight"]), (&json!("proj_1"), &json!(5)));
     let [one, two] = [
-        desk.key(&json!({ "name": "one", "project": "proj_1" })).await,
-        desk.key(&json!({ "name": "two" })).await,
+        desk.secret(&json!({ "name": "one", "project": "proj_1" })).await,
+        desk.secret(&json!({ "name": "two" })).await,
     ];
     assert_eq!(
-        desk.patch("keys/key_2", &json!({ "project": "proj_1" })).await["project"],
+        desk.patch(&desk.path("keys/key_2"), &json!({ "project": "proj_1" })).await["project"],
         "proj_1"
     );
     let (mut answered, mut turn) = (0, [&one, &two].into_iter().cycle());
@@ -104,13 +61,13 @@ async fn keys_of_a_project_share_its_budget_and_usage_and_budget_agree() {
     assert_eq!(&sums["groups"][0]["charged_nano_usd"], spent);
     assert_eq!(sums["groups"][0]["requests"], answered);
 
-    desk.patch("keys/key_2", &json!({ "project": null })).await;
+    desk.patch(&desk.path("keys/key_2"), &json!({ "project": null })).await;
     assert_eq!(desk.chat_from(&two, None).await.0, 200, "in no project any more");
     let rows = desk.gateway.get(&format!("{usage}&project=proj_1&limit=1000")).await;
     assert_eq!(rows["usage"].as_array().unwrap().len(), answered);
     assert_eq!(rows["usage"][0]["project"], "proj_1");
     let raised = json!({ "budgets": { "day_usd": null }, "models": ["other"], "name": "renamed" });
-    let changed = desk.patch("projects/proj_1", &raised).await;
+    let changed = desk.patch(&desk.path("projects/proj_1"), &raised).await;
     assert_eq!((&changed["name"], &changed["budgets"]), (&json!("renamed"), &json!({})));
     assert_eq!(changed["limits"]["in_flight"], 5, "what is not named stays");
     assert_eq!(desk.chat_from(&one, None).await, (403, json!("model_not_available")));
@@ -119,11 +76,11 @@ async fn keys_of_a_project_share_its_budget_and_usage_and_budget_agree() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_archived_project_is_listed_and_its_keys_wait_for_it() {
-    let desk = Desk::start().await;
+    let desk = Desk::start("10").await;
     for name in ["one", "two", "three"] {
         desk.gateway.post(&desk.path("projects"), &json!({ "name": name }), 201).await;
     }
-    let secret = desk.key(&json!({ "name": "k", "project": "proj_2" })).await;
+    let secret = desk.secret(&json!({ "name": "k", "project": "proj_2" })).await;
     assert_eq!(desk.chat_from(&secret, None).await.0, 200);
     let archived = desk.gateway.post(&desk.path("projects/proj_2/archive"), &json!({}), 200).await;
     assert_eq!(archived["archived_at_ms"], NOW_MS);
@@ -175,10 +132,10 @@ async fn an_archived_project_is_listed_and_its_keys_wait_for_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_with_referrers_works_on_their_pages_only() {
-    let desk = Desk::start().await;
+    let desk = Desk::start("10").await;
     let new =
         json!({ "name": "k", "allowed_referrers": ["https://app.example.com", "*.dev.test"] });
-    let secret = desk.key(&new).await;
+    let secret = desk.secret(&new).await;
     for (page, is_allowed) in [
         (Some(("origin", "https://app.example.com")), true),
         (Some(("referer", "https://app.example.com/chat?x=1")), true),
@@ -192,18 +149,18 @@ async fn a_key_with_referrers_works_on_their_pages_only() {
             if is_allowed { (200, Value::Null) } else { (403, json!("referrer_not_allowed")) };
         assert_eq!(desk.chat_from(&secret, page).await, expected, "{page:?}");
     }
-    let changed = desk.patch("keys/key_1", &json!({ "allowed_referrers": [] })).await;
+    let changed = desk.patch(&desk.path("keys/key_1"), &json!({ "allowed_referrers": [] })).await;
     assert_eq!(changed["allowed_referrers"], json!([]));
     assert_eq!(desk.chat_from(&secret, None).await.0, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_the_guard_has_stopped_works_again_when_it_is_released_or_rotated() {
-    let desk = Desk::start().await;
+    let desk = Desk::start("10").await;
     let guard = "[keys.guard]\nenabled = true\nlearning = \"1h\"\nspend_factor = 2\n\
                  spend_floor_usd = \"0\"\n";
     desk.gateway.system.accounts.set_guard(guard_of(guard));
-    let secret = desk.key(&json!({ "name": "k" })).await;
+    let secret = desk.secret(&json!({ "name": "k" })).await;
     for _ in 0..2 {
         assert_eq!(desk.chat_from(&secret, None).await.0, 200);
     }
