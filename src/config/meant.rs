@@ -53,6 +53,9 @@ pub struct Config {
     pub notes: Vec<String>,
 }
 
+/// In a list of origins: every one, those that browsers hide included.
+pub(crate) const EVERY_ORIGIN: &str = "*";
+
 /// The data port and its limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
@@ -74,6 +77,8 @@ pub struct Server {
     pub shutdown_grace: Duration,
     /// A client that takes nothing of its stream for this long is dropped.
     pub client_stall: Duration,
+    /// Pages of these origins may use the port: patterns, or a star for all.
+    pub allowed_origins: Vec<String>,
     /// The certificate, where the gateway speaks TLS itself.
     pub tls: Option<Tls>,
 }

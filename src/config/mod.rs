@@ -54,6 +54,7 @@ pub use cache::{Cache, CacheScope, RouteCache};
 pub use environment::Environment;
 pub use fault::{Fault, Faults};
 pub use lifecycle::Lifecycle;
+pub(crate) use meant::EVERY_ORIGIN;
 pub use meant::{
     Admin, Breaker, Config, Deployment, Durability, HealthProbe, Kind, Model, OutputCeilingField,
     Provider, Server, Store, Timeouts, Tls, Trial, Verify,

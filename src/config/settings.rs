@@ -6,9 +6,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use infergate_actors::account::is_referrer;
 use infergate_actors::money::NanoUsd;
 
-use super::meant::{Admin, Breaker, Durability, Server, Store, Timeouts, Tls, Trial, Verify};
+use super::meant::{
+    Admin, Breaker, Durability, EVERY_ORIGIN, Server, Store, Timeouts, Tls, Trial, Verify,
+};
 use super::tree::{Log, Node, Section, Spot, show};
 use super::value::NO_ADDRESS;
 
@@ -64,10 +67,25 @@ pub(super) fn server(section: Section<'_>) -> (Server, Listen) {
             .unwrap_or(10_000),
         shutdown_grace: duration(&mut s, "shutdown_grace", 30 * SECOND, Duration::ZERO, DAY),
         client_stall: duration(&mut s, "client_stall", MINUTE, MS, DAY),
+        allowed_origins: s.optional("allowed_origins", origins).unwrap_or_default(),
         tls: s.optional("tls", tls),
     };
     s.end();
     (server, listen)
+}
+
+fn origins(node: &Node<'_>) -> Option<Vec<String>> {
+    let origin = |node: &Node<'_>| {
+        let text = node.text()?;
+        if text != EVERY_ORIGIN && !is_referrer(&text) {
+            node.fault(format!(
+                "{} is no origin such as \"https://app.example.com\"",
+                node.shown()
+            ));
+        }
+        Some(text)
+    };
+    node.list()?.iter().map(origin).collect()
 }
 
 pub(super) fn admin(section: Section<'_>) -> (Admin, Listen) {

@@ -113,6 +113,13 @@ impl AnswerBody {
     }
 }
 
+/// No body.
+impl Default for AnswerBody {
+    fn default() -> Self {
+        Self::whole(Bytes::new())
+    }
+}
+
 impl Body for AnswerBody {
     type Data = Bytes;
     type Error = Infallible;

@@ -2,6 +2,7 @@
 
 mod body;
 mod chat_schema;
+mod cors;
 mod endpoint;
 mod explain;
 mod lookup;
@@ -28,6 +29,7 @@ use crate::error::{ApiError, Hints};
 use crate::exchange::{self, Caller, Control, Head, World};
 use crate::notify::Notifier;
 use crate::owner::Office;
+use cors::Cors;
 #[cfg(test)]
 pub(crate) use endpoint::document;
 use endpoint::{Endpoint, OWNERS};
@@ -53,6 +55,7 @@ pub struct Front(Arc<Shared>);
 struct Shared {
     world: Arc<World>,
     limits: ArcSwap<BodyLimits>,
+    cors: ArcSwap<Cors>,
     sentry: Arc<Sentry>,
     /// The API of account owners.
     office: Office,
@@ -64,7 +67,8 @@ impl Front {
         let limits = ArcSwap::from_pointee(limits);
         let sentry = Arc::new(Sentry::new());
         let office = Office::new(Arc::clone(&world), Arc::clone(&sentry), notifier);
-        Self(Arc::new(Shared { world, limits, sentry, office }))
+        let cors = ArcSwap::from_pointee(Cors::new(&[]));
+        Self(Arc::new(Shared { world, limits, cors, sentry, office }))
     }
 
     /// Changes who may sign up, for requests from now on.
@@ -75,6 +79,12 @@ impl Front {
     /// Changes the limits on bodies, for requests from now on.
     pub fn set_limits(&self, limits: BodyLimits) {
         self.0.limits.store(Arc::new(limits));
+    }
+
+    /// Changes which pages of other origins may use the port, for requests from now on: patterns as keys
+    /// have them, or a star for all; none: no page. None may before this is said.
+    pub fn set_origins(&self, origins: &[String]) {
+        self.0.cors.store(Arc::new(Cors::new(origins)));
     }
 
     /// To be called every few seconds.
@@ -100,11 +110,19 @@ impl Service for Front {
     ) -> Response<AnswerBody> {
         let shared = &self.0;
         let id = shared.world.ids.next();
-        let answered = shared.route(request, client, id, &active).await;
-        let mut response = answered.unwrap_or_else(|error| {
-            shared.world.metrics.refused(error.status.as_u16());
-            refusal(&error)
-        });
+        let cors = shared.cors.load().of(request.headers());
+        let answer = async |request| {
+            let answered = shared.route(request, client, id, &active).await;
+            answered.unwrap_or_else(|error| {
+                shared.world.metrics.refused(error.status.as_u16());
+                refusal(&error)
+            })
+        };
+        let mut response = match cors {
+            None => answer(request).await,
+            // On the heap, or every request would be as large as one of a browser.
+            Some(layer) => Box::pin(cors::over(layer, request, answer)).await,
+        };
         if let Ok(id) = HeaderValue::try_from(id.to_string()) {
             response.headers_mut().insert(REQUEST_ID, id);
         }

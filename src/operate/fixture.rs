@@ -150,6 +150,7 @@ impl Setup {
             clock,
         };
         let front = Front::new(Arc::clone(&world), self.body, notifier.clone());
+        front.set_origins(&config.server.allowed_origins);
         front.set_sign_up(config.sign_up.clone());
         let before_cut = {
             let world = Arc::clone(&world);
@@ -206,6 +207,11 @@ impl Gateway {
     pub(crate) fn begin_shut_down(&self) {
         self.world.stop();
         self.stop.send_replace(true);
+    }
+
+    /// Lets pages of these origins use the data port.
+    pub(crate) fn set_origins(&self, origins: &[String]) {
+        self.front.set_origins(origins);
     }
 
     /// Puts another configuration to use, as the reloader does.

@@ -151,6 +151,7 @@ impl Gateway {
         }));
         let (admin_token, secrets) = first_run::prepare(&config, &world, environment).await?;
         let front = Front::new(Arc::clone(&world), body_limits(&config), notifier.clone());
+        front.set_origins(&config.server.allowed_origins);
         front.set_sign_up(config.sign_up.clone());
         Ok(Self {
             config,

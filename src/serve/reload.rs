@@ -81,6 +81,7 @@ impl Reloader {
         }
         self.world.accounts.set_plans(config.plans.clone());
         self.front.set_limits(body_limits(&config));
+        self.front.set_origins(&config.server.allowed_origins);
         self.front.set_sign_up(config.sign_up.clone());
         self.config = config;
         Ok(changes.len())

@@ -20,7 +20,7 @@ pub enum Origin {
 
 impl Origin {
     /// Whether one of `patterns`, if there are any, is for this.
-    pub(super) fn fits(&self, patterns: &[String]) -> bool {
+    pub fn fits(&self, patterns: &[String]) -> bool {
         patterns.is_empty()
             || match self {
                 Self::Unchecked => true,

@@ -33,6 +33,7 @@ idle_timeout = "400d"
 body_bytes_max = "10MB"
 requests_in_flight_max = 0
 head_bytes_max = "1B"
+allowed_origins = ["https://app.example.com", "*", "https://a/b"]
 [stor]
 [trial]
 credit_usd = 20.5
@@ -52,13 +53,14 @@ listen = "localhost"
 6: server.body_bytes_max: "10MB" is no size: write a whole number and B, KiB, MiB or GiB, such as "10MiB"
 7: server.requests_in_flight_max: 0 is out of range: from 1 to 1000000
 8: server.head_bytes_max: "1B" is out of range: from 8KiB to 1MiB
-9: stor: unknown key: did you mean `store`?
-11: trial.credit_usd: an amount is exact only as a text: write "20.5" in quotes
-13: store.durability: "disc" is not known here: did you mean "disk"?
-14: store.verify_on_start: "never" is not known here: one of "full", "tail"
-15: store.node: 70000 is out of range: from 0 to 65535
-16: store.path: a path is missing between the quotes
-18: admin.listen: "localhost" is no address: write an IP address and a port, such as "127.0.0.1:8080"
+9: server.allowed_origins[2]: "https://a/b" is no origin such as "https://app.example.com"
+10: stor: unknown key: did you mean `store`?
+12: trial.credit_usd: an amount is exact only as a text: write "20.5" in quotes
+14: store.durability: "disc" is not known here: did you mean "disk"?
+15: store.verify_on_start: "never" is not known here: one of "full", "tail"
+16: store.node: 70000 is out of range: from 0 to 65535
+17: store.path: a path is missing between the quotes
+19: admin.listen: "localhost" is no address: write an IP address and a port, such as "127.0.0.1:8080"
 "#,
     );
 }
