@@ -28,10 +28,11 @@ use infergate_actors::ledger::{Digest, Ledger};
 use serde_json::{Value, json};
 
 use super::rules::{Repeat, Rule, Subject};
-use super::settings::{Named, Seen, check_match, put_etag};
+use super::settings::Named;
 use super::view::{Account, JournalLine};
 use super::who::Who;
 use super::{Operator, Problem, redact};
+use crate::api::version::{Seen, check_match, put_etag};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");

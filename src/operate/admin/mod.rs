@@ -5,7 +5,7 @@
 //! | `door` | the socket, and the token that every path but three asks for |
 //! | `who`, `rules` | whose token it is, and what each route needs and is about |
 //! | `acts` | what is allowed is written down before and after, and done once |
-//! | `settings` | versions of what can be changed |
+//! | `settings` | what a path names, and how it is: for its version, before and after |
 //! | `redact` | what is written down of a request and its answer |
 //! | `tokens`, `audit` | operators' tokens, and the log of what operators did |
 //! | `request` | reading what the path names; the rest of reading and writing is in [`crate::api`] |
