@@ -5,27 +5,44 @@
 //! | --- | --- |
 //! | an account | sums, grants, holds, buckets, what is spent of budgets; its keys and projects, which have their own |
 //! | a key or a project | buckets, what is spent of budgets |
+//! | what an account is watched for | the top-up that is due |
 //! | anything else | none |
 //!
 //! What is not named as a figure is a setting, so that a new field is one from the start. A version is
 //! made of what is shown at a port and of nothing else, so it tells nobody of what they do not see.
 
 use http::{HeaderMap, HeaderValue, header};
+use infergate_actors::account::{AccountView, KeyView};
+use infergate_actors::id::{KeyId, MemberId, ProjectId, WebhookId};
 use infergate_actors::ledger::Digest;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::Problem;
+use super::{Key, MemberLine, Problem, Project, Watched, WebhookLine, find};
+use crate::openapi::{Common, pattern};
 
 /// Of an account, what requests change and nobody sets.
 const ACCOUNT_FIGURES: [&str; 7] =
     ["grants", "holds", "keys", "projects", "buckets", "events", "digest"];
 /// The same of a key or a project.
 const PART_FIGURES: [&str; 1] = ["buckets"];
+/// The same of what an account is watched for.
+const WATCH_FIGURES: [&str; 1] = ["top_up_due"];
 /// Of a budget, what was set.
 const BUDGET_SETTINGS: [&str; 2] = ["limit_usd", "limit_nano_usd"];
 /// What is told of an account's money, before and after.
 const MONEY: [&str; 4] = ["balance_usd", "granted_usd", "refunded_usd", "charged_back_usd"];
+
+/// A part of an account with a version of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Key(KeyId),
+    Project(ProjectId),
+    Member(MemberId),
+    /// What the account is watched for.
+    Watch,
+    Webhook(WebhookId),
+}
 
 /// A resource at one moment.
 #[derive(Clone, Debug)]
@@ -36,29 +53,62 @@ pub(crate) struct Seen {
     figures: Map<String, Value>,
 }
 
+impl Part {
+    /// The part as both ports show it; `None` where the account has none.
+    pub(crate) fn seen(self, account: &AccountView) -> Option<Seen> {
+        Some(match self {
+            Self::Key(key) => Seen::of_part(&Key::of(find(account, key).ok()?)),
+            Self::Project(project) => Seen::of_part(&Project::find(account, project).ok()?),
+            Self::Member(member) => {
+                let shown = MemberLine::find(account, member).ok()?;
+                let is_theirs = |key: &&KeyView| key.member == Some(member);
+                let works = |key: &&KeyView| key.key.revoked_at_ms.is_none();
+                let keys = account.keys.iter().filter(is_theirs).filter(works);
+                let keys: Vec<String> = keys.map(|key| key.key.id.to_string()).collect();
+                // Whoever is removed may lose them.
+                Seen::of_settings(&shown).with("keys", json!(keys))
+            }
+            Self::Watch => Seen::of_watch(&Watched::of(&account.watch)),
+            Self::Webhook(webhook) => Seen::of_settings(&WebhookLine::find(account, webhook).ok()?),
+        })
+    }
+}
+
 impl Seen {
     /// An account as a port shows it.
     pub(crate) fn of_account(shown: &impl Serialize) -> Self {
-        let mut settings = fields(shown);
-        let money = MONEY.iter();
-        let money =
-            money.filter_map(|name| Some(((*name).to_owned(), settings.get(*name)?.clone())));
-        let figures = money.collect();
-        settings
-            .retain(|name, _| !ACCOUNT_FIGURES.contains(&name.as_str()) && !name.ends_with("_usd"));
-        Self { settings: only_limits(settings), figures }
+        let is_figure = |name: &str| ACCOUNT_FIGURES.contains(&name) || name.ends_with("_usd");
+        Self::split(shown, is_figure, &MONEY)
     }
 
     /// A key or a project as a port shows it.
-    pub(crate) fn of_part(shown: &impl Serialize) -> Self {
-        let mut settings = fields(shown);
-        settings.retain(|name, _| !PART_FIGURES.contains(&name.as_str()));
-        Self { settings: only_limits(settings), figures: Map::new() }
+    fn of_part(shown: &impl Serialize) -> Self {
+        Self::split(shown, |name| PART_FIGURES.contains(&name), &[])
+    }
+
+    fn of_watch(shown: &impl Serialize) -> Self {
+        Self::split(shown, |name| WATCH_FIGURES.contains(&name), &WATCH_FIGURES)
     }
 
     /// Something whose every field is a setting.
     pub(crate) fn of_settings(shown: &impl Serialize) -> Self {
-        Self { settings: fields(shown), figures: Map::new() }
+        Self::split(shown, |_| false, &[])
+    }
+
+    /// What is shown, without the figures but those that are told.
+    fn split(shown: &impl Serialize, is_figure: impl Fn(&str) -> bool, told: &[&str]) -> Self {
+        let shown = serde_json::to_value(shown).unwrap_or_default();
+        let fields = shown.as_object().cloned().unwrap_or_default().into_iter();
+        let (mut figures, settings): (Map<_, _>, Map<_, _>) =
+            fields.partition(|(name, _)| is_figure(name));
+        figures.retain(|name, _| told.contains(&name.as_str()));
+        Self { settings: only_limits(settings), figures }
+    }
+
+    /// With a figure that is told beside.
+    pub(crate) fn with(mut self, name: &str, figure: Value) -> Self {
+        self.figures.insert(name.to_owned(), figure);
+        self
     }
 
     /// Its version: the same as long as its settings are.
@@ -72,13 +122,6 @@ impl Seen {
         let mut told = self.settings.clone();
         told.extend(self.figures.clone());
         Value::Object(told)
-    }
-}
-
-fn fields(shown: &impl Serialize) -> Map<String, Value> {
-    match serde_json::to_value(shown) {
-        Ok(Value::Object(fields)) => fields,
-        _ => Map::new(),
     }
 }
 
@@ -117,6 +160,16 @@ pub(crate) fn put_etag(headers: &mut HeaderMap, seen: Option<&Seen>) {
     }
 }
 
+/// Says in a document that an operation is about what has a version and, where it is a change, that it may
+/// be asked for of one version alone.
+pub(crate) fn describe(common: &mut Common, is_change: bool) {
+    common.answer("etag", "string", "The version of what this is about, where it is still there.");
+    if is_change {
+        let says = "Versions (`etag`); it is done only where what this is about has one of them.";
+        common.header(["if-match", pattern::VERSIONS, says], &[412]);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -148,6 +201,11 @@ mod tests {
             Seen::of_settings(&json!({ "buckets": 1 })).etag(),
             Seen::of_settings(&json!({ "buckets": 2 })).etag()
         );
+
+        let watch = |due: &str| json!({ "low_balance_usd": ["5"], "top_up_due": due });
+        let (first, other) = (Seen::of_watch(&watch("a")), Seen::of_watch(&watch("b")));
+        assert_eq!(first.etag(), other.etag());
+        assert_eq!(other.told(), watch("b"), "what is due is told");
     }
 
     #[test]

@@ -107,8 +107,14 @@ pub(super) async fn answer(
         Ok(idempotency) => idempotency,
         Err(problem) => return operator.noted(asked, problem.into_response()).await,
     };
-    let account = asked.account.or_else(|| account_of(&bytes));
-    let asked = Asked { account, body: redact::body(&bytes), idempotency, ..asked };
+    let in_body = account_of(&bytes);
+    let named = named.or_in_body(in_body);
+    let asked = Asked {
+        account: asked.account.or(in_body),
+        body: redact::body(&bytes),
+        idempotency,
+        ..asked
+    };
     let request = Request::from_parts(parts, Body::from(bytes));
     let errand = Errand { operator, rule, named, asked, request, next };
     // To its end, also when nobody waits for the answer any more.

@@ -1,23 +1,23 @@
 //! Which resource a path names, and how it is at one moment: for its version, and for what is written
 //! down before and after an action.
 
-use infergate_actors::account::ProjectView;
-use infergate_actors::id::{AccountId, KeyId, ProjectId, TokenId};
+use std::str::FromStr;
+
+use infergate_actors::id::{AccountId, TokenId};
 use serde_json::{Value, json};
 
 use super::Operator;
 use super::rules::Subject;
-use super::view::{Account, Key, Token};
-use crate::api::Project;
-use crate::api::version::Seen;
+use super::view::{Account, Token};
+use crate::api::version::{Part, Seen};
 
-/// The resource that a path names.
+/// The resource that a path names, or the account that a body does.
 #[derive(Clone, Debug)]
 pub(super) struct Named {
     subject: Subject,
     pub(super) account: Option<AccountId>,
-    key: Option<KeyId>,
-    project: Option<ProjectId>,
+    part: Option<Part>,
+    batch: Option<AccountId>,
     token: Option<TokenId>,
     provider: Option<String>,
 }
@@ -27,22 +27,52 @@ impl Named {
     pub(super) fn turn(&self) -> Option<AccountId> {
         match self.subject {
             Subject::Token | Subject::Provider => Some(AccountId::OPERATORS),
-            Subject::Nothing | Subject::Account | Subject::Key | Subject::Project => self.account,
+            Subject::Invites => self.batch,
+            Subject::Nothing
+            | Subject::Account
+            | Subject::AccountInBody
+            | Subject::Key
+            | Subject::Project
+            | Subject::Member
+            | Subject::Watch
+            | Subject::Webhook => self.account,
         }
     }
 
     /// By the parameters of a path.
     pub(super) fn of(subject: Subject, params: &[(String, String)]) -> Self {
-        let find = |name: &str| params.iter().find(|(known, _)| known == name).map(|(_, it)| it);
+        let part = match subject {
+            Subject::Key => id(params, "key").map(Part::Key),
+            Subject::Project => id(params, "project").map(Part::Project),
+            Subject::Member => id(params, "member").map(Part::Member),
+            Subject::Watch => Some(Part::Watch),
+            Subject::Webhook => id(params, "webhook").map(Part::Webhook),
+            Subject::Nothing
+            | Subject::Account
+            | Subject::AccountInBody
+            | Subject::Invites
+            | Subject::Token
+            | Subject::Provider => None,
+        };
         Self {
             subject,
-            account: find("account").and_then(|text| text.parse().ok()),
-            key: find("key").and_then(|text| text.parse().ok()),
-            project: find("project").and_then(|text| text.parse().ok()),
-            token: find("token").and_then(|text| text.parse().ok()),
-            provider: find("provider").cloned(),
+            account: id(params, "account"),
+            part,
+            batch: id(params, "batch"),
+            token: id(params, "token"),
+            provider: id(params, "provider"),
         }
     }
+
+    /// The same where the body, and not the path, says whose it is.
+    pub(super) fn or_in_body(self, account: Option<AccountId>) -> Self {
+        if self.subject == Subject::AccountInBody { Self { account, ..self } } else { self }
+    }
+}
+
+fn id<T: FromStr>(params: &[(String, String)], name: &str) -> Option<T> {
+    let (_, text) = params.iter().find(|(known, _)| known == name)?;
+    text.parse().ok()
 }
 
 impl Operator {
@@ -51,19 +81,25 @@ impl Operator {
         let accounts = &self.system.accounts;
         match named.subject {
             Subject::Nothing => None,
-            Subject::Account => {
+            Subject::Account | Subject::AccountInBody => {
                 let view = accounts.inspect(named.account?).await.ok()?;
                 Some(Seen::of_account(&Account::of(&view)))
             }
-            Subject::Key => {
-                let view = accounts.inspect(named.account?).await.ok()?;
-                let key = view.keys.iter().find(|key| Some(key.key.id) == named.key)?;
-                Some(Seen::of_part(&Key::of(key)))
+            Subject::Key
+            | Subject::Project
+            | Subject::Member
+            | Subject::Watch
+            | Subject::Webhook => {
+                let part = named.part?;
+                part.seen(&accounts.inspect(named.account?).await.ok()?)
             }
-            Subject::Project => {
-                let view = accounts.inspect(named.account?).await.ok()?;
-                let is_meant = |it: &&ProjectView| Some(it.project.id) == named.project;
-                Some(Seen::of_part(&Project::of(view.projects.iter().find(is_meant)?)))
+            Subject::Invites => {
+                let batch = accounts.inspect_invites(named.batch?).await.ok()?;
+                let settings = json!({
+                    "name": batch.name, "count": batch.invites, "uses": batch.uses_max,
+                    "expires_at_ms": batch.expires_at_ms, "revoked": batch.revoked,
+                });
+                Some(Seen::of_settings(&settings))
             }
             Subject::Token => {
                 let tokens = self.operators.tokens().await.ok()?;
