@@ -10,6 +10,7 @@
 //! | `key`, `member`, `code` | what is asked of keys, people and codes |
 //! | `watch`, `event`, `webhook` | what an account is watched for, what it is told of and where |
 //! | `usage` | what was used, and statements |
+//! | `version` | versions of what can be changed, and changes that are meant for one |
 
 mod account;
 mod budget;
@@ -25,6 +26,7 @@ mod request;
 mod strict;
 mod subscription;
 mod usage;
+pub(crate) mod version;
 mod watch;
 mod webhook;
 

@@ -139,6 +139,7 @@ pub(crate) fn document() -> Value {
             if served.path.starts_with(OWNERS) {
                 common.answer("x-request-id", "string", "What the request is known by.");
                 common.refuses(&[500]);
+                owner::describe(served, &mut common);
             }
             common
         },

@@ -19,6 +19,6 @@ mod tests;
 
 pub(crate) use doc::{Common, Doc, Errors, doc};
 pub(crate) use document::Document;
-pub(crate) use routes::{Routes, Served, get, patch, post};
+pub(crate) use routes::{Routes, Served, get, post};
 pub(crate) use schema::{amount_if_any, amounts, columns, member, one_amount};
 pub(crate) use takes::{Operation, Takes};

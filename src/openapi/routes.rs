@@ -127,4 +127,4 @@ macro_rules! first {
 }
 
 methods!(get, GET; post, POST; patch, PATCH; delete, DELETE);
-first!(get, post, patch);
+first!(get, post);

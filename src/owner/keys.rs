@@ -5,14 +5,14 @@ use std::sync::Arc;
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use infergate_actors::account::{AccountView, Order, Permission};
 use infergate_actors::id::KeyId;
 use serde_json::json;
 
-use super::Owners;
 use super::bounds::Reach;
 use super::principal::{KeyOf, Principal};
+use super::{Owners, version};
 use crate::api::{
     Asked, Compromised, CreatedKey, Json, Key, KeyUpdate, KeyWanted, Keys, KeysPage, Problem,
     Rotation, Why, creation, find, new_secret, shown_once,
@@ -157,11 +157,14 @@ pub(super) async fn compromised(
     State(owners): State<Arc<Owners>>,
     principal: Principal,
     KeyOf(key): KeyOf,
+    headers: HeaderMap,
     Asked(why): Asked<Why>,
 ) -> Result<impl IntoResponse, Problem> {
     principal.may(Permission::ManageKeys)?;
-    let view = revoke_in_turn(&owners, &principal, key, why.of_compromised()?).await?;
-    Ok(Answer(Compromised::of(&owners.world, find(&view, key)?, principal.id()).await))
+    let reason = why.of_compromised()?;
+    let view = revoke_in_turn(&owners, &principal, key, headers, reason).await?;
+    let told = Compromised::of(&owners.world, find(&view, key)?, principal.id()).await;
+    Ok(version::of_key(&view, key, Answer(told)))
 }
 
 pub(super) async fn own(principal: Principal) -> Result<impl IntoResponse, Problem> {
@@ -185,16 +188,20 @@ pub(super) async fn revoke_own(
 pub(super) async fn own_compromised(
     State(owners): State<Arc<Owners>>,
     principal: Principal,
+    headers: HeaderMap,
     Asked(why): Asked<Why>,
 ) -> Result<impl IntoResponse, Problem> {
     let key = principal.key.key.id;
-    let view = revoke_in_turn(&owners, &principal, key, why.of_compromised()?).await?;
+    let reason = why.of_compromised()?;
+    let view = revoke_in_turn(&owners, &principal, key, headers, reason).await?;
     let shut = find(&view, key)?;
     let may_see = [Permission::ReadUsage, Permission::ManageKeys];
-    if may_see.into_iter().any(|each| principal.may(each).is_ok()) {
-        return Ok(Answer(Compromised::of(&owners.world, shut, principal.id()).await));
-    }
-    Ok(Answer(Compromised::unseen(shut)))
+    let told = if may_see.into_iter().any(|each| principal.may(each).is_ok()) {
+        Compromised::of(&owners.world, shut, principal.id()).await
+    } else {
+        Compromised::unseen(shut)
+    };
+    Ok(version::of_key(&view, key, Answer(told)))
 }
 
 async fn revoke_for(
@@ -208,17 +215,20 @@ async fn revoke_for(
     Ok(owners.world.accounts.order(account, Order::RevokeKey { key, reason }).await?)
 }
 
-/// The same for what is in no turn yet.
+/// The same for what is in no turn yet, of the versions that the headers ask for.
 async fn revoke_in_turn(
     owners: &Owners,
     principal: &Principal,
     key: KeyId,
+    headers: HeaderMap,
     reason: String,
 ) -> Result<AccountView, Problem> {
     let (account, by) = (principal.id(), principal.by().name);
-    tracing::info!(%account, %key, by, reason, "key revoked");
     let accounts = owners.world.accounts.clone();
-    let revoking =
-        async move { Ok(accounts.order(account, Order::RevokeKey { key, reason }).await?) };
+    let revoking = async move {
+        version::check_key(&headers, &accounts.inspect(account).await?, key)?;
+        tracing::info!(%account, %key, by, reason, "key revoked");
+        Ok(accounts.order(account, Order::RevokeKey { key, reason }).await?)
+    };
     Problem::unless_broken(owners.world.turns.take(account, Box::pin(revoking)).await)
 }

@@ -10,6 +10,7 @@
 //! | `projects` | its projects |
 //! | `watch`, `webhooks` | what it is watched for and what happened to it, and where that is told |
 //! | `turn` | one change at a time, by whoever may make it then |
+//! | `version` | versions of all that, and changes that are meant for one |
 //! | `sign_up`, `tries` | an account of one's own, and how often that may be tried |
 //!
 //! Every answer is about the account of whoever asks: a path names what is that account's and
@@ -26,6 +27,7 @@ mod sign_up;
 mod tests;
 mod tries;
 mod turn;
+mod version;
 mod watch;
 mod webhooks;
 
@@ -48,7 +50,7 @@ use crate::config::SignUp;
 use crate::exchange::World;
 use crate::front::{AnswerBody, Sentry};
 use crate::notify::Notifier;
-use crate::openapi::{Routes, Served};
+use crate::openapi::{Common, Routes, Served};
 use sign_up::Desk;
 
 /// Who asks from where.
@@ -141,6 +143,11 @@ fn routes() -> Routes<Arc<Owners>> {
 /// The same for a document.
 pub(crate) fn served() -> Vec<Served> {
     routes().into_served()
+}
+
+/// What an operation's place says of it in a document.
+pub(crate) fn describe(served: &Served, common: &mut Common) {
+    version::describe(served, common);
 }
 
 fn router(owners: Arc<Owners>) -> Router {

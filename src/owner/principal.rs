@@ -16,6 +16,7 @@ use crate::front::{Purpose, caller, working_key};
 use crate::openapi::{Operation, Takes, pattern};
 
 /// Who asks. Today that is who has a key; whatever else tells people apart gives one of these too.
+#[derive(Clone)]
 pub(super) struct Principal {
     /// The account as it was when they asked.
     pub(super) account: AccountView,
@@ -149,7 +150,11 @@ impl FromRequestParts<Arc<Owners>> for Principal {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, owners: &Arc<Owners>) -> Result<Self, Problem> {
-        who(owners, parts).await
+        // Whoever was found just before, where something was looked at for them.
+        match parts.extensions.remove::<Self>() {
+            Some(found) => Ok(found),
+            None => who(owners, parts).await,
+        }
     }
 }
 

@@ -123,7 +123,7 @@ async fn ordered(
 }
 
 /// A key of a project would widen its own bounds, or learn of others.
-fn may_manage(principal: &Principal) -> Result<(), Problem> {
+pub(super) fn may_manage(principal: &Principal) -> Result<(), Problem> {
     principal.may(Permission::ManageProjects)?;
     match principal.key.project {
         None => Ok(()),

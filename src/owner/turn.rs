@@ -8,25 +8,30 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{Method, Request};
 
-use super::Owners;
 use super::principal::Principal;
+use super::{Owners, version};
 use crate::api::{Problem, read};
 
 /// Has what changes something carried out in the account's turn, once all of it has come: a body may
 /// take its time, and whoever sent its head may be nobody by its end. So who asks, and what they may,
-/// is found out once more by the handler, with nothing to wait for and nothing that comes between.
+/// is found out once more for the handler, with nothing to wait for and nothing that comes between.
 pub(super) async fn in_turn(
     State(owners): State<Arc<Owners>>,
     request: Request<Body>,
     next: Next,
 ) -> Response {
-    if matches!(*request.method(), Method::GET | Method::HEAD) || is_apart(request.uri().path()) {
+    if is_apart(request.uri().path()) {
         return next.run(request).await;
+    }
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return version::answer(&owners, request, next).await;
     }
     match whole(&owners, request).await {
         Ok((principal, request)) => {
-            let changing = Box::pin(async move { Ok(next.run(request).await) });
-            let turn = owners.world.turns.take(principal.id(), changing).await;
+            let turns = Arc::clone(&owners);
+            let changing =
+                Box::pin(async move { Ok(version::answer(&owners, request, next).await) });
+            let turn = turns.world.turns.take(principal.id(), changing).await;
             Problem::unless_broken(turn).unwrap_or_else(Problem::into_response)
         }
         Err(problem) => problem.into_response(),
@@ -34,8 +39,8 @@ pub(super) async fn in_turn(
 }
 
 /// Whether nobody's turn is taken here. A report of a compromised key tells of a week's use, which others
-/// are not to wait for; it has no body to wait for, and takes the turn itself to revoke. Whoever signs up
-/// has no account yet.
+/// are not to wait for; it has no body to wait for, and takes the turn itself to compare versions and
+/// revoke. Whoever signs up has no account yet.
 fn is_apart(path: &str) -> bool {
     path.ends_with("/compromised") || path.ends_with("/signup")
 }

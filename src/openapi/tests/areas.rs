@@ -50,6 +50,8 @@ impl Stage {
         }
         let change = json!({ "name": "m", "role": "billing", "status": "active" });
         self.ask("PATCH", &format!("{members}/mem_2"), Some(&change), 200).await;
+        self.get(&format!("{members}/mem_2")).await;
+        self.ask("GET", &format!("{members}/mem_9"), None, 404).await;
         self.ask("DELETE", &format!("{members}/mem_2?reason=left&revoke_keys=true"), None, 200)
             .await;
         self.ask("DELETE", &format!("{members}/mem_1"), None, 409).await;
@@ -110,6 +112,7 @@ impl Stage {
         self.get(&hooks).await;
         self.post(&hooks, json!({ "url": "no url" }), 422).await;
         let hook = format!("{hooks}/hook_1");
+        self.get(&hook).await;
         self.ask("PATCH", &hook, Some(&json!({ "events": ["key.*"] })), 200).await;
         self.post(&format!("{hook}/rotate-secret"), json!({ "overlap_ms": 5 }), 200).await;
         let all = "/admin/v1/webhooks";
@@ -121,6 +124,7 @@ impl Stage {
         self.order(&format!("{one}/test")).await;
         self.ask("DELETE", &hook, None, 204).await;
         self.ask("DELETE", &hook, None, 404).await;
+        self.ask("GET", &hook, None, 404).await;
         self.ask("GET", &format!("{all}/nobody"), None, 404).await;
         for query in ["", "?limit=1", "?type=account.*", "?type=key.created"] {
             self.get(&format!("/admin/v1/events{query}")).await;

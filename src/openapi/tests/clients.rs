@@ -38,12 +38,27 @@ impl Stage {
     }
 
     async fn ask(&mut self, method: &str, path: &str, body: &Value, status: u16) -> Reply {
+        self.ask_with(&[], method, path, body, status).await
+    }
+
+    async fn ask_with(
+        &mut self,
+        headers: &[(&str, &str)],
+        method: &str,
+        path: &str,
+        body: &Value,
+        status: u16,
+    ) -> Reply {
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header("authorization", format!("Bearer {}", self.key))
-            .header("content-type", "application/json")
-            .body(Full::from(Bytes::from(body.to_string())));
+            .header("content-type", "application/json");
+        let add = |request: http::request::Builder, (name, value): &(&str, &str)| {
+            request.header(*name, *value)
+        };
+        let body = Full::from(Bytes::from(body.to_string()));
+        let request = headers.iter().fold(request, add).body(body);
         let reply = send(self.gateway.data, request.unwrap()).await;
         self.checker.check(method, path, &reply);
         assert_eq!(reply.status, status, "{method} {path}: {:?}", reply.body);
@@ -64,6 +79,9 @@ impl Stage {
         let change = json!({ "budgets": { "month_usd": "9" } });
         self.ask("PATCH", "/api/v1/account", &change, 200).await;
         self.ask("PATCH", "/api/v1/account", &json!({ "limits": {} }), 422).await;
+        let other = [("if-match", "\"other\"")];
+        self.ask_with(&other, "PATCH", "/api/v1/account", &change, 412).await;
+        self.ask_with(&other, "POST", "/api/v1/key/compromised", &Value::Null, 412).await;
         self.ask("POST", "/api/v1/redeem", &json!({ "code": made["codes"][0] }), 200).await;
         self.ask("POST", "/api/v1/redeem", &json!({ "code": "igc-no" }), 404).await;
         for _ in 0..2 {

@@ -28,10 +28,11 @@ use infergate_actors::ledger::{Digest, Ledger};
 use serde_json::{Value, json};
 
 use super::rules::{Repeat, Rule, Subject};
-use super::settings::{Named, Seen, check_match, put_etag};
+use super::settings::Named;
 use super::view::{Account, JournalLine};
 use super::who::Who;
 use super::{Operator, Problem, redact};
+use crate::api::version::{Seen, check_match, put_etag};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -106,8 +107,14 @@ pub(super) async fn answer(
         Ok(idempotency) => idempotency,
         Err(problem) => return operator.noted(asked, problem.into_response()).await,
     };
-    let account = asked.account.or_else(|| account_of(&bytes));
-    let asked = Asked { account, body: redact::body(&bytes), idempotency, ..asked };
+    let in_body = account_of(&bytes);
+    let named = named.or_in_body(in_body);
+    let asked = Asked {
+        account: asked.account.or(in_body),
+        body: redact::body(&bytes),
+        idempotency,
+        ..asked
+    };
     let request = Request::from_parts(parts, Body::from(bytes));
     let errand = Errand { operator, rule, named, asked, request, next };
     // To its end, also when nobody waits for the answer any more.

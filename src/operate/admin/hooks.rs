@@ -1,4 +1,4 @@
-//! An account's own webhooks: made, listed, changed, given another secret, removed.
+//! An account's own webhooks: made, listed, shown, changed, given another secret, removed.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use serde_json::json;
 use super::request::{AccountOf, HookOf, Json};
 use super::{Operator, Problem};
 use crate::api::{SecretRotation, WebhookLine, WebhookUpdate, WebhookWanted, Webhooks};
-use crate::openapi::{Routes, doc, get, patch, post};
+use crate::openapi::{Routes, doc, get, post};
 
 const TAG: &str = "Webhooks";
 
@@ -25,6 +25,8 @@ pub(super) fn routes() -> Routes<Arc<Operator>> {
         .answers::<WebhookLine>(201)
         .refuses(&[409])
         .example(json!({ "url": "https://example.com/told", "events": ["key.*"] }));
+    let shown = doc("getAccountWebhook", "Shows a webhook, without its secret.");
+    let shown = shown.answers::<WebhookLine>(200);
     let changed = doc("updateAccountWebhook", "Changes what is named of a webhook.")
         .answers::<WebhookLine>(200)
         .refuses(&[409])
@@ -34,9 +36,10 @@ pub(super) fn routes() -> Routes<Arc<Operator>> {
         .answers::<WebhookLine>(200)
         .refuses(&[409])
         .example(json!({ "overlap_ms": 3_600_000 }));
+    let one = get(show, shown).patch(change, changed).delete(remove, removed);
     Routes::new()
         .route(TAG, &hooks(""), get(list, listed).post(create, created))
-        .route(TAG, &hooks("/{webhook}"), patch(change, changed).delete(remove, removed))
+        .route(TAG, &hooks("/{webhook}"), one)
         .route(TAG, &hooks("/{webhook}/rotate-secret"), post(rotate, rotated))
 }
 
@@ -46,6 +49,14 @@ pub(super) async fn list(
 ) -> Result<impl IntoResponse, Problem> {
     let view = operator.system.accounts.inspect(account).await?;
     Ok(Answer(Webhooks::of(&view)))
+}
+
+pub(super) async fn show(
+    State(operator): State<Arc<Operator>>,
+    HookOf(account, webhook): HookOf,
+) -> Result<impl IntoResponse, Problem> {
+    let view = operator.system.accounts.inspect(account).await?;
+    Ok(Answer(WebhookLine::find(&view, webhook)?))
 }
 
 pub(super) async fn create(

@@ -15,7 +15,7 @@ use super::{Operator, Problem};
 use crate::api::{
     MemberLine, MemberLines, MemberUpdate, MemberWanted, MembersPage, RemoveMember, members_page,
 };
-use crate::openapi::{Routes, doc, get, patch};
+use crate::openapi::{Routes, doc, get};
 
 /// An operator is bound by no role of the account.
 fn by(who: Who) -> By {
@@ -33,6 +33,7 @@ pub(super) fn routes() -> Routes<Arc<Operator>> {
         .answers::<MemberLine>(201)
         .refuses(&[409])
         .example(json!({ "email": "ada@example.com", "name": "Ada", "role": "developer" }));
+    let shown = doc("getMember", "Shows somebody.").answers::<MemberLine>(200);
     let changed = doc("updateMember", "Changes what is named of somebody.")
         .answers::<MemberLine>(200)
         .refuses(&[409])
@@ -42,7 +43,7 @@ pub(super) fn routes() -> Routes<Arc<Operator>> {
     Routes::new().route(TAG, &members(""), get(list, listed).post(add, added)).route(
         TAG,
         &members("/{member}"),
-        patch(change, changed).delete(remove, removed),
+        get(show, shown).patch(change, changed).delete(remove, removed),
     )
 }
 
@@ -52,6 +53,14 @@ pub(super) async fn list(
     Asked(page): Asked<MembersPage>,
 ) -> Result<impl IntoResponse, Problem> {
     members_page(&operator.system.accounts.inspect(account).await?, &page)
+}
+
+pub(super) async fn show(
+    State(operator): State<Arc<Operator>>,
+    MemberOf(account, member): MemberOf,
+) -> Result<impl IntoResponse, Problem> {
+    let view = operator.system.accounts.inspect(account).await?;
+    Ok(Answer(MemberLine::find(&view, member)?))
 }
 
 pub(super) async fn add(

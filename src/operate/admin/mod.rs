@@ -5,7 +5,7 @@
 //! | `door` | the socket, and the token that every path but three asks for |
 //! | `who`, `rules` | whose token it is, and what each route needs and is about |
 //! | `acts` | what is allowed is written down before and after, and done once |
-//! | `settings` | versions of what can be changed |
+//! | `settings` | what a path or body names, and how it is: for its version, before and after |
 //! | `redact` | what is written down of a request and its answer |
 //! | `tokens`, `audit` | operators' tokens, and the log of what operators did |
 //! | `request` | reading what the path names; the rest of reading and writing is in [`crate::api`] |
@@ -75,7 +75,7 @@ use crate::openapi::{Common, Document, Routes, Served, pattern};
 use crate::turns::Turns;
 use rules::{Rule, Subject, Verb};
 
-use crate::api::unknown_path;
+use crate::api::{unknown_path, version};
 
 pub(crate) use crate::api::Details;
 pub use crate::api::Problem;
@@ -216,10 +216,11 @@ fn of_rule(served: &Served) -> Common {
     let rule = Verb::named(served.method).and_then(|verb| Rule::at(verb, &served.path));
     let Some(rule) = rule else { return common };
     common.answer("x-request-id", "string", "What the request is known by in the audit log.");
+    let is_change = rule.method != Verb::Get;
     if rule.subject != Subject::Nothing {
-        common.answer("etag", "string", "The version of what the path names.");
+        version::describe(&mut common, is_change);
     }
-    if rule.method == Verb::Get {
+    if !is_change {
         return common;
     }
     let says = "Asked again with the same key, it is done once, and answered as it was.";
@@ -227,10 +228,6 @@ fn of_rule(served: &Served) -> Common {
     let says = "`true`: this was answered before.";
     common.answer("idempotency-replayed", "string", says);
     common.instead(replayed);
-    if rule.subject != Subject::Nothing {
-        let says = "Versions (`etag`); only where what the path names has one of them it is done.";
-        common.header(["if-match", pattern::VERSIONS, says], &[412]);
-    }
     common
 }
 

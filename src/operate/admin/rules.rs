@@ -49,17 +49,27 @@ pub(super) enum Permission {
     Tokens,
 }
 
-/// The resource that a path names: what has a version, and a before and after.
+/// What a route is about: what has a version, and a before and after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Subject {
     /// None, or one that has no settings.
     Nothing,
     /// Its `{account}`.
     Account,
+    /// The `account` that its body names.
+    AccountInBody,
     /// Its `{account}` and `{key}`.
     Key,
     /// Its `{account}` and `{project}`.
     Project,
+    /// Its `{account}` and `{member}`.
+    Member,
+    /// What its `{account}` is watched for; also told: the top-up that is due.
+    Watch,
+    /// Its `{account}` and `{webhook}`.
+    Webhook,
+    /// Its `{batch}` of invites.
+    Invites,
     /// Its `{token}`.
     Token,
     /// Its `{provider}`.
@@ -130,7 +140,9 @@ pub(super) const RULES: &[Rule] = &[
         .of(Subject::Account)
         .again(),
     rule(Post, "/admin/v1/codes", "code.create", Money),
-    rule(Post, "/admin/v1/payments/events", "payment.event", Money).again(),
+    rule(Post, "/admin/v1/payments/events", "payment.event", Money)
+        .of(Subject::AccountInBody)
+        .again(),
     look("/admin/v1/usage", "usage.list", Read),
     look("/admin/v1/accounts/{account}/keys", "key.list", Read),
     rule(Post, "/admin/v1/accounts/{account}/keys", "key.create", Keys),
@@ -173,12 +185,13 @@ pub(super) const RULES: &[Rule] = &[
     .of(Subject::Project)
     .again(),
     look("/admin/v1/accounts/{account}/members", "member.list", Read),
-    rule(Post, "/admin/v1/accounts/{account}/members", "member.add", Settings).of(Subject::Account),
+    rule(Post, "/admin/v1/accounts/{account}/members", "member.add", Settings),
+    look("/admin/v1/accounts/{account}/members/{member}", "member.show", Read).of(Subject::Member),
     rule(Patch, "/admin/v1/accounts/{account}/members/{member}", "member.change", Settings)
-        .of(Subject::Account)
+        .of(Subject::Member)
         .again(),
     rule(Delete, "/admin/v1/accounts/{account}/members/{member}", "member.remove", Settings)
-        .of(Subject::Account)
+        .of(Subject::Member)
         .again(),
     look("/admin/v1/accounts/{account}/subscription", "subscription.show", Read),
     rule(Post, "/admin/v1/accounts/{account}/subscription", "subscription.start", Money)
@@ -190,25 +203,28 @@ pub(super) const RULES: &[Rule] = &[
     look("/admin/v1/plans", "plan.list", Read),
     look("/admin/v1/invites", "invite.list", Read),
     rule(Post, "/admin/v1/invites", "invite.create", Settings).again(),
-    look("/admin/v1/invites/{batch}", "invite.show", Read),
-    rule(Delete, "/admin/v1/invites/{batch}", "invite.revoke", Settings).again(),
-    look("/admin/v1/accounts/{account}/watch", "watch.show", Read),
+    look("/admin/v1/invites/{batch}", "invite.show", Read).of(Subject::Invites),
+    rule(Delete, "/admin/v1/invites/{batch}", "invite.revoke", Settings)
+        .of(Subject::Invites)
+        .again(),
+    look("/admin/v1/accounts/{account}/watch", "watch.show", Read).of(Subject::Watch),
     rule(Patch, "/admin/v1/accounts/{account}/watch", "watch.change", Settings)
-        .of(Subject::Account)
+        .of(Subject::Watch)
         .again(),
     rule(Post, "/admin/v1/accounts/{account}/top-ups/{top_up}/fail", "top_up.fail", Money)
-        .of(Subject::Account)
+        .of(Subject::Watch)
         .again(),
     look("/admin/v1/accounts/{account}/webhooks", "account_webhook.list", Read),
-    rule(Post, "/admin/v1/accounts/{account}/webhooks", "account_webhook.create", Settings)
-        .of(Subject::Account),
+    rule(Post, "/admin/v1/accounts/{account}/webhooks", "account_webhook.create", Settings),
+    look("/admin/v1/accounts/{account}/webhooks/{webhook}", "account_webhook.show", Read)
+        .of(Subject::Webhook),
     rule(
         Patch,
         "/admin/v1/accounts/{account}/webhooks/{webhook}",
         "account_webhook.change",
         Settings,
     )
-    .of(Subject::Account)
+    .of(Subject::Webhook)
     .again(),
     rule(
         Delete,
@@ -216,7 +232,7 @@ pub(super) const RULES: &[Rule] = &[
         "account_webhook.remove",
         Settings,
     )
-    .of(Subject::Account)
+    .of(Subject::Webhook)
     .again(),
     rule(
         Post,
@@ -224,7 +240,7 @@ pub(super) const RULES: &[Rule] = &[
         "account_webhook.rotate",
         Settings,
     )
-    .of(Subject::Account),
+    .of(Subject::Webhook),
     look("/admin/v1/webhooks", "webhook.list", Read),
     look("/admin/v1/webhooks/{webhook}", "webhook.show", Read),
     rule(Post, "/admin/v1/webhooks/{webhook}/replay", "webhook.replay", Settings).again(),
@@ -370,6 +386,24 @@ mod tests {
             assert!(others().all(|it| it.action != rule.action), "{}", rule.action);
             assert!(rule.path.starts_with("/admin/v1/"), "{}", rule.path);
         }
+    }
+
+    #[test]
+    fn what_changes_something_that_is_there_says_what_and_can_be_looked_at() {
+        for rule in RULES.iter().filter(|rule| rule.method != Get && rule.path.contains('{')) {
+            let is_new = [".create", ".add"].iter().any(|end| rule.action.ends_with(end));
+            // These change nothing of a webhook, and send it something.
+            let is_sending = ["webhook.replay", "webhook.test"].contains(&rule.action);
+            let has_subject = rule.subject != Subject::Nothing;
+            assert_eq!(has_subject, !is_sending && (!is_new || is_money(rule)), "{}", rule.action);
+            let is_shown = |it: &Rule| it.method == Get && it.subject == rule.subject;
+            assert!(!has_subject || RULES.iter().any(is_shown), "no version of {}", rule.action);
+        }
+    }
+
+    /// Whether it makes what its account is told by.
+    fn is_money(rule: &Rule) -> bool {
+        rule.needs == Money
     }
 
     #[test]

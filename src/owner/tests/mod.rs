@@ -7,6 +7,7 @@ mod projects;
 mod scopes;
 mod sign_up;
 mod turn;
+mod versions;
 mod watch;
 
 use http::Method;

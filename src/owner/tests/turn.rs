@@ -31,13 +31,23 @@ struct Halfway {
 }
 
 impl Halfway {
-    async fn ask(house: &House, (method, path, body): &(&str, &str, Value), key: &str) -> Self {
+    async fn ask(house: &House, change: &(&str, &str, Value), key: &str) -> Self {
+        Self::ask_with(house, change, key, "").await
+    }
+
+    /// The same with more headers, each with its end of line.
+    async fn ask_with(
+        house: &House,
+        (method, path, body): &(&str, &str, Value),
+        key: &str,
+        headers: &str,
+    ) -> Self {
         let mut rest = body.to_string().into_bytes();
         let mut stream = BufReader::new(TcpStream::connect(house.gateway.data).await.unwrap());
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\n\
              content-type: application/json\r\ncontent-length: {}\r\nexpect: 100-continue\r\n\
-             connection: close\r\n\r\n",
+             connection: close\r\n{headers}\r\n",
             rest.len()
         );
         stream.write_all(head.as_bytes()).await.unwrap();
@@ -91,4 +101,18 @@ async fn what_a_key_may_is_what_it_may_when_its_request_has_come() {
         assert_eq!(halfway.finish().await, 403, "{narrower}");
         assert_eq!(house.account().await, before, "{narrower}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_is_compared_with_the_one_that_there_is_when_the_request_has_come() {
+    let house = House::new().await;
+    let (_, secret) = house.key(&SCOPES, json!({})).await;
+    let etag = house.get("/api/v1/account", &secret).await.header("etag").to_owned();
+    let late = ("PATCH", "/api/v1/account", json!({ "budgets": { "day_usd": "5" } }));
+    let wanted = format!("if-match: {etag}\r\n");
+    let halfway = Halfway::ask_with(&house, &late, &secret, &wanted).await;
+    let first = json!({ "budgets": { "day_usd": "4" } });
+    assert_eq!(house.patch("/api/v1/account", &secret, first).await.status, 200);
+    assert_eq!(halfway.finish().await, 412);
+    assert_eq!(house.account().await["budgets"]["day"]["limit_usd"], "4");
 }

@@ -3,6 +3,7 @@
 mod access;
 mod accounts;
 mod audit;
+mod before_after;
 mod codes;
 mod desk;
 mod explain;
