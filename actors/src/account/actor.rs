@@ -12,7 +12,7 @@ use super::operators::Ask;
 use super::standing::{Board, Notice};
 use super::state::Account;
 use super::{
-    AccountView, Admit, CodeTerms, CodeUse, Denial, End, Extend, InviteBatch, Movement, Order,
+    AccountView, Admit, BatchView, CodeTerms, CodeUse, Denial, End, Extend, Movement, Order,
     Permit, Settle, Terms, Transfer,
 };
 use crate::clock::Now;
@@ -57,7 +57,7 @@ pub(super) enum HallMessage {
     Claim(KeyHash, RpcReplyPort<Result<AccountId, Refusal>>),
     /// Whether a code may be used.
     LookAtCode(CodeUse, RpcReplyPort<Result<(), Denial>>),
-    Inspect(RpcReplyPort<Result<InviteBatch, Denial>>),
+    Inspect(RpcReplyPort<Result<BatchView, Denial>>),
 }
 
 /// When an actor is to break down, in tests.
@@ -265,7 +265,7 @@ impl AccountActor {
                 let _ = reply.send(machine.account().use_code(&wish, now.wall_ms).map(drop));
             }
             HallMessage::Inspect(reply) => {
-                let _ = reply.send(machine.account().invite_batch().ok_or(Denial::NoSuchAccount));
+                let _ = reply.send(machine.account().batch_view().ok_or(Denial::NoSuchAccount));
             }
         }
         Ok(())

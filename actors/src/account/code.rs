@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::{SmallVec, smallvec};
 
 use super::state::Account;
-use super::{Denial, Event, GrantKind, InviteBatch, MemberEvent, Order, Removal};
+use super::{Denial, Event, GrantKind, MemberEvent, Order, Removal};
 use crate::id::{AccountId, KeyHash};
 use crate::money::NanoUsd;
 
@@ -42,6 +42,33 @@ pub(super) struct Codes {
     batch: CodeBatch,
     /// Who used which code, by its place in the batch, and when.
     uses: BTreeMap<(u32, AccountId), u64>,
+}
+
+/// A batch as it is at this moment, without its codes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchView {
+    /// Its id.
+    pub id: AccountId,
+    /// A name for people.
+    pub name: String,
+    /// When it was made, in milliseconds since 1970.
+    pub made_at_ms: u64,
+    /// How many codes there are in it.
+    pub codes: usize,
+    /// The kind of credit that each gives, where it gives any.
+    pub kind: GrantKind,
+    /// How much each gives; none, where they are invites.
+    pub amount: NanoUsd,
+    /// How long that lasts once it is redeemed, in milliseconds.
+    pub lasts_ms: Option<u64>,
+    /// How many accounts may use each.
+    pub uses_max: u32,
+    /// How many did, with all of them.
+    pub used: usize,
+    /// Until when, in milliseconds since 1970.
+    pub expires_at_ms: Option<u64>,
+    /// When, by whom and why they were taken back.
+    pub revoked: Option<Removal>,
 }
 
 /// What a code is good for.
@@ -177,14 +204,18 @@ impl Account {
     }
 
     /// This batch of invites, where it is one.
-    pub(super) fn invite_batch(&self) -> Option<InviteBatch> {
+    pub(super) fn batch_view(&self) -> Option<BatchView> {
         let codes = self.codes.as_ref().filter(|_| self.is_of_invites())?;
-        let CodeBatch { name, hashes, uses_max, expires_at_ms, .. } = &codes.batch;
-        Some(InviteBatch {
+        let CodeBatch { name, hashes, kind, amount, uses_max, expires_at_ms, lasts_ms } =
+            &codes.batch;
+        Some(BatchView {
             id: self.id,
             name: name.clone(),
             made_at_ms: self.opened_at_ms,
-            invites: hashes.len(),
+            codes: hashes.len(),
+            kind: *kind,
+            amount: *amount,
+            lasts_ms: *lasts_ms,
             uses_max: *uses_max,
             used: codes.uses.len(),
             expires_at_ms: *expires_at_ms,

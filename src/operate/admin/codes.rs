@@ -11,15 +11,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::batches::{CODES_MAX, USES_MAX, check_batch, one};
 use super::credit::amount;
-use super::request::{AccountOf, Json, text};
+use super::request::{AccountOf, Json};
 use super::{Operator, Problem};
 use crate::api::{Code, MadeCodes, Redeemed, Redemption};
 use crate::openapi::{self, Routes, doc, pattern, post};
-
-/// A batch is one actor, and one event and snapshot hold all of it.
-pub(super) const CODES_MAX: usize = 1_000;
-pub(super) const USES_MAX: u32 = 10_000;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -59,10 +56,6 @@ pub(super) fn routes() -> Routes<Arc<Operator>> {
     )
 }
 
-pub(super) fn one() -> u32 {
-    1
-}
-
 pub(super) async fn make(
     State(operator): State<Arc<Operator>>,
     Json(new): Json<NewCodes>,
@@ -85,26 +78,4 @@ pub(super) async fn redeem(
     Json(asked): Json<Redemption>,
 ) -> Result<impl IntoResponse, Problem> {
     Ok(Answer(asked.by(&operator.world, account).await?))
-}
-
-/// Whether such a batch can be.
-pub(super) fn check_batch(
-    operator: &Operator,
-    name: &str,
-    count: usize,
-    uses: u32,
-    expires_at_ms: Option<u64>,
-) -> Result<(), Problem> {
-    text("name", name)?;
-    if !(1..=CODES_MAX).contains(&count) {
-        return Err(Problem::invalid(format!("`count` must be 1 to {CODES_MAX}")));
-    }
-    if !(1..=USES_MAX).contains(&uses) {
-        return Err(Problem::invalid(format!("`uses` must be 1 to {USES_MAX}")));
-    }
-    let now_ms = operator.world.clock.now().wall_ms;
-    if expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
-        return Err(Problem::invalid("`expires_at_ms` is in the past"));
-    }
-    Ok(())
 }

@@ -16,6 +16,7 @@
 //! | `watch`, `hooks` | what an account is watched for; its own webhooks |
 //! | `webhooks` | all webhooks, and the events they are told of |
 //! | `codes`, `invites` | redemption codes, and invites for those who sign up |
+//! | `batches` | what is done with both |
 //! | `cache` | answers that are kept |
 //! | `usage` | what was used, and an account's statement of a month |
 //! | `providers`, `system` | providers; actors, snapshots, verification, health, metrics |
@@ -29,6 +30,7 @@
 mod accounts;
 mod acts;
 mod audit;
+mod batches;
 mod cache;
 mod codes;
 mod credit;

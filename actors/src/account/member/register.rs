@@ -22,27 +22,6 @@ pub(super) struct Register {
     revoked: Option<Removal>,
 }
 
-/// A batch of invites as it is at this moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Batch {
-    /// Its id.
-    pub id: AccountId,
-    /// A name for people.
-    pub name: String,
-    /// When it was made, in milliseconds since 1970.
-    pub made_at_ms: u64,
-    /// How many there are in it.
-    pub invites: usize,
-    /// How many accounts may be opened with each.
-    pub uses_max: u32,
-    /// How many were, with all of them.
-    pub used: usize,
-    /// Until when, in milliseconds since 1970.
-    pub expires_at_ms: Option<u64>,
-    /// When, by whom and why they were taken back.
-    pub revoked: Option<Removal>,
-}
-
 /// What a used invite is known by: its batch and its place in there.
 pub(in crate::account) type InviteTerms = (AccountId, u32);
 
