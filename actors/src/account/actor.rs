@@ -12,8 +12,8 @@ use super::operators::Ask;
 use super::standing::{Board, Notice};
 use super::state::Account;
 use super::{
-    AccountView, Admit, BatchView, CodeTerms, CodeUse, Denial, End, Extend, Movement, Order,
-    Permit, Settle, Terms, Transfer,
+    AccountView, Admit, BatchView, CodeKind, CodeTerms, CodeUse, Denial, End, Extend, Movement,
+    Order, Permit, Settle, Terms, Transfer,
 };
 use crate::clock::Now;
 use crate::id::{AccountId, HoldId, KeyHash};
@@ -51,13 +51,13 @@ pub(super) enum Message {
     BreakDown(Breakdown, RpcReplyPort<()>),
 }
 
-/// What a register or a batch of invites may be sent.
+/// What a register or a batch of codes may be sent.
 pub(super) enum HallMessage {
     /// Answered when it is on disk.
     Claim(KeyHash, RpcReplyPort<Result<AccountId, Refusal>>),
     /// Whether a code may be used.
     LookAtCode(CodeUse, RpcReplyPort<Result<(), Denial>>),
-    Inspect(RpcReplyPort<Result<BatchView, Denial>>),
+    Inspect(CodeKind, RpcReplyPort<Result<BatchView, Denial>>),
 }
 
 /// When an actor is to break down, in tests.
@@ -264,8 +264,9 @@ impl AccountActor {
             HallMessage::LookAtCode(wish, reply) => {
                 let _ = reply.send(machine.account().use_code(&wish, now.wall_ms).map(drop));
             }
-            HallMessage::Inspect(reply) => {
-                let _ = reply.send(machine.account().batch_view().ok_or(Denial::NoSuchAccount));
+            HallMessage::Inspect(what, reply) => {
+                let view = machine.account().batch_view(what);
+                let _ = reply.send(view.ok_or(Denial::NoSuchAccount));
             }
         }
         Ok(())

@@ -118,6 +118,11 @@ impl Codes {
         Self { batch, uses: BTreeMap::new() }
     }
 
+    /// An invite gives no credit, and a code of credit gives some.
+    fn are_for(&self) -> CodeKind {
+        if self.batch.amount == NanoUsd::ZERO { CodeKind::Invite } else { CodeKind::Credit }
+    }
+
     fn place(&self, hash: &KeyHash) -> Option<u32> {
         let place = self.batch.hashes.iter().position(|known| known == hash)?;
         u32::try_from(place).ok()
@@ -153,11 +158,15 @@ impl Account {
         self.codes.is_some()
     }
 
+    /// What its codes are for, where it is a batch.
+    fn codes_for(&self) -> Option<CodeKind> {
+        self.codes.as_deref().map(Codes::are_for)
+    }
+
     /// Decides whether a code may be used: the event, unless the account used it before.
     pub fn use_code(&self, wish: &CodeUse, now_ms: u64) -> Result<Option<Event>, Denial> {
         let codes = self.codes.as_ref().ok_or(Denial::UnknownCode)?;
-        let kind = if self.is_of_invites() { CodeKind::Invite } else { CodeKind::Credit };
-        let code = codes.place(&wish.hash).filter(|_| kind == wish.what);
+        let code = codes.place(&wish.hash).filter(|_| codes.are_for() == wish.what);
         let code = code.ok_or(Denial::UnknownCode)?;
         if codes.uses.contains_key(&(code, wish.account)) {
             return Ok(None);
@@ -174,13 +183,16 @@ impl Account {
         Ok(Some(Event::CodeUsed { code, account: wish.account }))
     }
 
-    /// Decides an order about invites; `None` where it is another.
-    pub(super) fn invite_order(
+    /// Decides an order about invites, or about a batch of either kind; `None` where it is another.
+    pub(super) fn batch_order(
         &self,
         order: &Order,
         now_ms: u64,
     ) -> Option<Result<SmallVec<[Event; 2]>, Denial>> {
         let event = match order {
+            Order::MakeInvites(batch) if batch.amount != NanoUsd::ZERO => {
+                return Some(Err(Denial::BadAmount));
+            }
             Order::MakeInvites(batch) if self.number == 0 => {
                 MemberEvent::InvitesMade(batch.clone())
             }
@@ -188,14 +200,20 @@ impl Account {
             Order::ListInvites(batch) if self.id == AccountId::invites(self.id.node()) => {
                 MemberEvent::InvitesListed { batch: *batch }
             }
-            Order::RevokeInvites { by, reason } if self.is_of_invites() => {
+            Order::ListCodes(batch) if self.id == AccountId::codes(self.id.node()) => {
+                MemberEvent::CodesListed { batch: *batch }
+            }
+            Order::RevokeBatch { what, by, reason } if self.codes_for() == Some(*what) => {
                 if self.revoked_batch().is_some() {
                     return Some(Ok(SmallVec::new()));
                 }
-                let (by, reason) = (by.clone(), reason.clone());
-                MemberEvent::InvitesRevoked { removal: Removal { at_ms: now_ms, by, reason } }
+                let removal = Removal { at_ms: now_ms, by: by.clone(), reason: reason.clone() };
+                match what {
+                    CodeKind::Credit => MemberEvent::CodesRevoked { removal },
+                    CodeKind::Invite => MemberEvent::InvitesRevoked { removal },
+                }
             }
-            Order::ListInvites(_) | Order::RevokeInvites { .. } => {
+            Order::ListInvites(_) | Order::ListCodes(_) | Order::RevokeBatch { .. } => {
                 return Some(Err(Denial::NoSuchAccount));
             }
             _ => return None,
@@ -203,9 +221,10 @@ impl Account {
         Some(Ok(smallvec![Event::Member(Box::new(event))]))
     }
 
-    /// This batch of invites, where it is one.
-    pub(super) fn batch_view(&self) -> Option<BatchView> {
-        let codes = self.codes.as_ref().filter(|_| self.is_of_invites())?;
+    /// This batch, where it is one of this kind. When it was made stays open where only the journal says
+    /// it.
+    pub(super) fn batch_view(&self, what: CodeKind) -> Option<BatchView> {
+        let codes = self.codes.as_ref().filter(|_| self.codes_for() == Some(what))?;
         let CodeBatch { name, hashes, kind, amount, uses_max, expires_at_ms, lasts_ms } =
             &codes.batch;
         Some(BatchView {

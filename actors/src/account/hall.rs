@@ -71,7 +71,7 @@ impl Accounts {
         self.order(id, Order::MakeInvites(batch)).await.map(|_| ())
     }
 
-    pub(super) fn invites(&self) -> AccountId {
+    fn invites(&self) -> AccountId {
         AccountId::invites(self.ledger().node())
     }
 }

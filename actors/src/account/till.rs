@@ -6,8 +6,8 @@ use super::actor::{Message, Refusal};
 use super::handle::{Accounts, TRIES_MAX};
 use super::machine::Machine;
 use super::{
-    CodeBatch, CodeKind, CodeTerms, CodeUse, CreditRules, Denial, GuardRules, Movement, Order,
-    Plans, Status, Transfer,
+    CodeKind, CodeTerms, CodeUse, CreditRules, Denial, GuardRules, Movement, Order, Plans, Status,
+    Transfer,
 };
 use crate::clock::Now;
 use crate::id::{AccountId, KeyHash};
@@ -97,16 +97,6 @@ impl Accounts {
     ) -> Result<Movement, Refusal> {
         let ask = |_, reply| Message::Transfer(transfer.clone(), reply);
         self.ask(account, TRIES_MAX, ask).await?
-    }
-
-    /// An id that no account has: for a batch of codes, which name it.
-    pub fn new_id(&self) -> AccountId {
-        self.ledger().new_account_id()
-    }
-
-    /// Makes codes, as a batch of this id. Returns when they are on disk.
-    pub async fn make_codes(&self, id: AccountId, batch: CodeBatch) -> Result<(), Refusal> {
-        self.order(id, Order::MakeCodes(batch)).await.map(|_| ())
     }
 
     /// Gives an account what a code of this batch gives, once. Returns when that is on disk.

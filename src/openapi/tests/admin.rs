@@ -80,6 +80,7 @@ impl Stage {
         let made = self.post("/admin/v1/codes", codes, 201).await;
         let redeem = format!("{account}/redeem");
         self.post(&redeem, json!({ "code": made["codes"][0] }), 200).await;
+        self.batches("/admin/v1/codes", &text(&made["batch"])).await;
         self.post(&redeem, json!({ "code": "igc-no" }), 404).await;
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use infergate_actors::account::{BatchView, Denial, Refusal};
+use infergate_actors::account::{BatchView, CodeKind, Denial, Refusal};
 use infergate_actors::id::AccountId;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -65,16 +65,17 @@ impl BatchesPage {
     pub(super) async fn of(
         &self,
         operator: &Operator,
+        what: CodeKind,
     ) -> Result<(Vec<BatchView>, Option<u64>), Problem> {
         let limit = page_limit(self.limit, PAGE_DEFAULT, PAGE_MAX)?;
         let accounts = &operator.system.accounts;
-        let mut listed = accounts.list_batches(self.after, limit + 1).await?;
+        let mut listed = accounts.list_batches(what, self.after, limit + 1).await?;
         let more = listed.len() > limit;
         listed.truncate(limit);
         let next = listed.last().filter(|_| more).map(|(place, _)| *place);
         let mut batches = Vec::new();
         for (_, batch) in listed {
-            match accounts.inspect_batch(batch).await {
+            match accounts.inspect_batch(what, batch).await {
                 Ok(batch) => batches.push(batch),
                 // Listed, and then not made.
                 Err(Refusal::Denied(Denial::NoSuchAccount)) => {}
@@ -113,6 +114,18 @@ pub(super) fn check_batch(
         return Err(Problem::invalid("`expires_at_ms` is in the past"));
     }
     Ok(())
+}
+
+/// What is told of a batch that is not there, or not of this kind.
+pub(super) fn unknown(what: CodeKind) -> impl Fn(Refusal) -> Problem {
+    let detail = match what {
+        CodeKind::Credit => "no such batch of codes",
+        CodeKind::Invite => "no such batch of invites",
+    };
+    move |refusal| match refusal {
+        Refusal::Denied(Denial::NoSuchAccount) => Problem::not_found(detail),
+        refusal => refusal.into(),
+    }
 }
 
 /// What serde takes where nothing is said.

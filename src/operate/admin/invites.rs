@@ -6,13 +6,13 @@ use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::StatusCode;
-use infergate_actors::account::{BatchView, CodeBatch, Denial, GrantKind, Refusal, Removal};
+use infergate_actors::account::{BatchView, CodeBatch, CodeKind, GrantKind, Removal};
 use infergate_actors::money::NanoUsd;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::batches::{BatchOf, BatchesPage, CODES_MAX, USES_MAX, Why, check_batch, one};
+use super::batches::{BatchOf, BatchesPage, CODES_MAX, USES_MAX, Why, check_batch, one, unknown};
 use super::request::{Asked, Json};
 use super::who::Who;
 use super::{Operator, Problem};
@@ -105,7 +105,7 @@ pub(super) async fn list(
     State(operator): State<Arc<Operator>>,
     Asked(page): Asked<BatchesPage>,
 ) -> Result<impl IntoResponse, Problem> {
-    let (batches, next) = page.of(&operator).await?;
+    let (batches, next) = page.of(&operator, CodeKind::Invite).await?;
     let batches = batches.into_iter().map(Batch::of).collect();
     Ok(Answer(Batches { invites: batches, next }))
 }
@@ -114,8 +114,8 @@ pub(super) async fn show(
     State(operator): State<Arc<Operator>>,
     BatchOf(batch): BatchOf,
 ) -> Result<impl IntoResponse, Problem> {
-    let shown = operator.system.accounts.inspect_batch(batch).await;
-    Ok(Answer(Batch::of(shown.map_err(unknown)?)))
+    let shown = operator.system.accounts.inspect_batch(CodeKind::Invite, batch).await;
+    Ok(Answer(Batch::of(shown.map_err(unknown(CodeKind::Invite))?)))
 }
 
 pub(super) async fn revoke(
@@ -124,16 +124,11 @@ pub(super) async fn revoke(
     BatchOf(batch): BatchOf,
     Asked(why): Asked<Why>,
 ) -> Result<impl IntoResponse, Problem> {
-    let revoked = operator.system.accounts.revoke_batch(batch, who.name, why.reason()?).await;
+    let (accounts, reason) = (&operator.system.accounts, why.reason()?);
+    let revoked = accounts.revoke_batch(CodeKind::Invite, batch, who.name, reason).await;
+    let revoked = revoked.map_err(unknown(CodeKind::Invite))?;
     tracing::info!(%batch, "invites taken back");
-    Ok(Answer(Batch::of(revoked.map_err(unknown)?)))
-}
-
-fn unknown(refusal: Refusal) -> Problem {
-    match refusal {
-        Refusal::Denied(Denial::NoSuchAccount) => Problem::not_found("no such batch of invites"),
-        refusal => refusal.into(),
-    }
+    Ok(Answer(Batch::of(revoked)))
 }
 
 impl Batch {

@@ -239,7 +239,7 @@ fn of_rule(served: &Served) -> Common {
 const TAGS: &[(&str, &str)] = &[
     ("Accounts", "Opened, looked at, limited, and their status set."),
     ("Audit", "What operators did."),
-    ("Codes", "Redemption codes, made in bulk and redeemed once by an account."),
+    ("Codes", "Redemption codes, made in bulk, redeemed once by an account, listed, revoked."),
     ("Credit", "Grants, once per reference."),
     ("Invites", "For those who sign up: made in bulk, listed, revoked."),
     ("Keys", "Created and rotated with a secret that is shown once, changed, revoked."),

@@ -129,7 +129,10 @@ pub(super) const RULES: &[Rule] = &[
     rule(Post, "/admin/v1/accounts/{account}/redeem", "code.redeem", Money)
         .of(Subject::Account)
         .again(),
+    look("/admin/v1/codes", "code.list", Read),
     rule(Post, "/admin/v1/codes", "code.create", Money),
+    look("/admin/v1/codes/{batch}", "code.show", Read),
+    rule(Delete, "/admin/v1/codes/{batch}", "code.revoke", Money).again(),
     rule(Post, "/admin/v1/payments/events", "payment.event", Money).again(),
     look("/admin/v1/usage", "usage.list", Read),
     look("/admin/v1/accounts/{account}/keys", "key.list", Read),
