@@ -32,8 +32,8 @@ pub(super) enum Message {
     Order(Order, Option<u64>, RpcReplyPort<Result<AccountView, Refusal>>),
     /// For the operators' actor.
     Operators(Box<Ask>),
-    /// Answered when it is on disk.
-    Transfer(Transfer, RpcReplyPort<Result<Movement, Refusal>>),
+    /// About money outside.
+    Till(TillMessage),
     /// Answered when it is on disk.
     UseCode(CodeUse, RpcReplyPort<Result<CodeTerms, Refusal>>),
     /// About what is nobody's account.
@@ -49,6 +49,14 @@ pub(super) enum Message {
     Stop(RpcReplyPort<()>),
     /// Break down, as a fault in the code would.
     BreakDown(Breakdown, RpcReplyPort<()>),
+}
+
+/// What an account may be sent of payments, refunds and disputes.
+pub(super) enum TillMessage {
+    /// Answered when it is on disk.
+    Transfer(Transfer, RpcReplyPort<Result<Movement, Refusal>>),
+    /// What was done behind that under this id, so many at most; each with its id.
+    Movements(Option<String>, usize, RpcReplyPort<Result<Vec<(String, Movement)>, Denial>>),
 }
 
 /// What a register or a batch of codes may be sent.
@@ -184,11 +192,7 @@ impl Actor for AccountActor {
                 let answer = answer.map(|()| (AccountView::of(machine, now), notice));
                 self.append_order(batch, answer, reply);
             }
-            Message::Transfer(transfer, reply) => {
-                let answer = denied(machine.transfer(&transfer, now, &mut batch))?;
-                let answer = answer.map(|done| (done, Notice::of_account(machine.account())));
-                self.append_order(batch, answer, reply);
-            }
+            Message::Till(message) => self.answer_till(message, machine, now)?,
             Message::UseCode(wish, reply) => {
                 let answer = denied(machine.use_code(&wish, now, &mut batch))?;
                 self.append_order(batch, answer.map(|terms| (terms, None)), reply);
@@ -247,6 +251,26 @@ impl AccountActor {
             self.accounts.set_due(self.account, due_at_ms);
             state.due_at_ms = due_at_ms;
         }
+    }
+
+    fn answer_till(
+        &self,
+        message: TillMessage,
+        machine: &mut Machine,
+        now: Now,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            TillMessage::Transfer(transfer, reply) => {
+                let mut batch = Batch::new();
+                let answer = denied(machine.transfer(&transfer, now, &mut batch))?;
+                let answer = answer.map(|done| (done, Notice::of_account(machine.account())));
+                self.append_order(batch, answer, reply);
+            }
+            TillMessage::Movements(after, limit, reply) => {
+                let _ = reply.send(machine.account().movements(after.as_deref(), limit));
+            }
+        }
+        Ok(())
     }
 
     fn answer_hall(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::actor::{Message, Refusal};
+use super::actor::{Message, Refusal, TillMessage};
 use super::handle::{Accounts, TRIES_MAX};
 use super::machine::Machine;
 use super::{
@@ -95,8 +95,20 @@ impl Accounts {
         account: AccountId,
         transfer: Transfer,
     ) -> Result<Movement, Refusal> {
-        let ask = |_, reply| Message::Transfer(transfer.clone(), reply);
+        let ask = |_, reply| Message::Till(TillMessage::Transfer(transfer.clone(), reply));
         self.ask(account, TRIES_MAX, ask).await?
+    }
+
+    /// Up to `limit` of what payments, refunds and disputes did to an account, the oldest first, behind that
+    /// under the id `after`; each with its id.
+    pub async fn movements(
+        &self,
+        account: AccountId,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<(String, Movement)>, Refusal> {
+        let ask = |_, reply| Message::Till(TillMessage::Movements(after.clone(), limit, reply));
+        Ok(self.ask(account, TRIES_MAX, ask).await??)
     }
 
     /// Gives an account what a code of this batch gives, once. Returns when that is on disk.

@@ -123,6 +123,7 @@ pub(super) const RULES: &[Rule] = &[
         .of(Subject::Account),
     rule(Post, "/admin/v1/accounts/{account}/close", "account.close", Status).of(Subject::Account),
     rule(Post, "/admin/v1/accounts/{account}/grants", "grant.create", Money).of(Subject::Account),
+    look("/admin/v1/accounts/{account}/payments", "payment.list", Read),
     rule(Post, "/admin/v1/accounts/{account}/refunds", "refund.create", Money)
         .of(Subject::Account)
         .again(),
