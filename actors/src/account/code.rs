@@ -6,6 +6,9 @@
 //! up. To redeem a code is two steps, each on disk before the next: the batch notes the use, and the
 //! account is granted the credit under a reference of the code's. Both are done once, however often
 //! they are asked for, so that a redemption that broke off between them is finished by the next try.
+//!
+//! Batches are listed in the journal of [`AccountId::codes`]. One that is taken back refuses whoever has not
+//! used the code before; a redemption that broke off is still finished.
 
 use std::collections::BTreeMap;
 
