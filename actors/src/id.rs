@@ -116,6 +116,8 @@ const SIGNED_UP: u64 = 1 << 47;
 const REGISTER_SHIFT: u32 = 39;
 /// The place of the list of invites among the registers.
 const INVITES: u8 = 0xff;
+/// The same of the list of codes.
+const CODES: u8 = 0xfe;
 
 impl AccountId {
     /// What the operators and their log are kept under: it is never given to an account.
@@ -136,10 +138,16 @@ impl AccountId {
         Self::new(node, SIGNED_UP | u64::from(INVITES) << REGISTER_SHIFT)
     }
 
+    /// The list of a node's batches of codes. It is nobody's account.
+    pub fn codes(node: u16) -> Self {
+        Self::new(node, SIGNED_UP | u64::from(CODES) << REGISTER_SHIFT)
+    }
+
     /// Whether it is one of [`AccountId::register`].
     pub fn is_register(self) -> bool {
         let is_first = self.count() & ((1 << REGISTER_SHIFT) - 1) == 0;
-        self.count() & SIGNED_UP != 0 && is_first && self != Self::invites(self.node())
+        let is_list = [Self::invites(self.node()), Self::codes(self.node())].contains(&self);
+        self.count() & SIGNED_UP != 0 && is_first && !is_list
     }
 
     /// The `count`-th account opened by `node`.
@@ -403,6 +411,7 @@ mod tests {
             assert!(!AccountId(of(first).0 + 1).is_register(), "an account's");
         }
         assert_ne!(of(0), of(1));
+        assert!(of(255) < AccountId::codes(3) && !AccountId::codes(3).is_register());
         assert!(!AccountId::invites(3).is_register() && !AccountId::new(3, 0).is_register());
     }
 }

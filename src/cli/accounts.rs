@@ -1,7 +1,6 @@
 //! `infergate accounts`: accounts of a running gateway.
 
 use std::io;
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use http::Method;
@@ -10,9 +9,10 @@ use infergate_actors::money::NanoUsd;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::args::time;
-use super::bounds::Limits;
-use super::call::{Error, ask, ask_once, date, from_now_ms, query, raw, told};
+use super::bounds::{BudgetWanted, Limits, LimitsChange, budgets};
+use super::call::{Error, ask, ask_once, date, query, raw, told};
+use super::expiry::Expiry;
+use super::payments::{Refund, refund};
 use super::set_plan::{SetPlan, set_plan};
 use super::tokens::more;
 use super::{Console, Exit, Gateway};
@@ -54,6 +54,10 @@ pub enum Accounts {
     Close(Change),
     /// Give it credit, once per reference
     Grant(NewGrant),
+    /// Pay back what is left of its credit, once per reference
+    Refund(Refund),
+    /// Change its limits and budgets; what is not said stays
+    Update(Update),
     /// Put it on a plan, and let it differ from it; what is not said stays
     SetPlan(Box<SetPlan>),
 }
@@ -73,6 +77,22 @@ pub struct NewAccount {
     /// Open it once, however often this is called with the same key
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
+}
+
+/// Other limits and budgets.
+#[derive(Debug, Args)]
+pub struct Update {
+    /// Where.
+    #[command(flatten)]
+    gateway: Gateway,
+    /// Which
+    account: AccountId,
+    /// How much.
+    #[command(flatten)]
+    limits: LimitsChange,
+    /// What all its keys may spend, such as `month=100`, or `month=none`; may be repeated
+    #[arg(long = "budget", value_name = "PERIOD=USD")]
+    budgets: Vec<BudgetWanted>,
 }
 
 /// A change of status.
@@ -108,11 +128,11 @@ pub struct NewGrant {
     /// What it is known by: a second grant with the same is refused
     #[arg(long)]
     reference: String,
-    /// How long it lasts, such as `30d` [default: for ever]
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    expires_after: Option<Duration>,
+    /// Until when it lasts.
+    #[command(flatten)]
+    expiry: Expiry,
     /// Give it once, however often this is called with the same key
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", conflicts_with = "expires_after")]
     idempotency_key: Option<String>,
 }
 
@@ -167,6 +187,8 @@ pub(super) async fn run(command: Accounts, console: &mut Console<'_>) -> io::Res
         Accounts::Reinstate(change) => set_status(&change, "reinstate", console).await,
         Accounts::Close(change) => set_status(&change, "close", console).await,
         Accounts::Grant(new) => grant(&new, console).await,
+        Accounts::Refund(new) => refund(&new, console).await,
+        Accounts::Update(wanted) => update(&wanted, console).await,
         Accounts::SetPlan(wanted) => set_plan(&wanted, console).await,
     };
     told(done, console)
@@ -265,6 +287,21 @@ async fn set_status(change: &Change, to: &str, console: &mut Console<'_>) -> Res
     Ok(())
 }
 
+async fn update(wanted: &Update, console: &mut Console<'_>) -> Result<(), Error> {
+    let path = format!("{ACCOUNTS}/{}", wanted.account);
+    let mut body = json!({ "budgets": budgets(&wanted.budgets) });
+    if let (Some(limits), Some(fields)) = (wanted.limits.json(), body.as_object_mut()) {
+        fields.insert("limits".to_owned(), limits);
+    }
+    let answer = ask(&wanted.gateway, Method::PATCH, &path, Some(&body), console).await?;
+    if wanted.gateway.json {
+        return raw(&answer, console);
+    }
+    let Account { id, name, .. } = serde_json::from_slice(&answer)?;
+    writeln!(console.out, "{id} (`{name}`) is changed")?;
+    Ok(())
+}
+
 async fn grant(new: &NewGrant, console: &mut Console<'_>) -> Result<(), Error> {
     #[derive(Deserialize)]
     struct Granted {
@@ -276,7 +313,7 @@ async fn grant(new: &NewGrant, console: &mut Console<'_>) -> Result<(), Error> {
         "amount_usd": new.amount.to_string(),
         "kind": new.kind,
         "reference": new.reference,
-        "expires_at_ms": new.expires_after.map(from_now_ms),
+        "expires_at_ms": new.expiry.at_ms(),
     });
     let (to, key) = ((Method::POST, path.as_str()), new.idempotency_key.as_deref());
     let answer = ask_once(&new.gateway, to, Some(&body), key, console).await?;

@@ -8,14 +8,20 @@ use clap::{Args, Parser, Subcommand};
 use super::accounts::Accounts;
 use super::audit::Audit;
 use super::catalog::Markup;
+use super::codes::Codes;
+use super::explain::Explain;
 use super::invites::Invites;
 use super::keys::Keys;
 use super::members::Members;
+use super::payments::Payments;
 use super::plans::Plans;
 use super::projects::Projects;
+use super::providers::Providers;
+use super::statement::Statement;
 use super::subscriptions::Subscriptions;
 use super::tokens::Tokens;
 use super::usage::Usage;
+use super::watch::Watch;
 use super::webhooks::{Events, Webhooks};
 use crate::config;
 
@@ -65,7 +71,7 @@ pub enum Tool {
     Projects(Projects),
     /// Sum up what was used
     Usage(Usage),
-    /// List, show, open, suspend and close accounts at a running gateway, and give them credit
+    /// List, show, open, change, suspend and close accounts at a running gateway, give and pay back credit
     #[command(subcommand)]
     Accounts(Accounts),
     /// List, make, rotate and revoke operators' tokens at a running gateway
@@ -92,6 +98,22 @@ pub enum Tool {
     /// Begin, change, cancel and look at subscriptions at a running gateway
     #[command(subcommand)]
     Subscriptions(Subscriptions),
+    /// Make, list, show, take back and redeem redemption codes at a running gateway
+    #[command(subcommand)]
+    Codes(Codes),
+    /// Tell a running gateway of payments, refunds and disputes, once each, and list them
+    #[command(subcommand)]
+    Payments(Payments),
+    /// Show and change what an account is watched for: low balances, budgets, automatic top-ups
+    #[command(subcommand)]
+    Watch(Watch),
+    /// Print an account's month: what it had, was given, spent and has left
+    Statement(Statement),
+    /// List, show, open, close and drain providers at a running gateway
+    #[command(subcommand)]
+    Providers(Providers),
+    /// Tell where a request would go at a running gateway, and why
+    Explain(Explain),
 }
 
 /// Where the configuration is.

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use http::Method;
-use infergate_actors::clock::Clock;
 use infergate_actors::id::AccountId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::args::time;
-use super::call::{Error, ask, date, query, raw, told};
+use super::batches::{all, state, tell_made, used};
+use super::call::{Error, ask, date, from_now_ms, query, raw, told};
 use super::{Console, Exit, Gateway};
 
 /// What to do with invites.
@@ -69,12 +69,6 @@ struct Batch {
 }
 
 #[derive(Deserialize)]
-struct Page {
-    invites: Vec<Batch>,
-    next: Option<u64>,
-}
-
-#[derive(Deserialize)]
 struct Made {
     batch: String,
     invites: Vec<String>,
@@ -85,11 +79,7 @@ const PATH: &str = "/admin/v1/invites";
 pub(super) async fn run(command: Invites, console: &mut Console<'_>) -> io::Result<Exit> {
     let done = match command {
         Invites::Create { gateway, name, count, uses, expires_after } => {
-            let until = |after: Duration| {
-                let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-                Clock::real().now().wall_ms.saturating_add(after_ms)
-            };
-            let expires_at_ms = expires_after.map(until);
+            let expires_at_ms = expires_after.map(from_now_ms);
             let body = json!({
                 "name": name, "count": count, "uses": uses, "expires_at_ms": expires_at_ms,
             });
@@ -110,23 +100,11 @@ async fn create(gateway: &Gateway, body: &Value, console: &mut Console<'_>) -> R
         return raw(&answer, console);
     }
     let Made { batch, invites } = serde_json::from_slice(&answer)?;
-    writeln!(console.err, "{batch}; its invites are not shown again:")?;
-    for invite in invites {
-        writeln!(console.out, "{invite}")?;
-    }
-    Ok(())
+    tell_made((&batch, Some(invites)), "invites", console)
 }
 
 async fn list(gateway: &Gateway, console: &mut Console<'_>) -> Result<(), Error> {
-    let mut batches = Vec::new();
-    let mut path = PATH.to_owned();
-    loop {
-        let page = ask(gateway, Method::GET, &path, None, console).await?;
-        let page: Page = serde_json::from_slice(&page)?;
-        batches.extend(page.invites);
-        let Some(next) = page.next else { break };
-        path = query(PATH, &[("after", Some(&next.to_string()))]);
-    }
+    let batches: Vec<Batch> = all(gateway, (PATH, "invites"), console).await?;
     if gateway.json {
         writeln!(console.out, "{}", serde_json::to_string(&batches)?)?;
         return Ok(());
@@ -134,13 +112,8 @@ async fn list(gateway: &Gateway, console: &mut Console<'_>) -> Result<(), Error>
     let out = &mut console.out;
     writeln!(out, "{:<22} {:<20} {:<14} {:<22} STATE", "BATCH", "NAME", "USED", "MADE")?;
     for batch in batches {
-        let each = usize::try_from(batch.uses).unwrap_or(usize::MAX);
-        let used = format!("{} of {}", batch.used, batch.count.saturating_mul(each));
-        let state = match (&batch.revoked, batch.expires_at_ms) {
-            (Some(_), _) => "taken back".to_owned(),
-            (None, Some(at_ms)) => format!("until {}", date(at_ms)),
-            (None, None) => "works".to_owned(),
-        };
+        let used = used(batch.used, batch.count, batch.uses);
+        let state = state(batch.revoked.is_some(), batch.expires_at_ms);
         let (made, Batch { id, name, .. }) = (date(batch.made_at_ms), &batch);
         writeln!(out, "{id:<22} {name:<20} {used:<14} {made:<22} {state}")?;
     }

@@ -3,23 +3,31 @@
 mod accounts;
 mod args;
 mod audit;
+mod batches;
 mod bounds;
 mod call;
 mod catalog;
 mod check;
+mod codes;
+mod expiry;
+mod explain;
 mod invites;
 mod keys;
 mod ledger;
 mod members;
+mod payments;
 mod plans;
 mod program;
 mod projects;
+mod providers;
 mod set_plan;
+mod statement;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod tokens;
 mod usage;
+mod watch;
 mod webhooks;
 
 use std::io::{self, Write};
@@ -33,14 +41,20 @@ pub use program::main;
 pub use accounts::Accounts;
 pub use args::{Catalog, Cli, Command, ConfigArgs, Gateway, Ledger, LedgerPlace, Tool};
 pub use audit::Audit;
+pub use codes::Codes;
+pub use explain::Explain;
 pub use invites::Invites;
 pub use keys::Keys;
 pub use members::Members;
+pub use payments::Payments;
 pub use plans::Plans;
 pub use projects::Projects;
+pub use providers::Providers;
+pub use statement::Statement;
 pub use subscriptions::Subscriptions;
 pub use tokens::Tokens;
 pub use usage::Usage;
+pub use watch::Watch;
 pub use webhooks::{Events, Webhooks};
 
 /// How a command ended: its exit code.
@@ -92,6 +106,12 @@ async fn carry_out(tool: Tool, console: &mut Console<'_>) -> Exit {
         Tool::Events(command) => webhooks::run_events(command, console).await,
         Tool::Members(command) => members::run(command, console).await,
         Tool::Invites(command) => invites::run(command, console).await,
+        Tool::Codes(command) => codes::run(command, console).await,
+        Tool::Payments(command) => payments::run(command, console).await,
+        Tool::Watch(command) => watch::run(command, console).await,
+        Tool::Statement(command) => statement::run(command, console).await,
+        Tool::Providers(command) => providers::run(command, console).await,
+        Tool::Explain(command) => explain::run(command, console).await,
         Tool::Plans(command) => plans::run(command, console).await,
         Tool::Subscriptions(command) => subscriptions::run(command, console).await,
     };

@@ -1,7 +1,6 @@
 //! `infergate tokens`: operators' tokens of a running gateway.
 
 use std::io;
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use http::Method;
@@ -10,8 +9,8 @@ use infergate_actors::id::TokenId;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::args::time;
-use super::call::{Error, ask, ask_once, date, from_now_ms, query, raw, told};
+use super::call::{Error, ask, ask_once, date, query, raw, told};
+use super::expiry::Expiry;
 use super::{Console, Exit, Gateway};
 
 const TOKENS: &str = "/admin/v1/tokens";
@@ -63,11 +62,11 @@ pub struct NewToken {
     /// `owner`, `admin`, `billing`, `support` or `read_only`
     #[arg(long, value_parser = role)]
     role: OperatorRole,
-    /// How long it works, such as `12h` or `90d` [default: for ever]
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    expires_after: Option<Duration>,
+    /// Until when it works.
+    #[command(flatten)]
+    expiry: Expiry,
     /// Make it once, however often this is called with the same key
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", conflicts_with = "expires_after")]
     idempotency_key: Option<String>,
 }
 
@@ -133,7 +132,7 @@ async fn create(new: &NewToken, console: &mut Console<'_>) -> Result<(), Error> 
     let body = json!({
         "name": new.name,
         "role": new.role,
-        "expires_at_ms": new.expires_after.map(from_now_ms),
+        "expires_at_ms": new.expiry.at_ms(),
     });
     let (to, key) = ((Method::POST, TOKENS), new.idempotency_key.as_deref());
     let answer = ask_once(&new.gateway, to, Some(&body), key, console).await?;

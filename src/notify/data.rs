@@ -114,7 +114,11 @@ fn member(event: &MemberEvent) -> Data {
         | MemberEvent::EmailClaimed { .. }
         | MemberEvent::InvitesListed { .. }
         | MemberEvent::InvitesMade(_)
-        | MemberEvent::InvitesRevoked { .. } => Data::new(),
+        | MemberEvent::InvitesRevoked { .. }
+        | MemberEvent::CodesListed { .. } => Data::new(),
+        MemberEvent::CodesRevoked { removal } => {
+            of(json!({ "by": removal.by, "reason": removal.reason }))
+        }
     }
 }
 

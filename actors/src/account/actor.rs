@@ -12,8 +12,8 @@ use super::operators::Ask;
 use super::standing::{Board, Notice};
 use super::state::Account;
 use super::{
-    AccountView, Admit, CodeTerms, CodeUse, Denial, End, Extend, InviteBatch, Movement, Order,
-    Permit, Settle, Terms, Transfer,
+    AccountView, Admit, BatchView, CodeKind, CodeTerms, CodeUse, Denial, End, Extend, Movement,
+    Order, Permit, Settle, Terms, Transfer,
 };
 use crate::clock::Now;
 use crate::id::{AccountId, HoldId, KeyHash};
@@ -32,8 +32,8 @@ pub(super) enum Message {
     Order(Order, Option<u64>, RpcReplyPort<Result<AccountView, Refusal>>),
     /// For the operators' actor.
     Operators(Box<Ask>),
-    /// Answered when it is on disk.
-    Transfer(Transfer, RpcReplyPort<Result<Movement, Refusal>>),
+    /// About money outside.
+    Till(TillMessage),
     /// Answered when it is on disk.
     UseCode(CodeUse, RpcReplyPort<Result<CodeTerms, Refusal>>),
     /// About what is nobody's account.
@@ -51,13 +51,21 @@ pub(super) enum Message {
     BreakDown(Breakdown, RpcReplyPort<()>),
 }
 
-/// What a register or a batch of invites may be sent.
+/// What an account may be sent of payments, refunds and disputes.
+pub(super) enum TillMessage {
+    /// Answered when it is on disk.
+    Transfer(Transfer, RpcReplyPort<Result<Movement, Refusal>>),
+    /// What was done behind that under this id, so many at most; each with its id.
+    Movements(Option<String>, usize, RpcReplyPort<Result<Vec<(String, Movement)>, Denial>>),
+}
+
+/// What a register or a batch of codes may be sent.
 pub(super) enum HallMessage {
     /// Answered when it is on disk.
     Claim(KeyHash, RpcReplyPort<Result<AccountId, Refusal>>),
     /// Whether a code may be used.
     LookAtCode(CodeUse, RpcReplyPort<Result<(), Denial>>),
-    Inspect(RpcReplyPort<Result<InviteBatch, Denial>>),
+    Inspect(CodeKind, RpcReplyPort<Result<BatchView, Denial>>),
 }
 
 /// When an actor is to break down, in tests.
@@ -184,11 +192,7 @@ impl Actor for AccountActor {
                 let answer = answer.map(|()| (AccountView::of(machine, now), notice));
                 self.append_order(batch, answer, reply);
             }
-            Message::Transfer(transfer, reply) => {
-                let answer = denied(machine.transfer(&transfer, now, &mut batch))?;
-                let answer = answer.map(|done| (done, Notice::of_account(machine.account())));
-                self.append_order(batch, answer, reply);
-            }
+            Message::Till(message) => self.answer_till(message, machine, now)?,
             Message::UseCode(wish, reply) => {
                 let answer = denied(machine.use_code(&wish, now, &mut batch))?;
                 self.append_order(batch, answer.map(|terms| (terms, None)), reply);
@@ -249,6 +253,26 @@ impl AccountActor {
         }
     }
 
+    fn answer_till(
+        &self,
+        message: TillMessage,
+        machine: &mut Machine,
+        now: Now,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            TillMessage::Transfer(transfer, reply) => {
+                let mut batch = Batch::new();
+                let answer = denied(machine.transfer(&transfer, now, &mut batch))?;
+                let answer = answer.map(|done| (done, Notice::of_account(machine.account())));
+                self.append_order(batch, answer, reply);
+            }
+            TillMessage::Movements(after, limit, reply) => {
+                let _ = reply.send(machine.account().movements(after.as_deref(), limit));
+            }
+        }
+        Ok(())
+    }
+
     fn answer_hall(
         &self,
         message: HallMessage,
@@ -264,8 +288,9 @@ impl AccountActor {
             HallMessage::LookAtCode(wish, reply) => {
                 let _ = reply.send(machine.account().use_code(&wish, now.wall_ms).map(drop));
             }
-            HallMessage::Inspect(reply) => {
-                let _ = reply.send(machine.account().invite_batch().ok_or(Denial::NoSuchAccount));
+            HallMessage::Inspect(what, reply) => {
+                let view = machine.account().batch_view(what);
+                let _ = reply.send(view.ok_or(Denial::NoSuchAccount));
             }
         }
         Ok(())

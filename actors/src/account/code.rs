@@ -6,6 +6,9 @@
 //! up. To redeem a code is two steps, each on disk before the next: the batch notes the use, and the
 //! account is granted the credit under a reference of the code's. Both are done once, however often
 //! they are asked for, so that a redemption that broke off between them is finished by the next try.
+//!
+//! Batches are listed in the journal of [`AccountId::codes`]. One that is taken back refuses whoever has not
+//! used the code before; a redemption that broke off is still finished.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::{SmallVec, smallvec};
 
 use super::state::Account;
-use super::{Denial, Event, GrantKind, InviteBatch, MemberEvent, Order, Removal};
+use super::{Denial, Event, GrantKind, MemberEvent, Order, Removal};
 use crate::id::{AccountId, KeyHash};
 use crate::money::NanoUsd;
 
@@ -42,6 +45,33 @@ pub(super) struct Codes {
     batch: CodeBatch,
     /// Who used which code, by its place in the batch, and when.
     uses: BTreeMap<(u32, AccountId), u64>,
+}
+
+/// A batch as it is at this moment, without its codes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchView {
+    /// Its id.
+    pub id: AccountId,
+    /// A name for people.
+    pub name: String,
+    /// When it was made, in milliseconds since 1970.
+    pub made_at_ms: u64,
+    /// How many codes there are in it.
+    pub codes: usize,
+    /// The kind of credit that each gives, where it gives any.
+    pub kind: GrantKind,
+    /// How much each gives; none, where they are invites.
+    pub amount: NanoUsd,
+    /// How long that lasts once it is redeemed, in milliseconds.
+    pub lasts_ms: Option<u64>,
+    /// How many accounts may use each.
+    pub uses_max: u32,
+    /// How many did, with all of them.
+    pub used: usize,
+    /// Until when, in milliseconds since 1970.
+    pub expires_at_ms: Option<u64>,
+    /// When, by whom and why they were taken back.
+    pub revoked: Option<Removal>,
 }
 
 /// What a code is good for.
@@ -91,6 +121,11 @@ impl Codes {
         Self { batch, uses: BTreeMap::new() }
     }
 
+    /// An invite gives no credit, and a code of credit gives some.
+    fn are_for(&self) -> CodeKind {
+        if self.batch.amount == NanoUsd::ZERO { CodeKind::Invite } else { CodeKind::Credit }
+    }
+
     fn place(&self, hash: &KeyHash) -> Option<u32> {
         let place = self.batch.hashes.iter().position(|known| known == hash)?;
         u32::try_from(place).ok()
@@ -126,11 +161,15 @@ impl Account {
         self.codes.is_some()
     }
 
+    /// What its codes are for, where it is a batch.
+    fn codes_for(&self) -> Option<CodeKind> {
+        self.codes.as_deref().map(Codes::are_for)
+    }
+
     /// Decides whether a code may be used: the event, unless the account used it before.
     pub fn use_code(&self, wish: &CodeUse, now_ms: u64) -> Result<Option<Event>, Denial> {
         let codes = self.codes.as_ref().ok_or(Denial::UnknownCode)?;
-        let kind = if self.is_of_invites() { CodeKind::Invite } else { CodeKind::Credit };
-        let code = codes.place(&wish.hash).filter(|_| kind == wish.what);
+        let code = codes.place(&wish.hash).filter(|_| codes.are_for() == wish.what);
         let code = code.ok_or(Denial::UnknownCode)?;
         if codes.uses.contains_key(&(code, wish.account)) {
             return Ok(None);
@@ -147,13 +186,16 @@ impl Account {
         Ok(Some(Event::CodeUsed { code, account: wish.account }))
     }
 
-    /// Decides an order about invites; `None` where it is another.
-    pub(super) fn invite_order(
+    /// Decides an order about invites, or about a batch of either kind; `None` where it is another.
+    pub(super) fn batch_order(
         &self,
         order: &Order,
         now_ms: u64,
     ) -> Option<Result<SmallVec<[Event; 2]>, Denial>> {
         let event = match order {
+            Order::MakeInvites(batch) if batch.amount != NanoUsd::ZERO => {
+                return Some(Err(Denial::BadAmount));
+            }
             Order::MakeInvites(batch) if self.number == 0 => {
                 MemberEvent::InvitesMade(batch.clone())
             }
@@ -161,14 +203,20 @@ impl Account {
             Order::ListInvites(batch) if self.id == AccountId::invites(self.id.node()) => {
                 MemberEvent::InvitesListed { batch: *batch }
             }
-            Order::RevokeInvites { by, reason } if self.is_of_invites() => {
+            Order::ListCodes(batch) if self.id == AccountId::codes(self.id.node()) => {
+                MemberEvent::CodesListed { batch: *batch }
+            }
+            Order::RevokeBatch { what, by, reason } if self.codes_for() == Some(*what) => {
                 if self.revoked_batch().is_some() {
                     return Some(Ok(SmallVec::new()));
                 }
-                let (by, reason) = (by.clone(), reason.clone());
-                MemberEvent::InvitesRevoked { removal: Removal { at_ms: now_ms, by, reason } }
+                let removal = Removal { at_ms: now_ms, by: by.clone(), reason: reason.clone() };
+                match what {
+                    CodeKind::Credit => MemberEvent::CodesRevoked { removal },
+                    CodeKind::Invite => MemberEvent::InvitesRevoked { removal },
+                }
             }
-            Order::ListInvites(_) | Order::RevokeInvites { .. } => {
+            Order::ListInvites(_) | Order::ListCodes(_) | Order::RevokeBatch { .. } => {
                 return Some(Err(Denial::NoSuchAccount));
             }
             _ => return None,
@@ -176,15 +224,20 @@ impl Account {
         Some(Ok(smallvec![Event::Member(Box::new(event))]))
     }
 
-    /// This batch of invites, where it is one.
-    pub(super) fn invite_batch(&self) -> Option<InviteBatch> {
-        let codes = self.codes.as_ref().filter(|_| self.is_of_invites())?;
-        let CodeBatch { name, hashes, uses_max, expires_at_ms, .. } = &codes.batch;
-        Some(InviteBatch {
+    /// This batch, where it is one of this kind. When it was made stays open where only the journal says
+    /// it.
+    pub(super) fn batch_view(&self, what: CodeKind) -> Option<BatchView> {
+        let codes = self.codes.as_ref().filter(|_| self.codes_for() == Some(what))?;
+        let CodeBatch { name, hashes, kind, amount, uses_max, expires_at_ms, lasts_ms } =
+            &codes.batch;
+        Some(BatchView {
             id: self.id,
             name: name.clone(),
             made_at_ms: self.opened_at_ms,
-            invites: hashes.len(),
+            codes: hashes.len(),
+            kind: *kind,
+            amount: *amount,
+            lasts_ms: *lasts_ms,
             uses_max: *uses_max,
             used: codes.uses.len(),
             expires_at_ms: *expires_at_ms,

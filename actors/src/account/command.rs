@@ -6,9 +6,9 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::{
-    Budget, CodeBatch, End, GrantKind, KeyChange, Limits, MemberOrder, NewProject, PlanOrder,
-    Presented, ProjectChange, SignUp, Standing, StatusSet, SubscriptionOrder, UsageRecord,
-    WatchOrder,
+    Budget, CodeBatch, CodeKind, End, GrantKind, KeyChange, Limits, MemberOrder, NewProject,
+    PlanOrder, Presented, ProjectChange, SignUp, Standing, StatusSet, SubscriptionOrder,
+    UsageRecord, WatchOrder,
 };
 use crate::id::{AccountId, HoldId, KeyHash, KeyId, MemberId, ProjectId};
 use crate::money::{Markup, NanoUsd, Rates, Usage};
@@ -257,8 +257,12 @@ pub enum Order {
     MakeInvites(CodeBatch),
     /// Note that there is, or will be, such a batch of invites.
     ListInvites(AccountId),
-    /// Take a batch of invites back.
-    RevokeInvites {
+    /// The same of a batch of codes.
+    ListCodes(AccountId),
+    /// Take a batch of codes or invites back.
+    RevokeBatch {
+        /// Which of both it is.
+        what: CodeKind,
         /// By whom.
         by: String,
         /// Why.

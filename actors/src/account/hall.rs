@@ -3,12 +3,8 @@
 use super::actor::{HallMessage, Message, Refusal};
 use super::handle::{Accounts, TRIES_MAX};
 use super::member::InviteTerms;
-use super::{
-    AccountView, CodeBatch, CodeKind, CodeUse, Denial, InviteBatch, MemberEvent, Order, SignUp,
-};
-use crate::account::Event;
+use super::{AccountView, CodeBatch, CodeKind, CodeUse, Denial, Order, SignUp};
 use crate::id::{AccountId, KeyHash};
-use crate::ledger::{JournalEntry, LedgerError};
 
 /// An id that no account has.
 const NOBODY: AccountId = AccountId(0);
@@ -73,42 +69,6 @@ impl Accounts {
         // Listed first: what is listed and not there is passed over, and what is there is never lost.
         self.order(self.invites(), Order::ListInvites(id)).await?;
         self.order(id, Order::MakeInvites(batch)).await.map(|_| ())
-    }
-
-    /// Takes a batch of invites back. Returns it when that is on disk.
-    pub async fn revoke_invites(
-        &self,
-        batch: AccountId,
-        by: String,
-        reason: String,
-    ) -> Result<InviteBatch, Refusal> {
-        self.order(batch, Order::RevokeInvites { by, reason }).await?;
-        self.inspect_invites(batch).await
-    }
-
-    /// A batch of invites as it is now.
-    pub async fn inspect_invites(&self, batch: AccountId) -> Result<InviteBatch, Refusal> {
-        Ok(self
-            .ask(batch, TRIES_MAX, |_, reply| Message::Hall(HallMessage::Inspect(reply)))
-            .await??)
-    }
-
-    /// Up to `limit` batches of invites behind place `after` of their list, each with its place.
-    pub async fn list_invites(
-        &self,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<(u64, AccountId)>, LedgerError> {
-        let list = self.invites();
-        let entries = self.read(move |ledger| ledger.account_journal(list, after, limit)).await?;
-        let listed = |entry: &JournalEntry| match &entry.record.event {
-            Event::Member(event) => match &**event {
-                MemberEvent::InvitesListed { batch } => Some((entry.record.number, *batch)),
-                _ => None,
-            },
-            _ => None,
-        };
-        Ok(entries.iter().filter_map(listed).collect())
     }
 
     fn invites(&self) -> AccountId {

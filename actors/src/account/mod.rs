@@ -1,6 +1,7 @@
 //! Accounts: one actor an account, the only writer of its balance and limits.
 
 mod actor;
+mod batches;
 mod buckets;
 mod budget;
 mod code;
@@ -42,7 +43,7 @@ mod watch;
 pub use actor::Breakdown;
 pub use actor::Refusal;
 pub use budget::{Budget, BudgetView};
-pub use code::{CodeBatch, CodeKind, CodeTerms, CodeUse};
+pub use code::{BatchView, CodeBatch, CodeKind, CodeTerms, CodeUse};
 pub use command::{
     Admit, Extend, Fallback, NewKey, Order, Permit, RateStatus, Remaining, Settle, Terms,
 };
@@ -61,8 +62,8 @@ pub use machine::{Failure, Machine};
 #[cfg(test)]
 pub(crate) use member::any_member_event;
 pub use member::{
-    By, Email, EmailError, InviteBatch, Member, MemberChange, MemberEvent, MemberOrder,
-    MemberStatus, NewMember, Permission, Permissions, Removal, Role, SignUp, TrialGrant,
+    By, Email, EmailError, Member, MemberChange, MemberEvent, MemberOrder, MemberStatus, NewMember,
+    Permission, Permissions, Removal, Role, SignUp, TrialGrant,
 };
 pub use network::{Network, NetworkError};
 #[cfg(test)]

@@ -27,7 +27,8 @@ impl Account {
             | Order::SignUp(_)
             | Order::MakeInvites(_)
             | Order::ListInvites(_)
-            | Order::RevokeInvites { .. } => return Err(Denial::AlreadyOpen),
+            | Order::ListCodes(_)
+            | Order::RevokeBatch { .. } => return Err(Denial::AlreadyOpen),
             Order::Member(order) => return self.member_order(order, now_ms),
             Order::CreateKeyFor(member, new) => return self.create_key_for(*member, new, now_ms),
             Order::SetOwnBudgets(budgets) => return self.set_own_budgets(budgets),
@@ -99,12 +100,14 @@ impl Account {
                 }
                 Some(Ok(events))
             }
+            // What gives nothing is an invite.
+            Order::MakeCodes(batch) if !batch.amount.is_positive() => Some(Err(Denial::BadAmount)),
             Order::MakeCodes(batch) => {
                 Some(Ok(smallvec![Event::CodesMade(Box::new(batch.clone()))]))
             }
             Order::SignUp(_) if self.is_nobodys() => Some(Err(Denial::NoSuchAccount)),
             Order::SignUp(wish) => Some(self.sign_up(wish, now_ms)),
-            _ => self.invite_order(order, now_ms),
+            _ => self.batch_order(order, now_ms),
         }
     }
 

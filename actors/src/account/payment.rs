@@ -178,6 +178,27 @@ impl Account {
         self.credit.movements.get(id)
     }
 
+    /// Up to `limit` of what was done, the oldest first, behind that under the id `after`; each with its
+    /// id.
+    pub fn movements(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Movement)>, Denial> {
+        if !self.is_open() {
+            return Err(Denial::NoSuchAccount);
+        }
+        let place = |id: &str| self.movement(id).map(|movement| movement.at_ms);
+        let after = match after {
+            Some(id) => Some((place(id).ok_or(Denial::UnknownPayment)?, id)),
+            None => None,
+        };
+        let all = self.credit.movements.iter().map(|(id, it)| ((it.at_ms, id.as_str()), it));
+        let mut rest: Vec<_> = all.filter(|(place, _)| Some(*place) > after).collect();
+        rest.sort_unstable_by_key(|(place, _)| *place);
+        Ok(rest.into_iter().take(limit).map(|((_, id), it)| (id.to_owned(), it.clone())).collect())
+    }
+
     /// Whether a payment was ever received, or paid credit is left.
     pub fn has_paid(&self) -> bool {
         let is_payment =

@@ -179,7 +179,8 @@ impl Notice {
             | Order::SetOwnBudgets(_)
             | Order::MakeInvites(_)
             | Order::ListInvites(_)
-            | Order::RevokeInvites { .. }
+            | Order::ListCodes(_)
+            | Order::RevokeBatch { .. }
             | Order::Plan(_)
             | Order::Subscription(_) => None,
         }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::actor::{Message, Refusal};
+use super::actor::{Message, Refusal, TillMessage};
 use super::handle::{Accounts, TRIES_MAX};
 use super::machine::Machine;
 use super::{
-    CodeBatch, CodeKind, CodeTerms, CodeUse, CreditRules, Denial, GuardRules, Movement, Order,
-    Plans, Status, Transfer,
+    CodeKind, CodeTerms, CodeUse, CreditRules, Denial, GuardRules, Movement, Order, Plans, Status,
+    Transfer,
 };
 use crate::clock::Now;
 use crate::id::{AccountId, KeyHash};
@@ -95,18 +95,20 @@ impl Accounts {
         account: AccountId,
         transfer: Transfer,
     ) -> Result<Movement, Refusal> {
-        let ask = |_, reply| Message::Transfer(transfer.clone(), reply);
+        let ask = |_, reply| Message::Till(TillMessage::Transfer(transfer.clone(), reply));
         self.ask(account, TRIES_MAX, ask).await?
     }
 
-    /// An id that no account has: for a batch of codes, which name it.
-    pub fn new_id(&self) -> AccountId {
-        self.ledger().new_account_id()
-    }
-
-    /// Makes codes, as a batch of this id. Returns when they are on disk.
-    pub async fn make_codes(&self, id: AccountId, batch: CodeBatch) -> Result<(), Refusal> {
-        self.order(id, Order::MakeCodes(batch)).await.map(|_| ())
+    /// Up to `limit` of what payments, refunds and disputes did to an account, the oldest first, behind that
+    /// under the id `after`; each with its id.
+    pub async fn movements(
+        &self,
+        account: AccountId,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<(String, Movement)>, Refusal> {
+        let ask = |_, reply| Message::Till(TillMessage::Movements(after.clone(), limit, reply));
+        Ok(self.ask(account, TRIES_MAX, ask).await??)
     }
 
     /// Gives an account what a code of this batch gives, once. Returns when that is on disk.

@@ -40,6 +40,7 @@ const KINDS: &[(u8, u8, &str)] = &[
     (23, 1, "member.changed"),
     (23, 2, "member.removed"),
     (23, 4, "account.signed_up"),
+    (23, 11, "codes.revoked"),
     (24, 0, "plan.assigned"),
     (24, 1, "plan.overridden"),
     (25, 0, "subscription.changed"),
@@ -102,7 +103,8 @@ impl fmt::Display for NoticeKind {
 mod tests {
     use super::*;
     use crate::account::{
-        End, Event, MemberEvent, PlanEvent, ProjectEvent, Suspicion, WatchEvent, WatchSettings,
+        End, Event, MemberEvent, PlanEvent, ProjectEvent, Removal, Suspicion, WatchEvent,
+        WatchSettings,
     };
     use crate::id::{AccountId, ExchangeId, GrantId, KeyId, MemberId, ProjectId, WebhookId};
     use crate::ledger::glance::Glance;
@@ -148,6 +150,9 @@ mod tests {
         let (key, member) = (KeyId(1), MemberId(1));
         let given = MemberEvent::KeyGiven { key, member };
         assert_eq!(name(Event::Member(Box::new(given))), None);
+        let removal = Removal { at_ms: 1, by: "ann".into(), reason: "leaked".into() };
+        let revoked = MemberEvent::CodesRevoked { removal };
+        assert_eq!(name(Event::Member(Box::new(revoked))), Some("codes.revoked"));
         let suspicion = Suspicion::Networks { new: 11 };
         assert_eq!(name(Event::KeyRestricted { key, suspicion }), Some("key.restricted"));
         assert_eq!(name(Event::KeyGuarded { key, on: true }), None);

@@ -11,7 +11,7 @@ use infergate_actors::money::NanoUsd;
 use crate::records::bytes;
 
 /// One of every kind, in the order of the format, as version 4 wrote it.
-const WRITTEN: [&str; 10] = [
+const WRITTEN: [&str; 12] = [
     "048580808080808001026db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1341700010f616461406578616d706c652e636f6d034164610001077369676e2d757080a0f1c2b1340000",
     "048580808080808001026db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b134170102030005416461204c010402086f70657261746f72",
     "048580808080808001026db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b134170202fba0f1c2b134056b65795f31046c656674",
@@ -22,9 +22,11 @@ const WRITTEN: [&str; 10] = [
     "048580808080808001026db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b13417078980808080808001",
     "048580808080808001026db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b134170804626574610109090909090909090909090909090909090909090909090909090909090909090000020180f0cc86a63700",
     "048580808080808001026db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b1341709fba0f1c2b134056b65795f31046c656674",
+    "048580808080808001026db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b134170a8980808080808001",
+    "048580808080808001026db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b134170bfba0f1c2b134056b65795f31046c656674",
 ];
 
-fn events() -> [MemberEvent; 10] {
+fn events() -> [MemberEvent; 12] {
     let removal = Removal { at_ms: 1_800_000_000_123, by: "key_1".into(), reason: "left".into() };
     let ada = Member {
         id: MemberId(1),
@@ -65,7 +67,9 @@ fn events() -> [MemberEvent; 10] {
         MemberEvent::EmailClaimed { person: KeyHash([6; 32]), account: AccountId::new(2, 8) },
         MemberEvent::InvitesListed { batch: AccountId::new(2, 9) },
         MemberEvent::InvitesMade(batch),
-        MemberEvent::InvitesRevoked { removal },
+        MemberEvent::InvitesRevoked { removal: removal.clone() },
+        MemberEvent::CodesListed { batch: AccountId::new(2, 9) },
+        MemberEvent::CodesRevoked { removal },
     ]
 }
 

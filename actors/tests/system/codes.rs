@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use infergate_actors::account::{
-    Breakdown, CodeBatch, CodeTerms, Denial, GrantKind, Order, Refusal, Status, Transfer,
+    Breakdown, CodeBatch, CodeKind, CodeTerms, Denial, GrantKind, Order, Refusal, Status, Transfer,
     TransferKind,
 };
 use infergate_actors::id::{AccountId, KeyHash};
@@ -138,4 +138,67 @@ async fn a_batch_is_nobodys_account() {
     let again = desk.order(batch, Order::MakeCodes(self::batch(2, None))).await;
     assert_eq!(again.unwrap_err(), Refusal::Denied(Denial::AlreadyOpen));
     desk.verify().await;
+}
+
+#[tokio::test]
+async fn a_batch_that_is_taken_back_gives_nothing_more_and_takes_nothing_away() {
+    let desk = Desk::new().await;
+    let first = make(&desk, batch(2, None)).await;
+    let second = make(&desk, batch(2, None)).await;
+    let (one, other) = (desk.account(0).await, desk.account(0).await);
+    redeem(&desk, one, first, 1).await.unwrap();
+    let (what, by, reason) = (CodeKind::Credit, "ann".to_owned(), "leaked".to_owned());
+    let accounts = &desk.system.accounts;
+    let revoked = accounts.revoke_batch(what, first, by.clone(), reason.clone()).await.unwrap();
+    assert_eq!((revoked.codes, revoked.used, revoked.uses_max), (2, 1, 2));
+    let denied = |denial| Refusal::Denied(denial);
+    assert_eq!(redeem(&desk, other, first, 1).await, Err(denied(Denial::RevokedCode)));
+    assert_eq!(redeem(&desk, other, first, 2).await, Err(denied(Denial::RevokedCode)));
+    // Who had it is answered as before: a redemption that broke off is gone on with.
+    assert_eq!(redeem(&desk, one, first, 1).await.unwrap().code, 0);
+    redeem(&desk, other, second, 1).await.unwrap();
+    assert_eq!(desk.view(one).await.available.nano(), 100);
+
+    let (desk, _) = desk.restart().await;
+    let accounts = &desk.system.accounts;
+    // Again, it stays as it was.
+    let again = accounts.revoke_batch(what, first, "bob".into(), "again".into()).await.unwrap();
+    assert_eq!(again, revoked);
+    let told = again.revoked.unwrap();
+    assert_eq!((told.by, told.reason), (by, reason));
+    assert_eq!(accounts.list_batches(what, 0, 9).await.unwrap(), [(1, first), (2, second)]);
+    assert_eq!(accounts.list_batches(what, 1, 9).await.unwrap(), [(2, second)]);
+    assert_eq!(accounts.list_batches(CodeKind::Invite, 0, 9).await.unwrap(), []);
+    assert_eq!(redeem(&desk, other, first, 1).await, Err(denied(Denial::RevokedCode)));
+    let none = denied(Denial::NoSuchAccount);
+    for (what, id) in [(what, one), (CodeKind::Invite, second), (what, AccountId::codes(0))] {
+        assert_eq!(accounts.inspect_batch(what, id).await.unwrap_err(), none);
+        let revoked = accounts.revoke_batch(what, id, "ann".into(), "x".into()).await;
+        assert_eq!(revoked.unwrap_err(), none, "{id}");
+    }
+    assert_eq!(accounts.inspect(AccountId::codes(0)).await.unwrap_err(), none);
+    desk.verify().await;
+}
+
+#[tokio::test]
+async fn a_batch_from_before_there_was_a_list_is_shown_and_taken_back_by_its_id() {
+    let desk = Desk::new().await;
+    let id = desk.system.accounts.new_id();
+    desk.order(id, Order::MakeCodes(batch(1, None))).await.unwrap();
+    let accounts = &desk.system.accounts;
+    assert_eq!(accounts.list_batches(CodeKind::Credit, 0, 9).await.unwrap(), []);
+    let shown = accounts.inspect_batch(CodeKind::Credit, id).await.unwrap();
+    assert_eq!((shown.name.as_str(), shown.codes, shown.revoked), ("spring", 2, None));
+    let revoked = accounts.revoke_batch(CodeKind::Credit, id, "ann".into(), "old".into()).await;
+    assert_eq!(revoked.unwrap().revoked.unwrap().by, "ann");
+}
+
+#[tokio::test]
+async fn codes_give_something_and_invites_nothing() {
+    let desk = Desk::new().await;
+    let free = CodeBatch { amount: NanoUsd::ZERO, ..batch(1, None) };
+    for order in [Order::MakeCodes(free), Order::MakeInvites(batch(1, None))] {
+        let made = desk.order(desk.system.accounts.new_id(), order).await;
+        assert_eq!(made.unwrap_err(), Refusal::Denied(Denial::BadAmount));
+    }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use infergate_actors::account::{
-    AccountView, Breakdown, CodeBatch, Denial, GrantKind, Limits, NewKey, Refusal, SignUp,
-    TrialGrant,
+    AccountView, Breakdown, CodeBatch, CodeKind, Denial, GrantKind, Limits, NewKey, Refusal,
+    SignUp, TrialGrant,
 };
 use infergate_actors::id::{AccountId, KeyHash};
 use infergate_actors::money::NanoUsd;
@@ -121,20 +121,22 @@ async fn an_invite_opens_as_many_accounts_as_it_may_and_credit_is_none() {
     let used_up = with("c@example.com", 4, invite()).await.unwrap_err();
     assert_eq!(used_up, denied(Denial::UsedUpCode));
     let (desk, _) = desk.restart().await;
-    let shown = desk.system.accounts.inspect_invites(batch).await.unwrap();
-    assert_eq!((shown.invites, shown.used, shown.uses_max), (1, 2, 2));
-    let listed = desk.system.accounts.list_invites(0, 9).await.unwrap();
+    let shown = desk.system.accounts.inspect_batch(CodeKind::Invite, batch).await.unwrap();
+    assert_eq!((shown.codes, shown.used, shown.uses_max), (1, 2, 2));
+    let listed = desk.system.accounts.list_batches(CodeKind::Invite, 0, 9).await.unwrap();
     assert_eq!(listed, [(1, batch)]);
 
     let second = invites(&desk, 9).await;
     let accounts = &desk.system.accounts;
-    let revoked = accounts.revoke_invites(second, "operator".into(), "leaked".into()).await;
+    let revoked =
+        accounts.revoke_batch(CodeKind::Invite, second, "operator".into(), "leaked".into()).await;
     assert_eq!(revoked.unwrap().revoked.unwrap().reason, "leaked");
     let late = accounts.sign_up(wish("c@example.com", 5), Some((second, invite()))).await;
     assert_eq!(late.unwrap_err(), denied(Denial::RevokedCode));
     let open = accounts.sign_up(wish("c@example.com", 6), None).await.unwrap();
     assert_eq!(open.available.nano(), 100, "a refusal costs nobody an account");
-    let no_batch = accounts.revoke_invites(open.id, "operator".into(), "x".into()).await;
+    let no_batch =
+        accounts.revoke_batch(CodeKind::Invite, open.id, "operator".into(), "x".into()).await;
     assert_eq!(no_batch.unwrap_err(), denied(Denial::NoSuchAccount));
     desk.verify().await;
 }

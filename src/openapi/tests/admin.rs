@@ -74,12 +74,15 @@ impl Stage {
         for (kind, of) in [("payment_succeeded", "e1"), ("refunded", "e2"), ("disputed", "e3")] {
             self.post("/admin/v1/payments/events", event(kind, of), 200).await;
         }
+        self.get(&format!("{account}/payments?limit=2")).await;
+        self.ask("GET", &format!("{account}/payments?after=none"), None, 404).await;
         self.post(&format!("{account}/reinstate"), json!({ "reason": "again" }), 200).await;
         let codes =
             json!({ "name": "n", "count": 2, "kind": "trial", "amount_usd": "1", "uses": 2 });
         let made = self.post("/admin/v1/codes", codes, 201).await;
         let redeem = format!("{account}/redeem");
         self.post(&redeem, json!({ "code": made["codes"][0] }), 200).await;
+        self.batches("/admin/v1/codes", &text(&made["batch"])).await;
         self.post(&redeem, json!({ "code": "igc-no" }), 404).await;
     }
 

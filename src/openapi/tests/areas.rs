@@ -82,11 +82,15 @@ impl Stage {
         let invites = "/admin/v1/invites";
         let wanted = json!({ "name": "n", "count": 2, "uses": 3 });
         let made = self.post(invites, wanted, 201).await;
-        self.get(&format!("{invites}?limit=1")).await;
-        let batch = format!("{invites}/{}", text(&made["batch"]));
-        self.get(&batch).await;
-        self.ask("DELETE", &format!("{batch}?reason=over"), None, 200).await;
-        self.ask("GET", &format!("{invites}/acct_00000000000000ff"), None, 404).await;
+        self.batches(invites, &text(&made["batch"])).await;
+    }
+
+    /// What batches of codes and of invites have alike.
+    pub(super) async fn batches(&mut self, all: &str, batch: &str) {
+        self.get(&format!("{all}?limit=1")).await;
+        self.get(&format!("{all}/{batch}")).await;
+        self.ask("DELETE", &format!("{all}/{batch}?reason=over"), None, 200).await;
+        self.ask("GET", &format!("{all}/acct_00000000000000ff"), None, 404).await;
     }
 
     pub(super) async fn watched(&mut self, account: &str) {

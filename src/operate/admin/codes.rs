@@ -1,4 +1,4 @@
-//! Redemption codes: made in bulk and shown once, redeemed once by an account.
+//! Redemption codes: made in bulk and shown once, redeemed once by an account, taken back by the batch.
 
 use std::sync::Arc;
 
@@ -6,20 +6,19 @@ use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::StatusCode;
-use infergate_actors::account::{CodeBatch, GrantKind};
+use infergate_actors::account::{BatchView, CodeBatch, CodeKind, GrantKind, Removal};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::batches::{BatchOf, BatchesPage, CODES_MAX, USES_MAX, Why, check_batch, one, unknown};
 use super::credit::amount;
-use super::request::{AccountOf, Json, text};
+use super::request::{AccountOf, Asked, Json};
+use super::who::Who;
 use super::{Operator, Problem};
 use crate::api::{Code, MadeCodes, Redeemed, Redemption};
-use crate::openapi::{self, Routes, doc, pattern, post};
-
-/// A batch is one actor, and one event and snapshot hold all of it.
-pub(super) const CODES_MAX: usize = 1_000;
-pub(super) const USES_MAX: u32 = 10_000;
+use crate::openapi::{self, Routes, doc, get, pattern, post};
+use crate::operate::amount::Amounts;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -43,6 +42,36 @@ pub(super) struct NewCodes {
     lasts_ms: Option<u64>,
 }
 
+/// A batch, without its codes.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Codes")]
+struct Batch {
+    #[serde(rename = "batch")]
+    id: String,
+    name: String,
+    made_at_ms: u64,
+    kind: GrantKind,
+    #[serde(flatten)]
+    amount: Amounts<1>,
+    count: usize,
+    uses: u32,
+    used: usize,
+    expires_at_ms: Option<u64>,
+    lasts_ms: Option<u64>,
+    revoked: Option<Removal>,
+}
+
+/// A page of batches.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CodesList")]
+struct Batches {
+    codes: Vec<Batch>,
+    /// What to go on behind; none at the end.
+    next: Option<u64>,
+}
+
+const TAG: &str = "Codes";
+
 /// What is served of codes.
 pub(super) fn routes() -> Routes<Arc<Operator>> {
     let made = doc("createCodes", "Makes redemption codes, which are shown once.")
@@ -52,15 +81,15 @@ pub(super) fn routes() -> Routes<Arc<Operator>> {
         .answers::<Redeemed>(200)
         .refuses(&[409])
         .example(json!({ "code": "igc-0000000000000002-…" }));
-    Routes::new().route("Codes", "/admin/v1/codes", post(make, made)).route(
-        "Codes",
-        "/admin/v1/accounts/{account}/redeem",
-        post(redeem, redeemed),
-    )
-}
-
-pub(super) fn one() -> u32 {
-    1
+    let listed = doc("listCodes", "Lists batches of redemption codes, page by page.");
+    let listed = listed.answers::<Batches>(200);
+    let shown = doc("getCodes", "Shows a batch, without its codes.").answers::<Batch>(200);
+    let revoked = doc("revokeCodes", "Takes a batch back: its codes stop working.");
+    let revoked = revoked.answers::<Batch>(200).refuses(&[409, 422]);
+    Routes::new()
+        .route(TAG, "/admin/v1/codes", get(list, listed).post(make, made))
+        .route(TAG, "/admin/v1/codes/{batch}", get(show, shown).delete(revoke, revoked))
+        .route(TAG, "/admin/v1/accounts/{account}/redeem", post(redeem, redeemed))
 }
 
 pub(super) async fn make(
@@ -79,6 +108,35 @@ pub(super) async fn make(
     Ok((StatusCode::CREATED, Answer(made)))
 }
 
+pub(super) async fn list(
+    State(operator): State<Arc<Operator>>,
+    Asked(page): Asked<BatchesPage>,
+) -> Result<impl IntoResponse, Problem> {
+    let (batches, next) = page.of(&operator, CodeKind::Credit).await?;
+    Ok(Answer(Batches { codes: batches.into_iter().map(Batch::of).collect(), next }))
+}
+
+pub(super) async fn show(
+    State(operator): State<Arc<Operator>>,
+    BatchOf(batch): BatchOf,
+) -> Result<impl IntoResponse, Problem> {
+    let shown = operator.system.accounts.inspect_batch(CodeKind::Credit, batch).await;
+    Ok(Answer(Batch::of(shown.map_err(unknown(CodeKind::Credit))?)))
+}
+
+pub(super) async fn revoke(
+    State(operator): State<Arc<Operator>>,
+    who: Who,
+    BatchOf(batch): BatchOf,
+    Asked(why): Asked<Why>,
+) -> Result<impl IntoResponse, Problem> {
+    let (accounts, reason) = (&operator.system.accounts, why.reason()?);
+    let revoked = accounts.revoke_batch(CodeKind::Credit, batch, who.name, reason).await;
+    let revoked = revoked.map_err(unknown(CodeKind::Credit))?;
+    tracing::info!(%batch, "codes taken back");
+    Ok(Answer(Batch::of(revoked)))
+}
+
 pub(super) async fn redeem(
     State(operator): State<Arc<Operator>>,
     AccountOf(account): AccountOf,
@@ -87,24 +145,20 @@ pub(super) async fn redeem(
     Ok(Answer(asked.by(&operator.world, account).await?))
 }
 
-/// Whether such a batch can be.
-pub(super) fn check_batch(
-    operator: &Operator,
-    name: &str,
-    count: usize,
-    uses: u32,
-    expires_at_ms: Option<u64>,
-) -> Result<(), Problem> {
-    text("name", name)?;
-    if !(1..=CODES_MAX).contains(&count) {
-        return Err(Problem::invalid(format!("`count` must be 1 to {CODES_MAX}")));
+impl Batch {
+    fn of(batch: BatchView) -> Self {
+        Self {
+            id: batch.id.to_string(),
+            name: batch.name,
+            made_at_ms: batch.made_at_ms,
+            kind: batch.kind,
+            amount: Amounts::one(batch.amount),
+            count: batch.codes,
+            uses: batch.uses_max,
+            used: batch.used,
+            expires_at_ms: batch.expires_at_ms,
+            lasts_ms: batch.lasts_ms,
+            revoked: batch.revoked,
+        }
     }
-    if !(1..=USES_MAX).contains(&uses) {
-        return Err(Problem::invalid(format!("`uses` must be 1 to {USES_MAX}")));
-    }
-    let now_ms = operator.world.clock.now().wall_ms;
-    if expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
-        return Err(Problem::invalid("`expires_at_ms` is in the past"));
-    }
-    Ok(())
 }

@@ -3,27 +3,21 @@
 use std::sync::Arc;
 
 use axum::Json as Answer;
-use axum::extract::{FromRequestParts, State};
+use axum::extract::State;
 use axum::response::IntoResponse;
 use http::StatusCode;
-use http::request::Parts;
-use infergate_actors::account::{CodeBatch, Denial, GrantKind, InviteBatch, Refusal, Removal};
-use infergate_actors::id::AccountId;
+use infergate_actors::account::{BatchView, CodeBatch, CodeKind, GrantKind, Removal};
 use infergate_actors::money::NanoUsd;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::codes::{CODES_MAX, USES_MAX, check_batch, one};
-use super::request::{Asked, Json, text};
+use super::batches::{BatchOf, BatchesPage, CODES_MAX, USES_MAX, Why, check_batch, one, unknown};
+use super::request::{Asked, Json};
 use super::who::Who;
 use super::{Operator, Problem};
-use crate::api::{Code, named, page_limit, params};
-use crate::openapi::{Operation, Routes, Takes, doc, get, pattern};
-
-const PAGE_DEFAULT: usize = 20;
-const PAGE_MAX: usize = 100;
-const REASON_DEFAULT: &str = "taken back by the operator";
+use crate::api::Code;
+use crate::openapi::{Routes, doc, get, pattern};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -37,24 +31,6 @@ pub(super) struct NewInvites {
     #[schemars(range(min = 1, max = USES_MAX))]
     uses: u32,
     expires_at_ms: Option<u64>,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct InvitesPage {
-    /// The `next` of the page before.
-    #[serde(default)]
-    after: u64,
-    #[schemars(range(min = 1, max = PAGE_MAX))]
-    limit: Option<usize>,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "InvitesReason")]
-pub(super) struct Why {
-    #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
-    reason: Option<String>,
 }
 
 /// A batch, without its invites.
@@ -86,24 +62,6 @@ struct Batches {
     invites: Vec<Batch>,
     /// What to go on behind; none at the end.
     next: Option<u64>,
-}
-
-/// The batch that the path names.
-pub(super) struct BatchOf(AccountId);
-
-impl FromRequestParts<Arc<Operator>> for BatchOf {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Operator>) -> Result<Self, Problem> {
-        named(&params(parts).await?, "batch").map(Self)
-    }
-}
-
-impl Takes for BatchOf {
-    fn describe(operation: &mut Operation<'_>) {
-        operation.path("batch", Some(pattern::ACCOUNT), "The batch's id.");
-        operation.refuses(&[400, 404]);
-    }
 }
 
 const TAG: &str = "Invites";
@@ -145,23 +103,10 @@ pub(super) async fn make(
 
 pub(super) async fn list(
     State(operator): State<Arc<Operator>>,
-    Asked(page): Asked<InvitesPage>,
+    Asked(page): Asked<BatchesPage>,
 ) -> Result<impl IntoResponse, Problem> {
-    let limit = page_limit(page.limit, PAGE_DEFAULT, PAGE_MAX)?;
-    let accounts = &operator.system.accounts;
-    let mut listed = accounts.list_invites(page.after, limit + 1).await?;
-    let more = listed.len() > limit;
-    listed.truncate(limit);
-    let next = listed.last().filter(|_| more).map(|(place, _)| *place);
-    let mut batches = Vec::new();
-    for (_, batch) in listed {
-        match accounts.inspect_invites(batch).await {
-            Ok(batch) => batches.push(Batch::of(batch)),
-            // Listed, and then not made.
-            Err(Refusal::Denied(Denial::NoSuchAccount)) => {}
-            Err(refusal) => return Err(refusal.into()),
-        }
-    }
+    let (batches, next) = page.of(&operator, CodeKind::Invite).await?;
+    let batches = batches.into_iter().map(Batch::of).collect();
     Ok(Answer(Batches { invites: batches, next }))
 }
 
@@ -169,8 +114,8 @@ pub(super) async fn show(
     State(operator): State<Arc<Operator>>,
     BatchOf(batch): BatchOf,
 ) -> Result<impl IntoResponse, Problem> {
-    let shown = operator.system.accounts.inspect_invites(batch).await;
-    Ok(Answer(Batch::of(shown.map_err(unknown)?)))
+    let shown = operator.system.accounts.inspect_batch(CodeKind::Invite, batch).await;
+    Ok(Answer(Batch::of(shown.map_err(unknown(CodeKind::Invite))?)))
 }
 
 pub(super) async fn revoke(
@@ -179,29 +124,23 @@ pub(super) async fn revoke(
     BatchOf(batch): BatchOf,
     Asked(why): Asked<Why>,
 ) -> Result<impl IntoResponse, Problem> {
-    let reason = why.reason.unwrap_or_else(|| REASON_DEFAULT.to_owned());
-    text("reason", &reason)?;
-    let revoked = operator.system.accounts.revoke_invites(batch, who.name, reason).await;
+    let (accounts, reason) = (&operator.system.accounts, why.reason()?);
+    let revoked = accounts.revoke_batch(CodeKind::Invite, batch, who.name, reason).await;
+    let revoked = revoked.map_err(unknown(CodeKind::Invite))?;
     tracing::info!(%batch, "invites taken back");
-    Ok(Answer(Batch::of(revoked.map_err(unknown)?)))
-}
-
-fn unknown(refusal: Refusal) -> Problem {
-    match refusal {
-        Refusal::Denied(Denial::NoSuchAccount) => Problem::not_found("no such batch of invites"),
-        refusal => refusal.into(),
-    }
+    Ok(Answer(Batch::of(revoked)))
 }
 
 impl Batch {
-    fn of(batch: InviteBatch) -> Self {
-        let InviteBatch { id, name, made_at_ms, invites, uses_max, used, expires_at_ms, revoked } =
-            batch;
+    fn of(batch: BatchView) -> Self {
+        let BatchView {
+            id, name, made_at_ms, codes, uses_max, used, expires_at_ms, revoked, ..
+        } = batch;
         Self {
             id: id.to_string(),
             name,
             made_at_ms,
-            count: invites,
+            count: codes,
             uses: uses_max,
             used,
             expires_at_ms,

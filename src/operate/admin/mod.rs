@@ -12,10 +12,11 @@
 //! | `accounts`, `credit`, `keys` | one account: its state, journal, grants, keys |
 //! | `projects`, `members` | projects within an account, and its people |
 //! | `plans`, `subscriptions` | plans, and what is paid and given for each period |
-//! | `payments` | what a payment processor tells; refunds |
+//! | `payments` | what a payment processor tells; refunds; what came of them |
 //! | `watch`, `hooks` | what an account is watched for; its own webhooks |
 //! | `webhooks` | all webhooks, and the events they are told of |
 //! | `codes`, `invites` | redemption codes, and invites for those who sign up |
+//! | `batches` | what is done with both |
 //! | `cache` | answers that are kept |
 //! | `usage` | what was used, and an account's statement of a month |
 //! | `providers`, `system` | providers; actors, snapshots, verification, health, metrics |
@@ -29,6 +30,7 @@
 mod accounts;
 mod acts;
 mod audit;
+mod batches;
 mod cache;
 mod codes;
 mod credit;
@@ -234,12 +236,12 @@ fn of_rule(served: &Served) -> Common {
 const TAGS: &[(&str, &str)] = &[
     ("Accounts", "Opened, looked at, limited, and their status set."),
     ("Audit", "What operators did."),
-    ("Codes", "Redemption codes, made in bulk and redeemed once by an account."),
+    ("Codes", "Redemption codes, made in bulk, redeemed once by an account, listed, revoked."),
     ("Credit", "Grants, once per reference."),
     ("Invites", "For those who sign up: made in bulk, listed, revoked."),
     ("Keys", "Created and rotated with a secret that is shown once, changed, revoked."),
     ("Members", "The people of an account, and their roles."),
-    ("Payments", "What payment processors tell, and refunds."),
+    ("Payments", "What payment processors tell, refunds, and what came of both."),
     ("Plans", "Plans, and what is paid and given for each period."),
     ("Projects", "Groups of an account's keys with limits and budgets of their own."),
     ("Providers", "Looked at, opened, closed, drained, their credentials enabled."),

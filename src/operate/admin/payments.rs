@@ -1,4 +1,4 @@
-//! Money outside: what a payment processor tells, and what an operator pays back.
+//! Money outside: what a payment processor tells, what an operator pays back, and what came of it.
 //!
 //! Each is told with an id of its own. Told again, it is answered the same and changes nothing; under
 //! the same id something else is a conflict.
@@ -12,14 +12,19 @@ use http::StatusCode;
 use infergate_actors::account::{Denial, Refusal, Transfer, TransferKind};
 use infergate_actors::id::{AccountId, GrantId};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::credit::{amount, amount_if_any};
-use super::request::{AccountOf, Json, id, text};
+use super::request::{AccountOf, Asked, Json, id, text};
 use super::view::Moved;
 use super::{Operator, Problem};
-use crate::openapi::{self, Routes, doc, pattern, post};
+use crate::api::page_limit;
+use crate::openapi::{self, Routes, doc, get, pattern, post};
+
+const PAGE_DEFAULT: usize = 100;
+const PAGE_MAX: usize = 1_000;
+const TAG: &str = "Payments";
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -70,6 +75,24 @@ pub(super) struct NewRefund {
     amount_nano_usd: Option<i64>,
 }
 
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PaymentsPage {
+    /// The `next` of the page before.
+    after: Option<String>,
+    #[schemars(range(min = 1, max = PAGE_MAX))]
+    limit: Option<usize>,
+}
+
+/// A page of what payments, refunds and disputes did, the oldest first.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PaymentsList")]
+struct Payments {
+    payments: Vec<Moved>,
+    /// What to go on behind; none at the end.
+    next: Option<String>,
+}
+
 /// What is served of payments.
 pub(super) fn routes() -> Routes<Arc<Operator>> {
     let told = doc("createPaymentEvent", "Takes what a payment processor tells, once per event.")
@@ -83,11 +106,29 @@ pub(super) fn routes() -> Routes<Arc<Operator>> {
         .answers::<Moved>(200)
         .refuses(&[409])
         .example(json!({ "reference": "ticket 9", "grant": "grant_1", "amount_usd": "5" }));
-    Routes::new().route("Payments", "/admin/v1/payments/events", post(event, told)).route(
-        "Payments",
-        "/admin/v1/accounts/{account}/refunds",
-        post(refund, refunded),
-    )
+    let listed = doc("listPayments", "Lists an account's payments, refunds and disputes by pages.");
+    let listed = listed.answers::<Payments>(200);
+    let account = |rest: &str| format!("/admin/v1/accounts/{{account}}{rest}");
+    Routes::new()
+        .route(TAG, "/admin/v1/payments/events", post(event, told))
+        .route(TAG, &account("/payments"), get(list, listed))
+        .route(TAG, &account("/refunds"), post(refund, refunded))
+}
+
+/// What was told of an account, under which id, and what it did.
+pub(super) async fn list(
+    State(operator): State<Arc<Operator>>,
+    AccountOf(account): AccountOf,
+    Asked(page): Asked<PaymentsPage>,
+) -> Result<impl IntoResponse, Problem> {
+    let limit = page_limit(page.limit, PAGE_DEFAULT, PAGE_MAX)?;
+    let accounts = &operator.system.accounts;
+    let mut listed = accounts.movements(account, page.after, limit + 1).await?;
+    let more = listed.len() > limit;
+    listed.truncate(limit);
+    let next = listed.last().filter(|_| more).map(|(id, _)| id.clone());
+    let moved = |(id, movement): (String, _)| Moved::of(id, account, &movement);
+    Ok(Answer(Payments { payments: listed.into_iter().map(moved).collect(), next }))
 }
 
 /// What a processor tells.

@@ -2,7 +2,7 @@
 //! be reached. Pure.
 
 use http::Method;
-use infergate_actors::account::OperatorRole;
+use infergate_actors::account::{CodeKind, OperatorRole};
 
 /// One method of one path.
 #[derive(Clone, Copy, Debug)]
@@ -68,8 +68,8 @@ pub(super) enum Subject {
     Watch,
     /// Its `{account}` and `{webhook}`.
     Webhook,
-    /// Its `{batch}` of invites.
-    Invites,
+    /// Its `{batch}`, of codes or of invites.
+    Batch(CodeKind),
     /// Its `{token}`.
     Token,
     /// Its `{provider}`.
@@ -133,13 +133,19 @@ pub(super) const RULES: &[Rule] = &[
         .of(Subject::Account),
     rule(Post, "/admin/v1/accounts/{account}/close", "account.close", Status).of(Subject::Account),
     rule(Post, "/admin/v1/accounts/{account}/grants", "grant.create", Money).of(Subject::Account),
+    look("/admin/v1/accounts/{account}/payments", "payment.list", Read),
     rule(Post, "/admin/v1/accounts/{account}/refunds", "refund.create", Money)
         .of(Subject::Account)
         .again(),
     rule(Post, "/admin/v1/accounts/{account}/redeem", "code.redeem", Money)
         .of(Subject::Account)
         .again(),
+    look("/admin/v1/codes", "code.list", Read),
     rule(Post, "/admin/v1/codes", "code.create", Money),
+    look("/admin/v1/codes/{batch}", "code.show", Read).of(Subject::Batch(CodeKind::Credit)),
+    rule(Delete, "/admin/v1/codes/{batch}", "code.revoke", Money)
+        .of(Subject::Batch(CodeKind::Credit))
+        .again(),
     rule(Post, "/admin/v1/payments/events", "payment.event", Money)
         .of(Subject::AccountInBody)
         .again(),
@@ -203,9 +209,9 @@ pub(super) const RULES: &[Rule] = &[
     look("/admin/v1/plans", "plan.list", Read),
     look("/admin/v1/invites", "invite.list", Read),
     rule(Post, "/admin/v1/invites", "invite.create", Settings).again(),
-    look("/admin/v1/invites/{batch}", "invite.show", Read).of(Subject::Invites),
+    look("/admin/v1/invites/{batch}", "invite.show", Read).of(Subject::Batch(CodeKind::Invite)),
     rule(Delete, "/admin/v1/invites/{batch}", "invite.revoke", Settings)
-        .of(Subject::Invites)
+        .of(Subject::Batch(CodeKind::Invite))
         .again(),
     look("/admin/v1/accounts/{account}/watch", "watch.show", Read).of(Subject::Watch),
     rule(Patch, "/admin/v1/accounts/{account}/watch", "watch.change", Settings)

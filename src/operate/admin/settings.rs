@@ -3,6 +3,7 @@
 
 use std::str::FromStr;
 
+use infergate_actors::account::{BatchView, CodeKind};
 use infergate_actors::id::{AccountId, TokenId};
 use serde_json::{Value, json};
 
@@ -27,7 +28,7 @@ impl Named {
     pub(super) fn turn(&self) -> Option<AccountId> {
         match self.subject {
             Subject::Token | Subject::Provider => Some(AccountId::OPERATORS),
-            Subject::Invites => self.batch,
+            Subject::Batch(_) => self.batch,
             Subject::Nothing
             | Subject::Account
             | Subject::AccountInBody
@@ -50,7 +51,7 @@ impl Named {
             Subject::Nothing
             | Subject::Account
             | Subject::AccountInBody
-            | Subject::Invites
+            | Subject::Batch(_)
             | Subject::Token
             | Subject::Provider => None,
         };
@@ -75,6 +76,20 @@ fn id<T: FromStr>(params: &[(String, String)], name: &str) -> Option<T> {
     text.parse().ok()
 }
 
+/// A batch without what is used of it.
+fn of_batch(what: CodeKind, batch: &BatchView) -> Value {
+    let gives = match what {
+        CodeKind::Credit => json!({
+            "kind": batch.kind, "amount_nano_usd": batch.amount.nano(), "lasts_ms": batch.lasts_ms,
+        }),
+        CodeKind::Invite => Value::Null,
+    };
+    json!({
+        "name": batch.name, "count": batch.codes, "uses": batch.uses_max,
+        "expires_at_ms": batch.expires_at_ms, "revoked": batch.revoked, "gives": gives,
+    })
+}
+
 impl Operator {
     /// The resource as it is; `None` where there is none, or it does not answer.
     pub(super) async fn look(&self, named: &Named) -> Option<Seen> {
@@ -93,13 +108,9 @@ impl Operator {
                 let part = named.part?;
                 part.seen(&accounts.inspect(named.account?).await.ok()?)
             }
-            Subject::Invites => {
-                let batch = accounts.inspect_invites(named.batch?).await.ok()?;
-                let settings = json!({
-                    "name": batch.name, "count": batch.invites, "uses": batch.uses_max,
-                    "expires_at_ms": batch.expires_at_ms, "revoked": batch.revoked,
-                });
-                Some(Seen::of_settings(&settings))
+            Subject::Batch(what) => {
+                let batch = accounts.inspect_batch(what, named.batch?).await.ok()?;
+                Some(Seen::of_settings(&of_batch(what, &batch)))
             }
             Subject::Token => {
                 let tokens = self.operators.tokens().await.ok()?;

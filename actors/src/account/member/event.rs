@@ -67,6 +67,16 @@ pub enum MemberEvent {
         /// When, by whom and why.
         removal: Removal,
     },
+    /// In the list of codes: there is, or will be, such a batch.
+    CodesListed {
+        /// Its id.
+        batch: AccountId,
+    },
+    /// The batch's codes are good for nobody who has not used them.
+    CodesRevoked {
+        /// When, by whom and why.
+        removal: Removal,
+    },
 }
 
 /// One change of a person. Variants are only ever added at the end.

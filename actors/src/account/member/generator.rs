@@ -35,7 +35,7 @@ pub(crate) fn any_member_event() -> impl Strategy<Value = Event> {
             let Member { id, name, role, removal, .. } = member.clone();
             let removal = removal.unwrap();
             let (hash, batch) = (KeyHash(hash), AccountId(u64::from(number)));
-            match kind % 9 {
+            match kind % 11 {
                 0 => MemberEvent::Added(member),
                 1 => {
                     let name_too = MemberChange::Name(name.clone());
@@ -48,6 +48,8 @@ pub(crate) fn any_member_event() -> impl Strategy<Value = Event> {
                 5 => MemberEvent::CeilingsSet { ceilings },
                 6 => MemberEvent::EmailClaimed { person: hash, account: batch },
                 7 => MemberEvent::InvitesListed { batch },
+                8 => MemberEvent::CodesListed { batch },
+                9 => MemberEvent::CodesRevoked { removal },
                 _ => MemberEvent::InvitesRevoked { removal },
             }
         },

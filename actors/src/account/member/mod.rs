@@ -24,7 +24,6 @@ pub use event::{MemberChange, MemberEvent, NewMember};
 pub use order::{By, MemberOrder};
 pub use people::{Member, MemberStatus, Removal, Role};
 pub use permission::{Permission, Permissions};
-pub use register::Batch as InviteBatch;
 pub use sign_up::{SignUp, TrialGrant};
 
 #[cfg(test)]

@@ -155,7 +155,9 @@ impl Members {
             MemberEvent::EmailClaimed { .. }
             | MemberEvent::InvitesListed { .. }
             | MemberEvent::InvitesMade(_)
-            | MemberEvent::InvitesRevoked { .. } => {
+            | MemberEvent::InvitesRevoked { .. }
+            | MemberEvent::CodesListed { .. }
+            | MemberEvent::CodesRevoked { .. } => {
                 self.register.get_or_insert_default().fold(event)?;
             }
         }

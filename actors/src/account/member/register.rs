@@ -1,9 +1,10 @@
-//! Which address has signed up, and which invites there are. Pure.
+//! Which address has signed up, and which codes and invites there are. Pure.
 //!
 //! Neither belongs to an account, and both must be known exactly: who signs up twice at once gets one
 //! account. So each is kept by accounts that are nobody's, whose actors are the only ones who write:
-//! [`AccountId::register`] for addresses, spread over many by their hash, [`AccountId::invites`] for the
-//! list of batches, and each batch of invites is one as each batch of codes is.
+//! [`AccountId::register`] for addresses, spread over many by their hash, [`AccountId::invites`] and
+//! [`AccountId::codes`] for the lists of batches, and each batch of invites is one as each batch of codes
+//! is.
 
 use std::collections::BTreeMap;
 
@@ -18,29 +19,8 @@ use crate::id::{AccountId, KeyHash};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Register {
     claims: BTreeMap<KeyHash, AccountId>,
-    /// Of a batch of invites that was taken back.
+    /// Of a batch of codes or invites that was taken back.
     revoked: Option<Removal>,
-}
-
-/// A batch of invites as it is at this moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Batch {
-    /// Its id.
-    pub id: AccountId,
-    /// A name for people.
-    pub name: String,
-    /// When it was made, in milliseconds since 1970.
-    pub made_at_ms: u64,
-    /// How many there are in it.
-    pub invites: usize,
-    /// How many accounts may be opened with each.
-    pub uses_max: u32,
-    /// How many were, with all of them.
-    pub used: usize,
-    /// Until when, in milliseconds since 1970.
-    pub expires_at_ms: Option<u64>,
-    /// When, by whom and why they were taken back.
-    pub revoked: Option<Removal>,
 }
 
 /// What a used invite is known by: its batch and its place in there.
@@ -55,7 +35,7 @@ impl Register {
                     Some(_) => Err("it claims an address that is claimed already"),
                 }
             }
-            MemberEvent::InvitesRevoked { removal } => {
+            MemberEvent::InvitesRevoked { removal } | MemberEvent::CodesRevoked { removal } => {
                 self.revoked = Some(removal.clone());
                 Ok(())
             }
@@ -66,7 +46,8 @@ impl Register {
             | MemberEvent::SignedUp { .. }
             | MemberEvent::CeilingsSet { .. }
             | MemberEvent::InvitesListed { .. }
-            | MemberEvent::InvitesMade(_) => Ok(()),
+            | MemberEvent::InvitesMade(_)
+            | MemberEvent::CodesListed { .. } => Ok(()),
         }
     }
 
@@ -84,11 +65,6 @@ impl Account {
     pub fn is_nobodys(&self) -> bool {
         let is_operators = self.id == AccountId::OPERATORS;
         is_operators || self.is_code_batch() || self.register().is_some()
-    }
-
-    /// Whether its codes are invites.
-    pub(in crate::account) fn is_of_invites(&self) -> bool {
-        self.is_code_batch() && self.register().is_some()
     }
 
     /// Decides, in a register, which account a person has: the event, unless that is settled.

@@ -5,12 +5,19 @@
 use tokio::task_local;
 
 task_local! {
-    static ACTION: u64;
+    /// `None`: part of an action, and not to be marked.
+    static ACTION: Option<u64>;
 }
 
 /// Does `work` as the carrying out of this action: what it orders of accounts is marked with it.
 pub async fn acting<F: Future>(action: u64, work: F) -> F::Output {
-    ACTION.scope(action, work).await
+    ACTION.scope(Some(action), work).await
+}
+
+/// Does `work` as no action's: what it orders of accounts is harmless where the action breaks off behind
+/// it, and must not be taken for the action's having been carried out.
+pub(in crate::account) async fn unmarked<F: Future>(work: F) -> F::Output {
+    ACTION.scope(None, work).await
 }
 
 /// `work` as part of the present action, for another task to do.
@@ -26,5 +33,5 @@ pub fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
 
 /// The present action, if its orders are to be marked.
 pub(in crate::account) fn action() -> Option<u64> {
-    ACTION.try_with(|action| *action).ok()
+    ACTION.try_with(|action| *action).ok().flatten()
 }

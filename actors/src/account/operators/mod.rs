@@ -27,7 +27,7 @@ pub use event::{
 };
 pub use handle::{OperatorRefusal, Operators};
 
-pub(super) use acting::action;
+pub(super) use acting::{action, unmarked};
 pub(super) use fold::State;
 pub(super) use shell::Ask;
 

@@ -117,7 +117,7 @@ async fn an_answer_is_kept_for_a_day_and_through_a_restart() {
 }
 
 /// A request that begins, as far as a crash lets it come.
-async fn begun(gateway: &Gateway, path: &str, key: &str, body: &Value) -> u64 {
+pub(super) async fn begun(gateway: &Gateway, path: &str, key: &str, body: &Value) -> u64 {
     let all = format!("POST\n{path}\n{body}");
     let idempotency = Idempotency {
         key: key.to_owned(),

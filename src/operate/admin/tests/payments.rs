@@ -1,8 +1,13 @@
 //! Payments, refunds, disputes and the rules of credit, over the sockets.
 
+use std::time::Duration;
+
+use http::Method;
 use infergate_actors::account::Account;
+use infergate_actors::clock::Clock;
 use serde_json::{Value, json};
 
+use super::desk::NOW_MS;
 use crate::operate::fixture::{Gateway, Setup, text};
 
 const EVENTS: &str = "/admin/v1/payments/events";
@@ -165,4 +170,43 @@ async fn trial_credit_buys_what_the_rules_say_and_new_rules_hold_at_once() {
     let kinds = held[0]["event"]["held_of"]["kinds"].as_array().unwrap();
     assert!(!kinds.contains(&json!("trial")) && kinds.contains(&json!("paid")));
     verify(&gateway).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_told_is_listed_in_the_order_it_was_told() {
+    let clock = Clock::manual(NOW_MS);
+    let gateway = Setup { clock: clock.clone(), ..Setup::default() }.start().await;
+    let account = gateway.account("one").await;
+    let of_account = format!("/admin/v1/accounts/{account}");
+    let none = json!({ "payments": [], "next": null });
+    assert_eq!(gateway.get(&format!("{of_account}/payments")).await, none);
+    let tell = async |id: &str, kind: &str, amount: &str| {
+        let event = json!({
+            "type": kind, "event_id": id, "account": account, "payment": "pay_1",
+            "amount_usd": amount,
+        });
+        let told = gateway.post("/admin/v1/payments/events", &event, 200).await;
+        clock.advance(Duration::from_secs(1));
+        told
+    };
+    // Ids that do not sort as time does.
+    let paid = tell("evt_9", "payment_succeeded", "10").await;
+    let refunded = tell("evt_5", "refunded", "4").await;
+    let disputed = tell("evt_7", "disputed", "8").await;
+    assert_eq!((&disputed["moved_usd"], &disputed["short_usd"]), (&json!("6"), &json!("2")));
+    let back = json!({ "reference": "ticket 1", "grant": "grant_1", "amount_usd": "1" });
+    let back = gateway.post(&format!("{of_account}/refunds"), &back, 200).await;
+    let all = gateway.get(&format!("{of_account}/payments")).await;
+    assert_eq!(all, json!({ "payments": [paid, refunded, disputed, back], "next": null }));
+    let first = gateway.get(&format!("{of_account}/payments?limit=3")).await;
+    assert_eq!((&first["payments"][2], &first["next"]), (&disputed, &json!("evt_7")));
+    let rest = gateway.get(&format!("{of_account}/payments?limit=3&after=evt_7")).await;
+    assert_eq!(rest, json!({ "payments": [back], "next": null }));
+    for (path, status) in [
+        (format!("{of_account}/payments?after=none"), 404),
+        (format!("{of_account}/payments?limit=0"), 400),
+        ("/admin/v1/accounts/acct_00000000000000ff/payments".to_owned(), 404),
+    ] {
+        assert_eq!(gateway.ask(Method::GET, &path, None).await.status, status, "{path}");
+    }
 }

@@ -18,6 +18,8 @@ pub(crate) enum MemberFact<'e> {
     InvitesListed { batch: String },
     InvitesMade { name: &'e str, invites: usize, uses_max: u32, expires_at_ms: Option<u64> },
     InvitesRevoked { removal: &'e Removal },
+    CodesListed { batch: String },
+    CodesRevoked { removal: &'e Removal },
 }
 
 impl<'e> MemberFact<'e> {
@@ -52,6 +54,8 @@ impl<'e> MemberFact<'e> {
                 expires_at_ms: batch.expires_at_ms,
             },
             MemberEvent::InvitesRevoked { removal } => Self::InvitesRevoked { removal },
+            MemberEvent::CodesListed { batch } => Self::CodesListed { batch: batch.to_string() },
+            MemberEvent::CodesRevoked { removal } => Self::CodesRevoked { removal },
         }
     }
 }
