@@ -10,6 +10,8 @@
 //! | `key`, `member`, `code` | what is asked of keys, people and codes |
 //! | `watch`, `event`, `webhook` | what an account is watched for, what it is told of and where |
 //! | `usage` | what was used, and statements |
+//! | `once` | idempotency keys: what is asked again is done once |
+//! | `redact` | what is written down of a request and its answer |
 
 mod account;
 mod budget;
@@ -18,9 +20,11 @@ mod code;
 mod event;
 mod key;
 mod member;
+pub(crate) mod once;
 mod plan;
 mod problem;
 mod project;
+pub(crate) mod redact;
 mod request;
 mod strict;
 mod subscription;
