@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 
-use super::handle::{Accounts, Turn, Unavailable};
+use super::handle::{Accounts, Handed, Turn, Unavailable};
 use super::living::Life;
 use super::machine::{Failure, Machine};
 use super::operators::Ask;
 use super::standing::{Board, Notice};
 use super::state::Account;
 use super::{
-    AccountView, Admit, CodeTerms, CodeUse, Denial, End, Extend, InviteBatch, Movement, Order,
-    Permit, Settle, Terms, Transfer,
+    AccountView, Admit, CodeTerms, CodeUse, Denial, End, Extend, InviteBatch, Mark, Movement,
+    Order, Permit, Settle, Terms, Transfer, once,
 };
 use crate::clock::Now;
 use crate::id::{AccountId, HoldId, KeyHash};
@@ -28,10 +28,11 @@ pub(super) enum Message {
     Settle(Settle, RpcReplyPort<Result<NanoUsd, Ended>>),
     Void(HoldId, End, RpcReplyPort<Result<(), Ended>>),
     /// Answered when it is on disk.
-    /// Part of an operator's action, if it is to be marked so.
-    Order(Order, Option<u64>, RpcReplyPort<Result<AccountView, Refusal>>),
+    Order(Box<Ordered>, RpcReplyPort<Result<AccountView, Refusal>>),
     /// For the operators' actor.
     Operators(Box<Ask>),
+    /// About what was asked under an idempotency key.
+    Once(Box<once::Ask>),
     /// Answered when it is on disk.
     Transfer(Transfer, RpcReplyPort<Result<Movement, Refusal>>),
     /// Answered when it is on disk.
@@ -51,6 +52,14 @@ pub(super) enum Message {
     BreakDown(Breakdown, RpcReplyPort<()>),
 }
 
+/// An order, and how it is given.
+pub(super) struct Ordered {
+    pub(super) order: Order,
+    /// What it is part of.
+    pub(super) mark: Option<Mark>,
+    pub(super) handed: Handed,
+}
+
 /// What a register or a batch of invites may be sent.
 pub(super) enum HallMessage {
     /// Answered when it is on disk.
@@ -68,6 +77,8 @@ pub enum Breakdown {
     Now,
     /// When it has written the next hold and not yet answered.
     BeforeNextPermit,
+    /// When it has written the next order and not yet answered.
+    BeforeNextReply,
 }
 
 /// Why the end of an exchange was not written.
@@ -178,23 +189,22 @@ impl Actor for AccountActor {
                 let answer = denied(machine.void(hold, end, now, &mut batch))?;
                 self.append_end(batch.lazy(), answer, reply);
             }
-            Message::Order(order, action, reply) => {
-                let answer = denied(machine.order_as(action, &order, now, &mut batch))?;
-                let notice = Notice::of(&order, machine.account());
-                let answer = answer.map(|()| (AccountView::of(machine, now), notice));
-                self.append_order(batch, answer, reply);
+            Message::Order(ordered, reply) => {
+                self.carry_out(*ordered, (machine, state.breakdown), now, reply)?;
             }
             Message::Transfer(transfer, reply) => {
                 let answer = denied(machine.transfer(&transfer, now, &mut batch))?;
                 let answer = answer.map(|done| (done, Notice::of_account(machine.account())));
-                self.append_order(batch, answer, reply);
+                self.append_repeatable(batch, answer, state.breakdown, reply);
             }
             Message::UseCode(wish, reply) => {
                 let answer = denied(machine.use_code(&wish, now, &mut batch))?;
-                self.append_order(batch, answer.map(|terms| (terms, None)), reply);
+                let answer = answer.map(|terms| (terms, None));
+                self.append_repeatable(batch, answer, state.breakdown, reply);
             }
             Message::Operators(ask) => self.answer_operators(*ask, machine, now)?,
-            Message::Hall(message) => self.answer_hall(message, machine, now)?,
+            Message::Once(ask) => self.answer_once(*ask, machine, now)?,
+            Message::Hall(message) => self.answer_hall(message, (machine, state.breakdown), now)?,
             Message::Inspect(reply) => {
                 self.pass_time(machine, now)?;
                 let view = machine.account().is_open().then(|| AccountView::of(machine, now));
@@ -249,17 +259,40 @@ impl AccountActor {
         }
     }
 
+    /// Carries out an order, unless an actor before this one has: then this one was made of what that
+    /// one wrote.
+    fn carry_out(
+        &self,
+        ordered: Ordered,
+        (machine, breakdown): (&mut Machine, Option<Breakdown>),
+        now: Now,
+        reply: RpcReplyPort<Result<AccountView, Refusal>>,
+    ) -> Result<(), ActorProcessingErr> {
+        let Ordered { order, mark, handed } = ordered;
+        let mut batch = Batch::new();
+        let answer = if handed.is_set() {
+            Ok(())
+        } else {
+            denied(machine.order_as(mark, &order, now, &mut batch))?
+        };
+        let notice = Notice::of(&order, machine.account());
+        let answer = answer.map(|()| (AccountView::of(machine, now), notice));
+        self.append_order(batch, answer, (&handed, breakdown), reply);
+        Ok(())
+    }
+
     fn answer_hall(
         &self,
         message: HallMessage,
-        machine: &mut Machine,
+        (machine, breakdown): (&mut Machine, Option<Breakdown>),
         now: Now,
     ) -> Result<(), ActorProcessingErr> {
         match message {
             HallMessage::Claim(person, reply) => {
                 let mut batch = Batch::new();
                 let answer = denied(machine.claim(person, now, &mut batch))?;
-                self.append_order(batch, answer.map(|account| (account, None)), reply);
+                let answer = answer.map(|account| (account, None));
+                self.append_repeatable(batch, answer, breakdown, reply);
             }
             HallMessage::LookAtCode(wish, reply) => {
                 let _ = reply.send(machine.account().use_code(&wish, now.wall_ms).map(drop));
@@ -296,7 +329,7 @@ impl AccountActor {
         // Lazy: the provider is asked meanwhile, and the answer's first byte waits for it. Appended even
         // if it is empty, because the hold was written before: its ticket is behind the hold's.
         let ticket = self.accounts.ledger().append(batch.lazy(), None);
-        assert_eq!(breakdown, None, "asked to break down");
+        assert_ne!(breakdown, Some(Breakdown::BeforeNextPermit), "asked to break down");
         let _ = reply.send(Ok((permit, ticket)));
     }
 
@@ -316,10 +349,23 @@ impl AccountActor {
         self.accounts.ledger().append(batch, Some(then));
     }
 
+    /// The same for what is answered the same when it is done again, and changes nothing then.
+    fn append_repeatable<T: Send + 'static>(
+        &self,
+        batch: Batch,
+        answer: Result<(T, Option<Notice>), Denial>,
+        breakdown: Option<Breakdown>,
+        reply: RpcReplyPort<Result<T, Refusal>>,
+    ) {
+        self.append_order(batch, answer, (&Handed::default(), breakdown), reply);
+    }
+
+    /// Writes what was decided and answers when that is on disk.
     fn append_order<T: Send + 'static>(
         &self,
         batch: Batch,
         answer: Result<(T, Option<Notice>), Denial>,
+        (handed, breakdown): (&Handed, Option<Breakdown>),
         reply: RpcReplyPort<Result<T, Refusal>>,
     ) {
         let (done, notice) = match answer {
@@ -331,13 +377,19 @@ impl AccountActor {
             }
         };
         let board = Arc::clone(&self.board);
+        let breaks = breakdown == Some(Breakdown::BeforeNextReply);
+        // The reply goes with what is written, so that no breakdown but this one comes between.
+        let reply = (!breaks).then_some(reply);
         let then = Box::new(move |written: Result<(), _>| {
+            let Some(reply) = reply else { return };
             if let (Ok(()), Some(notice)) = (&written, notice) {
                 board.put_up(&notice);
             }
             let _ = reply.send(written.map(|()| done).map_err(|_| Unavailable.into()));
         });
         self.accounts.ledger().append(batch.on_disk(), Some(then));
+        handed.set();
+        assert!(!breaks, "asked to break down");
     }
 
     fn snapshot(&self, state: &mut State, now: Now, reply: Option<RpcReplyPort<()>>) {

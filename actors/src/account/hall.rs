@@ -2,6 +2,7 @@
 
 use super::actor::{HallMessage, Message, Refusal};
 use super::handle::{Accounts, TRIES_MAX};
+use super::mark::unmarked;
 use super::member::InviteTerms;
 use super::{
     AccountView, CodeBatch, CodeKind, CodeUse, Denial, InviteBatch, MemberEvent, Order, SignUp,
@@ -70,8 +71,9 @@ impl Accounts {
 
     /// Makes invites, as a batch of this id. Returns when they are on disk, and listed.
     pub async fn make_invites(&self, id: AccountId, batch: CodeBatch) -> Result<(), Refusal> {
-        // Listed first: what is listed and not there is passed over, and what is there is never lost.
-        self.order(self.invites(), Order::ListInvites(id)).await?;
+        // Listed first: what is listed and not there is passed over, and what is there is never lost. So a
+        // mark on the list would tell of a batch that may never have been made.
+        unmarked(self.order(self.invites(), Order::ListInvites(id))).await?;
         self.order(id, Order::MakeInvites(batch)).await.map(|_| ())
     }
 

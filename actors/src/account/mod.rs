@@ -17,8 +17,10 @@ mod keyring;
 mod limits;
 mod living;
 mod machine;
+mod mark;
 mod member;
 mod network;
+mod once;
 mod operators;
 mod orders;
 mod payment;
@@ -58,6 +60,7 @@ pub use keyring::Restriction;
 pub use living::ActorLine;
 pub(crate) use living::status_name;
 pub use machine::{Failure, Machine};
+pub use mark::{Mark, acting, carried, doing_once};
 #[cfg(test)]
 pub(crate) use member::any_member_event;
 pub use member::{
@@ -66,11 +69,13 @@ pub use member::{
 };
 pub use network::{Network, NetworkError};
 #[cfg(test)]
+pub(crate) use once::any_once_event;
+pub use once::{Answered, Once, OnceDenial, OnceEvent, OnceRefusal, Recalled};
+#[cfg(test)]
 pub(crate) use operators::any_operator_event;
 pub use operators::{
     Asked, Begun, Deed, Ended, Idempotency, KeptAnswer, NewToken, Operation, OperatorDenial,
-    OperatorEvent, OperatorRefusal, OperatorRole, Operators, Outcome, RotatedToken, Token, acting,
-    carried,
+    OperatorEvent, OperatorRefusal, OperatorRole, Operators, Outcome, RotatedToken, Token,
 };
 pub use payment::{Movement, MovementKind, Payment, Return, Transfer, TransferKind};
 pub use period::Period;

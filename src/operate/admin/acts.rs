@@ -331,7 +331,9 @@ impl From<OperatorRefusal> for Problem {
         let status = match denial {
             OperatorDenial::UnknownToken => StatusCode::NOT_FOUND,
             OperatorDenial::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            OperatorDenial::TooManyKeys => StatusCode::TOO_MANY_REQUESTS,
+            OperatorDenial::TooManyKeys | OperatorDenial::TooManyKeysOfToken => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             OperatorDenial::TokenOver
             | OperatorDenial::NameTaken
             | OperatorDenial::TooManyTokens
