@@ -10,6 +10,7 @@
 //! | `projects` | its projects |
 //! | `watch`, `webhooks` | what it is watched for and what happened to it, and where that is told |
 //! | `turn` | one change at a time, by whoever may make it then |
+//! | `once` | what is asked under an idempotency key is done once |
 //! | `sign_up`, `tries` | an account of one's own, and how often that may be tried |
 //!
 //! Every answer is about the account of whoever asks: a path names what is that account's and
@@ -19,6 +20,7 @@ mod account;
 mod bounds;
 mod keys;
 mod members;
+mod once;
 mod principal;
 mod projects;
 mod sign_up;
@@ -48,7 +50,7 @@ use crate::config::SignUp;
 use crate::exchange::World;
 use crate::front::{AnswerBody, Sentry};
 use crate::notify::Notifier;
-use crate::openapi::{Routes, Served};
+use crate::openapi::{Common, Routes, Served};
 use sign_up::Desk;
 
 /// Who asks from where.
@@ -141,6 +143,15 @@ fn routes() -> Routes<Arc<Owners>> {
 /// The same for a document.
 pub(crate) fn served() -> Vec<Served> {
     routes().into_served()
+}
+
+/// What its operations have in common.
+pub(crate) fn in_common(served: &Served) -> Common {
+    let mut common = Common::default();
+    common.answer("x-request-id", "string", "What the request is known by.");
+    common.refuses(&[500]);
+    once::declare(served, &mut common);
+    common
 }
 
 fn router(owners: Arc<Owners>) -> Router {

@@ -8,8 +8,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{Method, Request};
 
-use super::Owners;
 use super::principal::Principal;
+use super::{Owners, once};
 use crate::api::{Problem, read};
 
 /// Has what changes something carried out in the account's turn, once all of it has come: a body may
@@ -25,7 +25,10 @@ pub(super) async fn in_turn(
     }
     match whole(&owners, request).await {
         Ok((principal, request)) => {
-            let changing = Box::pin(async move { Ok(next.run(request).await) });
+            let doing = Arc::clone(&owners);
+            let changing = Box::pin(async move {
+                once::carry_out(&doing, request, |request| next.run(request)).await
+            });
             let turn = owners.world.turns.take(principal.id(), changing).await;
             Problem::unless_broken(turn).unwrap_or_else(Problem::into_response)
         }
@@ -36,7 +39,7 @@ pub(super) async fn in_turn(
 /// Whether nobody's turn is taken here. A report of a compromised key tells of a week's use, which others
 /// are not to wait for; it has no body to wait for, and takes the turn itself to revoke. Whoever signs up
 /// has no account yet.
-fn is_apart(path: &str) -> bool {
+pub(super) fn is_apart(path: &str) -> bool {
     path.ends_with("/compromised") || path.ends_with("/signup")
 }
 
