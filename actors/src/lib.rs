@@ -24,7 +24,9 @@
 //! | [`admit`] | each exchange, before anything else | at once, with the ticket of the hold | takes the hold that the first copy may have left |
 //! | [`extend`] | a stream that outruns its hold | at once | sets aside nothing more |
 //! | [`settle`], [`void`] | the end of each exchange | when written, [as safe as set](ledger::Durability) | the exchange has ended: answered when that end is written |
-//! | [`order`], [`open`] | the operator | on disk; in force before | an answer is with the ledger, which outlives the actor |
+//! | [`order`], [`open`] | operators and owners | on disk; in force before | an answer is with the ledger, which outlives the actor; what was handed to the ledger is not done again |
+//! | [`transfer`], [`redeem`] | payments, refunds, codes | on disk | was done, under its id or for its account: answered the same |
+//! | [`recall`], [`keep_answer`] | what owners ask under an idempotency key | at once; on disk | the same; one answer is kept |
 //! | [`sign_up`] | somebody who wants an account | on disk | an address has one account, and an account is opened once |
 //! | [`inspect`] | the operator | at once | the same |
 //! | [`snapshot_all`] | the operator, and a stop | when written | the same |
@@ -118,6 +120,10 @@
 //! [`void`]: account::Accounts::void
 //! [`order`]: account::Accounts::order
 //! [`open`]: account::Accounts::open
+//! [`transfer`]: account::Accounts::transfer
+//! [`redeem`]: account::Accounts::redeem
+//! [`recall`]: account::Accounts::recall
+//! [`keep_answer`]: account::Accounts::keep_answer
 //! [`sign_up`]: account::Accounts::sign_up
 //! [`inspect`]: account::Accounts::inspect
 //! [`snapshot_all`]: account::Accounts::snapshot_all

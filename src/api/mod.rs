@@ -11,6 +11,8 @@
 //! | `watch`, `event`, `webhook` | what an account is watched for, what it is told of and where |
 //! | `usage` | what was used, and statements |
 //! | `version` | versions of what can be changed, and changes that are meant for one |
+//! | `once` | idempotency keys: what is asked again is done once |
+//! | `redact` | what is written down of a request and its answer |
 
 mod account;
 mod budget;
@@ -19,9 +21,11 @@ mod code;
 mod event;
 mod key;
 mod member;
+pub(crate) mod once;
 mod plan;
 mod problem;
 mod project;
+pub(crate) mod redact;
 mod request;
 mod strict;
 mod subscription;

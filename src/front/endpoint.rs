@@ -135,13 +135,8 @@ pub(crate) fn document() -> Value {
         refusals: &[401, 403, 429, 503],
         faults: &[],
         common: |served| {
-            let mut common = Common::default();
-            if served.path.starts_with(OWNERS) {
-                common.answer("x-request-id", "string", "What the request is known by.");
-                common.refuses(&[500]);
-                owner::describe(served, &mut common);
-            }
-            common
+            let is_owners = served.path.starts_with(OWNERS);
+            if is_owners { owner::in_common(served) } else { Common::default() }
         },
     };
     let mut served: Vec<Served> = Endpoint::ALL.into_iter().map(Endpoint::served).collect();

@@ -72,7 +72,8 @@ pub(crate) fn data(event: &Event) -> Data {
         | Event::Extended { .. }
         | Event::Settled(_)
         | Event::Voided { .. }
-        | Event::Operator(_) => Data::new(),
+        | Event::Operator(_)
+        | Event::Once(_) => Data::new(),
     }
 }
 

@@ -321,16 +321,36 @@ impl Gateway {
         headers: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Reply {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::AUTHORIZATION, format!("Bearer {token}"))
-            .header(header::CONTENT_TYPE, "application/json");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        send(self.admin, request.body(body.map_or_else(Full::default, json)).unwrap()).await
+        send(self.admin, with_headers(token, (method, path), headers, body)).await
     }
+
+    /// The same of the data port, with a key.
+    pub(crate) async fn ask_data_as(
+        &self,
+        key: &str,
+        to: (Method, &str),
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Reply {
+        send(self.data, with_headers(key, to, headers, body)).await
+    }
+}
+
+fn with_headers(
+    bearer: &str,
+    (method, path): (Method, &str),
+    headers: &[(&str, &str)],
+    body: Option<&Value>,
+) -> Request<Full<Bytes>> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::AUTHORIZATION, format!("Bearer {bearer}"))
+        .header(header::CONTENT_TYPE, "application/json");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(body.map_or_else(Full::default, json)).unwrap()
 }
 
 impl Reply {

@@ -11,6 +11,7 @@
 //! | `watch`, `webhooks` | what it is watched for and what happened to it, and where that is told |
 //! | `turn` | one change at a time, by whoever may make it then |
 //! | `version` | versions of all that, and changes that are meant for one |
+//! | `once` | what is asked under an idempotency key is done once |
 //! | `sign_up`, `tries` | an account of one's own, and how often that may be tried |
 //!
 //! Every answer is about the account of whoever asks: a path names what is that account's and
@@ -20,6 +21,7 @@ mod account;
 mod bounds;
 mod keys;
 mod members;
+mod once;
 mod principal;
 mod projects;
 mod sign_up;
@@ -145,9 +147,14 @@ pub(crate) fn served() -> Vec<Served> {
     routes().into_served()
 }
 
-/// What an operation's place says of it in a document.
-pub(crate) fn describe(served: &Served, common: &mut Common) {
-    version::describe(served, common);
+/// What its operations have in common.
+pub(crate) fn in_common(served: &Served) -> Common {
+    let mut common = Common::default();
+    common.answer("x-request-id", "string", "What the request is known by.");
+    common.refuses(&[500]);
+    once::declare(served, &mut common);
+    version::describe(served, &mut common);
+    common
 }
 
 fn router(owners: Arc<Owners>) -> Router {

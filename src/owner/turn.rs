@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::{Method, Request};
 
 use super::principal::Principal;
-use super::{Owners, version};
+use super::{Owners, once, version};
 use crate::api::{Problem, read};
 
 /// Has what changes something carried out in the account's turn, once all of it has come: a body may
@@ -28,10 +28,12 @@ pub(super) async fn in_turn(
     }
     match whole(&owners, request).await {
         Ok((principal, request)) => {
-            let turns = Arc::clone(&owners);
-            let changing =
-                Box::pin(async move { Ok(version::answer(&owners, request, next).await) });
-            let turn = turns.world.turns.take(principal.id(), changing).await;
+            let doing = Arc::clone(&owners);
+            let changing = Box::pin(async move {
+                let answer = |request| version::answer(&doing, request, next);
+                once::carry_out(&doing, request, answer).await
+            });
+            let turn = owners.world.turns.take(principal.id(), changing).await;
             Problem::unless_broken(turn).unwrap_or_else(Problem::into_response)
         }
         Err(problem) => problem.into_response(),
@@ -41,7 +43,7 @@ pub(super) async fn in_turn(
 /// Whether nobody's turn is taken here. A report of a compromised key tells of a week's use, which others
 /// are not to wait for; it has no body to wait for, and takes the turn itself to compare versions and
 /// revoke. Whoever signs up has no account yet.
-fn is_apart(path: &str) -> bool {
+pub(super) fn is_apart(path: &str) -> bool {
     path.ends_with("/compromised") || path.ends_with("/signup")
 }
 

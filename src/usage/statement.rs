@@ -299,6 +299,7 @@ impl<'e> Moved<'e> {
             | Event::Plan(_)
             | Event::Watch(_)
             | Event::Operator(_)
+            | Event::Once(_)
             | Event::KeyGuarded { .. }
             | Event::KeyRestricted { .. }
             | Event::KeyReleased { .. } => Self::Nothing,

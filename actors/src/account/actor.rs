@@ -5,98 +5,16 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 
-use super::handle::{Accounts, Turn, Unavailable};
+use super::handle::{Accounts, Handed, Turn, Unavailable};
 use super::living::Life;
 use super::machine::{Failure, Machine};
-use super::operators::Ask;
+use super::message::{Breakdown, Ended, HallMessage, Message, Ordered, Refusal, TillMessage};
 use super::standing::{Board, Notice};
 use super::state::Account;
-use super::{
-    AccountView, Admit, BatchView, CodeKind, CodeTerms, CodeUse, Denial, End, Extend, Movement,
-    Order, Permit, Settle, Terms, Transfer,
-};
+use super::{AccountView, Admit, Denial, Permit, Terms};
 use crate::clock::Now;
-use crate::id::{AccountId, HoldId, KeyHash};
+use crate::id::AccountId;
 use crate::ledger::{Batch, JournalEntry, Loaded, Snapshot, Ticket};
-use crate::money::NanoUsd;
-
-/// What an account's actor may be sent.
-pub(super) enum Message {
-    Admit(Admit, Turn, RpcReplyPort<Result<(Permit, Ticket), Denial>>),
-    Extend(Extend, RpcReplyPort<Result<u64, Denial>>),
-    /// Answered when it is as safe as the ledger's setting asks.
-    Settle(Settle, RpcReplyPort<Result<NanoUsd, Ended>>),
-    Void(HoldId, End, RpcReplyPort<Result<(), Ended>>),
-    /// Answered when it is on disk.
-    /// Part of an operator's action, if it is to be marked so.
-    Order(Order, Option<u64>, RpcReplyPort<Result<AccountView, Refusal>>),
-    /// For the operators' actor.
-    Operators(Box<Ask>),
-    /// About money outside.
-    Till(TillMessage),
-    /// Answered when it is on disk.
-    UseCode(CodeUse, RpcReplyPort<Result<CodeTerms, Refusal>>),
-    /// About what is nobody's account.
-    Hall(HallMessage),
-    Inspect(RpcReplyPort<Result<AccountView, Denial>>),
-    /// Let time pass.
-    Lapse,
-    /// Take a snapshot; answered when it is written.
-    Snapshot(RpcReplyPort<()>),
-    /// Stop, if nothing is under way.
-    Retire,
-    /// Stop, whatever is under way; answered when a snapshot is written.
-    Stop(RpcReplyPort<()>),
-    /// Break down, as a fault in the code would.
-    BreakDown(Breakdown, RpcReplyPort<()>),
-}
-
-/// What an account may be sent of payments, refunds and disputes.
-pub(super) enum TillMessage {
-    /// Answered when it is on disk.
-    Transfer(Transfer, RpcReplyPort<Result<Movement, Refusal>>),
-    /// What was done behind that under this id, so many at most; each with its id.
-    Movements(Option<String>, usize, RpcReplyPort<Result<Vec<(String, Movement)>, Denial>>),
-}
-
-/// What a register or a batch of codes may be sent.
-pub(super) enum HallMessage {
-    /// Answered when it is on disk.
-    Claim(KeyHash, RpcReplyPort<Result<AccountId, Refusal>>),
-    /// Whether a code may be used.
-    LookAtCode(CodeUse, RpcReplyPort<Result<(), Denial>>),
-    Inspect(CodeKind, RpcReplyPort<Result<BatchView, Denial>>),
-}
-
-/// When an actor is to break down, in tests.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Breakdown {
-    /// At once.
-    Now,
-    /// When it has written the next hold and not yet answered.
-    BeforeNextPermit,
-}
-
-/// Why the end of an exchange was not written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// It has ended before: nothing to do.
-    Already,
-    /// The ledger can't write any more.
-    NotWritten,
-}
-
-/// Why an order was not carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The account refuses.
-    #[error(transparent)]
-    Denied(#[from] Denial),
-    /// Nobody answers.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-}
 
 /// A snapshot that is not what it is kept as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -186,19 +104,18 @@ impl Actor for AccountActor {
                 let answer = denied(machine.void(hold, end, now, &mut batch))?;
                 self.append_end(batch.lazy(), answer, reply);
             }
-            Message::Order(order, action, reply) => {
-                let answer = denied(machine.order_as(action, &order, now, &mut batch))?;
-                let notice = Notice::of(&order, machine.account());
-                let answer = answer.map(|()| (AccountView::of(machine, now), notice));
-                self.append_order(batch, answer, reply);
+            Message::Order(ordered, reply) => {
+                self.carry_out(*ordered, (machine, state.breakdown), now, reply)?;
             }
-            Message::Till(message) => self.answer_till(message, machine, now)?,
+            Message::Till(message) => self.answer_till(message, (machine, state.breakdown), now)?,
             Message::UseCode(wish, reply) => {
                 let answer = denied(machine.use_code(&wish, now, &mut batch))?;
-                self.append_order(batch, answer.map(|terms| (terms, None)), reply);
+                let answer = answer.map(|terms| (terms, None));
+                self.append_repeatable(batch, answer, state.breakdown, reply);
             }
             Message::Operators(ask) => self.answer_operators(*ask, machine, now)?,
-            Message::Hall(message) => self.answer_hall(message, machine, now)?,
+            Message::Once(ask) => self.answer_once(*ask, machine, now)?,
+            Message::Hall(message) => self.answer_hall(message, (machine, state.breakdown), now)?,
             Message::Inspect(reply) => {
                 self.pass_time(machine, now)?;
                 let view = machine.account().is_open().then(|| AccountView::of(machine, now));
@@ -253,10 +170,32 @@ impl AccountActor {
         }
     }
 
+    /// Carries out an order, unless an actor before this one has: then this one was made of what that
+    /// one wrote.
+    fn carry_out(
+        &self,
+        ordered: Ordered,
+        (machine, breakdown): (&mut Machine, Option<Breakdown>),
+        now: Now,
+        reply: RpcReplyPort<Result<AccountView, Refusal>>,
+    ) -> Result<(), ActorProcessingErr> {
+        let Ordered { order, mark, handed } = ordered;
+        let mut batch = Batch::new();
+        let answer = if handed.is_set() {
+            Ok(())
+        } else {
+            denied(machine.order_as(mark, &order, now, &mut batch))?
+        };
+        let notice = Notice::of(&order, machine.account());
+        let answer = answer.map(|()| (AccountView::of(machine, now), notice));
+        self.append_order(batch, answer, (&handed, breakdown), reply);
+        Ok(())
+    }
+
     fn answer_till(
         &self,
         message: TillMessage,
-        machine: &mut Machine,
+        (machine, breakdown): (&mut Machine, Option<Breakdown>),
         now: Now,
     ) -> Result<(), ActorProcessingErr> {
         match message {
@@ -264,7 +203,7 @@ impl AccountActor {
                 let mut batch = Batch::new();
                 let answer = denied(machine.transfer(&transfer, now, &mut batch))?;
                 let answer = answer.map(|done| (done, Notice::of_account(machine.account())));
-                self.append_order(batch, answer, reply);
+                self.append_repeatable(batch, answer, breakdown, reply);
             }
             TillMessage::Movements(after, limit, reply) => {
                 let _ = reply.send(machine.account().movements(after.as_deref(), limit));
@@ -276,14 +215,15 @@ impl AccountActor {
     fn answer_hall(
         &self,
         message: HallMessage,
-        machine: &mut Machine,
+        (machine, breakdown): (&mut Machine, Option<Breakdown>),
         now: Now,
     ) -> Result<(), ActorProcessingErr> {
         match message {
             HallMessage::Claim(person, reply) => {
                 let mut batch = Batch::new();
                 let answer = denied(machine.claim(person, now, &mut batch))?;
-                self.append_order(batch, answer.map(|account| (account, None)), reply);
+                let answer = answer.map(|account| (account, None));
+                self.append_repeatable(batch, answer, breakdown, reply);
             }
             HallMessage::LookAtCode(wish, reply) => {
                 let _ = reply.send(machine.account().use_code(&wish, now.wall_ms).map(drop));
@@ -321,7 +261,7 @@ impl AccountActor {
         // Lazy: the provider is asked meanwhile, and the answer's first byte waits for it. Appended even
         // if it is empty, because the hold was written before: its ticket is behind the hold's.
         let ticket = self.accounts.ledger().append(batch.lazy(), None);
-        assert_eq!(breakdown, None, "asked to break down");
+        assert_ne!(breakdown, Some(Breakdown::BeforeNextPermit), "asked to break down");
         let _ = reply.send(Ok((permit, ticket)));
     }
 
@@ -341,10 +281,23 @@ impl AccountActor {
         self.accounts.ledger().append(batch, Some(then));
     }
 
+    /// The same for what is answered the same when it is done again, and changes nothing then.
+    fn append_repeatable<T: Send + 'static>(
+        &self,
+        batch: Batch,
+        answer: Result<(T, Option<Notice>), Denial>,
+        breakdown: Option<Breakdown>,
+        reply: RpcReplyPort<Result<T, Refusal>>,
+    ) {
+        self.append_order(batch, answer, (&Handed::default(), breakdown), reply);
+    }
+
+    /// Writes what was decided and answers when that is on disk.
     fn append_order<T: Send + 'static>(
         &self,
         batch: Batch,
         answer: Result<(T, Option<Notice>), Denial>,
+        (handed, breakdown): (&Handed, Option<Breakdown>),
         reply: RpcReplyPort<Result<T, Refusal>>,
     ) {
         let (done, notice) = match answer {
@@ -356,13 +309,19 @@ impl AccountActor {
             }
         };
         let board = Arc::clone(&self.board);
+        let breaks = breakdown == Some(Breakdown::BeforeNextReply);
+        // The reply goes with what is written, so that no breakdown but this one comes between.
+        let reply = (!breaks).then_some(reply);
         let then = Box::new(move |written: Result<(), _>| {
+            let Some(reply) = reply else { return };
             if let (Ok(()), Some(notice)) = (&written, notice) {
                 board.put_up(&notice);
             }
             let _ = reply.send(written.map(|()| done).map_err(|_| Unavailable.into()));
         });
         self.accounts.ledger().append(batch.on_disk(), Some(then));
+        handed.set();
+        assert!(!breaks, "asked to break down");
     }
 
     fn snapshot(&self, state: &mut State, now: Now, reply: Option<RpcReplyPort<()>>) {

@@ -1,8 +1,8 @@
 //! How batches of codes and of invites are made, and looked after: each listed, looked at, taken back.
 
-use super::actor::{HallMessage, Message, Refusal};
 use super::handle::{Accounts, TRIES_MAX, Unavailable};
-use super::operators::unmarked;
+use super::mark::unmarked;
+use super::message::{HallMessage, Message, Refusal};
 use super::{BatchView, CodeBatch, CodeKind, Denial, Event, MemberEvent, Order};
 use crate::id::AccountId;
 use crate::ledger::{JournalEntry, LedgerError};

@@ -12,8 +12,8 @@ use super::code::CodeBatch;
 use super::credit_rules::Kinds;
 use super::payment::{Payment, Return};
 use super::{
-    Budget, KeyChange, MemberEvent, OperatorEvent, PlanEvent, ProjectEvent, SubscriptionEvent,
-    Suspicion, UsageRecord, WatchEvent,
+    Budget, KeyChange, MemberEvent, OnceEvent, OperatorEvent, PlanEvent, ProjectEvent,
+    SubscriptionEvent, Suspicion, UsageRecord, WatchEvent,
 };
 use crate::id::{AccountId, GrantId, HoldId, KeyHash, KeyId};
 use crate::money::{Markup, NanoUsd, Rates, Usage};
@@ -190,6 +190,8 @@ pub enum Event {
         /// Why, in the operator's words.
         reason: String,
     },
+    /// Of what was asked under an idempotency key.
+    Once(Box<OnceEvent>),
 }
 
 impl Event {

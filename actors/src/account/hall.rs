@@ -1,8 +1,9 @@
 //! How people come in: who signs up gets one account, and an invite opens as many as it may.
 
-use super::actor::{HallMessage, Message, Refusal};
 use super::handle::{Accounts, TRIES_MAX};
+use super::mark::unmarked;
 use super::member::InviteTerms;
+use super::message::{HallMessage, Message, Refusal};
 use super::{AccountView, CodeBatch, CodeKind, CodeUse, Denial, Order, SignUp};
 use crate::id::{AccountId, KeyHash};
 
@@ -66,8 +67,9 @@ impl Accounts {
 
     /// Makes invites, as a batch of this id. Returns when they are on disk, and listed.
     pub async fn make_invites(&self, id: AccountId, batch: CodeBatch) -> Result<(), Refusal> {
-        // Listed first: what is listed and not there is passed over, and what is there is never lost.
-        self.order(self.invites(), Order::ListInvites(id)).await?;
+        // Listed first: what is listed and not there is passed over, and what is there is never lost. So a
+        // mark on the list would tell of a batch that may never have been made.
+        unmarked(self.order(self.invites(), Order::ListInvites(id))).await?;
         self.order(id, Order::MakeInvites(batch)).await.map(|_| ())
     }
 

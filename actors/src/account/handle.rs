@@ -11,13 +11,14 @@ use ractor::rpc::CallResult;
 use ractor::{ActorCell, ActorId, ActorRuntime, RpcReplyPort};
 use tokio::sync::{Mutex, MutexGuard, oneshot};
 
-use super::actor::{AccountActor, Breakdown, Ended, Message, Refusal};
+use super::actor::AccountActor;
 use super::due::DueTimes;
 use super::living::{ActorLine, Life, Living};
+use super::message::{Breakdown, Ended, Message, Ordered, Refusal};
 use super::standing::Boards;
 use super::{
-    AccountView, Admit, CreditRules, Denial, End, Extend, GuardRules, Limits, NewKey, Order,
-    Permit, Plans, Settle, operators,
+    AccountView, Admit, CreditRules, Denial, End, Extend, GuardRules, Limits, Mark, NewKey, Order,
+    Permit, Plans, Settle,
 };
 use crate::clock::Clock;
 use crate::directory::Directory;
@@ -51,6 +52,21 @@ pub(super) enum Turn {
     First,
     /// An actor that had it before gave no answer.
     Again,
+}
+
+/// Whether an actor has handed what it was asked to the ledger. Where it then gave no answer, the one that
+/// follows is made of what the ledger was handed, and so knows that it was done.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Handed(Arc<AtomicBool>);
+
+impl Handed {
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 /// All accounts. Cheap to clone.
@@ -183,7 +199,8 @@ impl Accounts {
         self.order(self.0.ledger.new_account_id(), Order::Open { name, limits }).await
     }
 
-    /// Carries out an operator's order. Returns when it is on disk.
+    /// Carries out an order. Returns when it is on disk. What an actor wrote before it broke down over its
+    /// answer is not done again.
     pub async fn order(&self, account: AccountId, order: Order) -> Result<AccountView, Refusal> {
         let _alone = match &order {
             Order::CreateKey(NewKey { hash, .. }) | Order::RotateKey { hash, .. } => {
@@ -193,9 +210,12 @@ impl Accounts {
             Order::SignUp(wish) => Some(self.claim_key(wish.key.hash).await?),
             _ => None,
         };
-        let action = operators::action();
-        self.ask(account, TRIES_MAX, |_, reply| Message::Order(order.clone(), action, reply))
-            .await?
+        let (mark, handed) = (Mark::on(account), Handed::default());
+        let ask = |_, reply| {
+            let ordered = Ordered { order: order.clone(), mark, handed: handed.clone() };
+            Message::Order(Box::new(ordered), reply)
+        };
+        self.ask(account, TRIES_MAX, ask).await?
     }
 
     /// The account as it is now.

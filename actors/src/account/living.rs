@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ractor::{ActorId, ActorRef, ActorStatus};
 
-use super::actor::Message;
+use super::message::Message;
 use crate::vitals::Vitals;
 
 /// How long an account that can't be loaded is left alone: each try reads the store and fills the log.

@@ -18,8 +18,11 @@ mod keyring;
 mod limits;
 mod living;
 mod machine;
+mod mark;
 mod member;
+mod message;
 mod network;
+mod once;
 mod operators;
 mod orders;
 mod payment;
@@ -39,9 +42,6 @@ mod till;
 mod view;
 mod watch;
 
-#[doc(hidden)]
-pub use actor::Breakdown;
-pub use actor::Refusal;
 pub use budget::{Budget, BudgetView};
 pub use code::{BatchView, CodeBatch, CodeKind, CodeTerms, CodeUse};
 pub use command::{
@@ -59,19 +59,25 @@ pub use keyring::Restriction;
 pub use living::ActorLine;
 pub(crate) use living::status_name;
 pub use machine::{Failure, Machine};
+pub use mark::{Mark, acting, carried, doing_once};
 #[cfg(test)]
 pub(crate) use member::any_member_event;
 pub use member::{
     By, Email, EmailError, Member, MemberChange, MemberEvent, MemberOrder, MemberStatus, NewMember,
     Permission, Permissions, Removal, Role, SignUp, TrialGrant,
 };
+#[doc(hidden)]
+pub use message::Breakdown;
+pub use message::Refusal;
 pub use network::{Network, NetworkError};
+#[cfg(test)]
+pub(crate) use once::any_once_event;
+pub use once::{Answered, Once, OnceDenial, OnceEvent, OnceRefusal, Recalled};
 #[cfg(test)]
 pub(crate) use operators::any_operator_event;
 pub use operators::{
     Asked, Begun, Deed, Ended, Idempotency, KeptAnswer, NewToken, Operation, OperatorDenial,
-    OperatorEvent, OperatorRefusal, OperatorRole, Operators, Outcome, RotatedToken, Token, acting,
-    carried,
+    OperatorEvent, OperatorRefusal, OperatorRole, Operators, Outcome, RotatedToken, Token,
 };
 pub use payment::{Movement, MovementKind, Payment, Return, Transfer, TransferKind};
 pub use period::Period;

@@ -8,8 +8,11 @@ use super::tenancy::Tenancy;
 use crate::id::AccountId;
 use crate::ledger::{Digest, Fold, Record};
 
-/// The version that this build writes: the tenancy behind what version 2 has.
-const SNAPSHOT_VERSION: u8 = 3;
+/// The version that this build writes: idempotency keys behind what version 3 has.
+const SNAPSHOT_VERSION: u8 = 4;
+
+/// Which has the tenancy behind what version 2 has.
+const SNAPSHOT_3: u8 = 3;
 
 /// Which has `credit`, `status_set` and `codes` behind the other fields, and the rules behind those.
 const SNAPSHOT_2: u8 = 2;
@@ -20,6 +23,9 @@ const SNAPSHOT_1: u8 = 1;
 /// The fields that version 1 lacks, as version 2 writes them of an account that never had any of it:
 /// three empty maps, two sums of nothing, and twice nothing.
 const LACKING_IN_1: [u8; 7] = [0; 7];
+
+/// The fields at the end of the tenancy that version 3 lacks: twice nothing.
+const LACKING_IN_3: [u8; 2] = [0; 2];
 
 /// Bytes that are not a snapshot of an account.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +52,7 @@ impl Account {
         let (version, rest) = bytes.split_first().ok_or(SnapshotError::Malformed)?;
         let completed = match *version {
             SNAPSHOT_1 => Cow::Owned([rest, &LACKING_IN_1].concat()),
+            SNAPSHOT_3 => Cow::Owned([rest, &LACKING_IN_3].concat()),
             SNAPSHOT_2 | SNAPSHOT_VERSION => Cow::Borrowed(rest),
             unknown => return Err(SnapshotError::UnknownVersion(unknown)),
         };

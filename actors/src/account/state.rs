@@ -224,6 +224,7 @@ impl Account {
         let before = self.totals.remaining;
         self.fold(&record.event, record.at_ms).map_err(broken)?;
         self.follow_balance(&record.event, before);
+        self.tenancy.forget_old(record.at_ms);
         self.check().map_err(broken)?;
         self.number = record.number;
         self.digest = digest;
@@ -294,6 +295,10 @@ impl Account {
             Event::KeyGuarded { .. } | Event::KeyRestricted { .. } | Event::KeyReleased { .. } => {
                 self.fold_guard(event, at_ms)?;
             }
+            Event::Once(event) => {
+                let number = self.number.saturating_add(1);
+                self.tenancy.once.get_or_insert_default().fold(event, number, at_ms);
+            }
         }
         Ok(())
     }
@@ -332,7 +337,9 @@ impl Account {
             return Err("it is of the operators, and this is an account");
         }
         let number = self.number.saturating_add(1);
-        self.tenancy.operators.get_or_insert_default().fold(event, number, at_ms)
+        let operators = self.tenancy.operators.get_or_insert_default();
+        let owners = self.tenancy.operators_keys.get_or_insert_default();
+        operators.fold(event, (number, at_ms), owners)
     }
 
     fn begin_hold(&mut self, hold: HoldId, entry: Hold) -> Result<(), &'static str> {

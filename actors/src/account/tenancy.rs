@@ -4,12 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::keyring::Keyring;
 use super::member::Members;
-use super::operators;
 use super::plan::Plan;
 use super::project::Projects;
 use super::subscription::Subscription;
 use super::watch::Watch;
-use super::{Event, Settlement};
+use super::{Event, Settlement, once, operators};
 use crate::id::KeyId;
 
 /// A part of the account's state, and the fold of the same events. Behind everything else in a snapshot.
@@ -25,6 +24,10 @@ pub(super) struct Tenancy {
     pub(super) operators: Option<Box<operators::State>>,
     /// What keys have beside their settings; of the events of keys.
     pub(super) keyring: Option<Box<Keyring>>,
+    /// What its owners asked under idempotency keys within a day.
+    pub(super) once: Option<Box<once::State>>,
+    /// Whose the idempotency keys of operators are.
+    pub(super) operators_keys: Option<Box<operators::TokenKeys>>,
 }
 
 impl Tenancy {
@@ -34,6 +37,13 @@ impl Tenancy {
             Event::Project(event) => self.projects.get_or_insert_default().fold(event),
             Event::Watch(event) => self.watch.get_or_insert_default().fold(event),
             _ => Ok(()),
+        }
+    }
+
+    /// Forgets what is too old to be of any use, as far as it is found without looking through it.
+    pub(super) fn forget_old(&mut self, now_ms: u64) {
+        if self.once.as_mut().is_some_and(|once| once.forget_old(now_ms)) {
+            self.once = None;
         }
     }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::actor::{Message, Refusal, TillMessage};
 use super::handle::{Accounts, TRIES_MAX};
 use super::machine::Machine;
+use super::message::{Message, Refusal, TillMessage};
 use super::{
     CodeKind, CodeTerms, CodeUse, CreditRules, Denial, GuardRules, Movement, Order, Plans, Status,
     Transfer,

@@ -126,6 +126,7 @@ impl Audit {
             | Event::Member(_)
             | Event::Watch(_)
             | Event::Operator(_)
+            | Event::Once(_)
             | Event::KeyGuarded { .. }
             | Event::KeyRestricted { .. }
             | Event::KeyReleased { .. } => return faults,

@@ -3,11 +3,13 @@
 //! Everything here blocks on the store, and sees everything that was appended before the call.
 
 use super::error::{Damage, LedgerError};
+use super::glance::Glance;
 use super::handle::Ledger;
 use super::layout::{
     NEVER_MS, Snapshot, account_journal_key, due_keys, read_u64, split_account_journal_key,
     split_due_key, split_entry, split_key_value, unseal, usage_key,
 };
+use super::notice::NoticeKind;
 use super::store::{Area, View};
 use super::{Digest, Record};
 use crate::account::{Deed, Event, OperatorEvent};
@@ -33,6 +35,13 @@ pub struct JournalEntry {
     pub record: Record,
     /// The event's digest: the `previous` of the account's next one.
     pub digest: Digest,
+}
+
+impl JournalEntry {
+    /// What kind of notice it is, if it is one.
+    pub fn notice(&self) -> Option<NoticeKind> {
+        Glance::notice(&self.record.encode())
+    }
 }
 
 /// One settled exchange.

@@ -361,6 +361,7 @@ impl<'view, F: Fold> Verification<'view, F> {
             | Event::Subscription(_)
             | Event::Watch(_)
             | Event::Operator(_)
+            | Event::Once(_)
             | Event::KeyGuarded { .. }
             | Event::KeyRestricted { .. }
             | Event::KeyReleased { .. } => true,

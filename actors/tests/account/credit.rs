@@ -263,11 +263,11 @@ fn a_snapshot_of_an_account_that_had_none_of_this_reads_as_it_always_did() {
     let account = Account::new(AccountId::new(1, 1));
     let bytes = account.snapshot();
     let (version, rest) = bytes.split_first().unwrap();
-    assert_eq!(*version, 3);
-    // Version 1 ended before the seven bytes that say that there was none, the three of no rules, and
-    // the seven of no tenancy.
-    let (rest, lacking) = rest.split_at(rest.len() - 17);
-    assert_eq!(lacking, [0; 17]);
+    assert_eq!(*version, 4);
+    // Version 1 ended before the seven bytes that say that there was none, the three of no rules, the
+    // seven of no tenancy, and the two of no idempotency keys.
+    let (rest, lacking) = rest.split_at(rest.len() - 19);
+    assert_eq!(lacking, [0; 19]);
     let old = [&[1], rest].concat();
     assert_eq!(Account::restore(&old).unwrap(), account);
     assert!(Account::restore(&[&[2], rest].concat()).is_err());

@@ -4,6 +4,7 @@
 mod accounts;
 #[cfg(test)]
 mod auditor;
+mod breakdowns;
 #[cfg(test)]
 mod codes;
 #[cfg(test)]

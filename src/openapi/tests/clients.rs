@@ -38,27 +38,25 @@ impl Stage {
     }
 
     async fn ask(&mut self, method: &str, path: &str, body: &Value, status: u16) -> Reply {
-        self.ask_with(&[], method, path, body, status).await
+        self.ask_with(&[], (method, path), body, status).await
     }
 
     async fn ask_with(
         &mut self,
         headers: &[(&str, &str)],
-        method: &str,
-        path: &str,
+        (method, path): (&str, &str),
         body: &Value,
         status: u16,
     ) -> Reply {
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header("authorization", format!("Bearer {}", self.key))
             .header("content-type", "application/json");
-        let add = |request: http::request::Builder, (name, value): &(&str, &str)| {
-            request.header(*name, *value)
-        };
-        let body = Full::from(Bytes::from(body.to_string()));
-        let request = headers.iter().fold(request, add).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::from(Bytes::from(body.to_string())));
         let reply = send(self.gateway.data, request.unwrap()).await;
         self.checker.check(method, path, &reply);
         assert_eq!(reply.status, status, "{method} {path}: {:?}", reply.body);
@@ -80,8 +78,8 @@ impl Stage {
         self.ask("PATCH", "/api/v1/account", &change, 200).await;
         self.ask("PATCH", "/api/v1/account", &json!({ "limits": {} }), 422).await;
         let other = [("if-match", "\"other\"")];
-        self.ask_with(&other, "PATCH", "/api/v1/account", &change, 412).await;
-        self.ask_with(&other, "POST", "/api/v1/key/compromised", &Value::Null, 412).await;
+        self.ask_with(&other, ("PATCH", "/api/v1/account"), &change, 412).await;
+        self.ask_with(&other, ("POST", "/api/v1/key/compromised"), &Value::Null, 412).await;
         self.ask("POST", "/api/v1/redeem", &json!({ "code": made["codes"][0] }), 200).await;
         self.ask("POST", "/api/v1/redeem", &json!({ "code": "igc-no" }), 404).await;
         for _ in 0..2 {
@@ -131,6 +129,16 @@ impl Stage {
         let wanted = json!({ "name": "p", "models": ["s*"], "limits": { "in_flight": 3 }, "budgets": { "day_usd": "1" } });
         for _ in 0..2 {
             self.ask("POST", projects, &wanted, 201).await;
+        }
+        let named = [("idempotency-key", "k")];
+        for _ in 0..2 {
+            self.ask_with(&named, ("POST", projects), &wanted, 201).await;
+            self.ask_with(&named, ("POST", "/api/v1/keys"), &wanted, 422).await;
+        }
+        self.ask_with(&[("idempotency-key", "")], ("POST", projects), &wanted, 400).await;
+        let new = json!({ "name": "k", "limits": { "requests_per_minute": 10 } });
+        for _ in 0..2 {
+            self.ask_with(&[("idempotency-key", "l")], ("POST", "/api/v1/keys"), &new, 201).await;
         }
         self.ask("POST", projects, &json!({ "name": "" }), 422).await;
         self.get(projects, 200).await;

@@ -19,24 +19,22 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderValue, Method, Request, StatusCode, header};
 use infergate_actors::account::{
     Asked, Begun, Ended, Idempotency, OperatorDenial, OperatorRefusal, acting,
 };
 use infergate_actors::id::{AccountId, ExchangeId};
-use infergate_actors::ledger::{Digest, Ledger};
+use infergate_actors::ledger::Ledger;
 use serde_json::{Value, json};
 
 use super::rules::{Repeat, Rule, Subject};
 use super::settings::Named;
 use super::view::{Account, JournalLine};
 use super::who::Who;
-use super::{Operator, Problem, redact};
+use super::{Operator, Problem};
 use crate::api::version::{Seen, check_match, put_etag};
+use crate::api::{once, redact};
 
-const KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-const KEY_BYTES_MAX: usize = 255;
 /// What is under way when it is asked for again takes no longer, mostly.
 const UNDER_WAY: Duration = Duration::from_secs(1);
 /// The action of what is nowhere.
@@ -159,10 +157,8 @@ impl Errand {
             put_etag(&mut parts.headers, after.as_ref());
         }
         let changes = changed(parts.status, before.as_ref(), after.as_ref(), &bytes);
-        let text = |name: HeaderName| parts.headers.get(name).and_then(|it| it.to_str().ok());
-        let media_type = text(header::CONTENT_TYPE).unwrap_or_default();
-        let answer = (is_kept && parts.status.is_success())
-            .then(|| redact::answer(media_type, text(header::ETAG), &bytes));
+        let answer =
+            (is_kept && parts.status.is_success()).then(|| once::kept(&parts.headers, &bytes));
         let deeds = if is_marked && parts.status.is_server_error() {
             match operator.operators.deeds(action).await {
                 Ok(deeds) => deeds,
@@ -197,31 +193,15 @@ impl Operator {
             Ok(None) => return Problem::unavailable("the kept answer is gone").into_response(),
             Err(error) => return Problem::from(error).into_response(),
         };
-        let mut response = match ended.answer {
-            Some(kept) => {
-                let status = ended.status.and_then(|status| StatusCode::from_u16(status).ok());
-                let mut response = Response::new(Body::from(kept.body));
-                *response.status_mut() = status.unwrap_or(StatusCode::OK);
-                let texts =
-                    [(header::CONTENT_TYPE, Some(kept.media_type)), (header::ETAG, kept.etag)];
-                for (name, text) in texts {
-                    if let Some(value) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
-                        response.headers_mut().insert(name, value);
-                    }
-                }
-                response
-            }
-            None => self.lost(rule, &ended).await,
-        };
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-        response
+        match ended.answer {
+            Some(kept) => once::replay(ended.status, kept),
+            None => once::replayed(self.lost(rule, &ended).await),
+        }
     }
 
     /// What is told of what was done, where the answer was lost: an account as it is now, and of all else
     /// what the journal has.
     async fn lost(&self, rule: &Rule, ended: &Ended) -> Response {
-        let detail = "this was carried out, and the gateway stopped before it could answer; these \
-                      are the events that it left, and a secret that was made is lost";
         let mut did = Vec::new();
         for deed in &ended.deeds {
             let (account, after) = (deed.account, deed.first.saturating_sub(1));
@@ -240,12 +220,7 @@ impl Operator {
         {
             body = json!(Account::of(&view));
         }
-        let told =
-            [("detail", json!(detail)), ("withheld", json!(["answer"])), ("did", json!(did))];
-        if let Some(fields) = body.as_object_mut() {
-            fields.extend(told.map(|(name, value)| (name.to_owned(), value)));
-        }
-        axum::Json(body).into_response()
+        axum::Json(once::lost(body, &did)).into_response()
     }
 }
 
@@ -344,23 +319,14 @@ async fn params(parts: &mut Parts) -> Vec<(String, String)> {
     params.map_or_else(|_| Vec::new(), owned)
 }
 
-/// The wish that it be done once (draft-ietf-httpapi-idempotency-key-header).
+/// The wish that it be done once.
 fn idempotency(parts: &Parts, rule: &Rule, body: &[u8]) -> Result<Option<Idempotency>, Problem> {
-    let Some(value) = parts.headers.get(KEY) else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default().trim();
-    let key = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-    let is_printable = key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-    if key.is_empty() || key.len() > KEY_BYTES_MAX || !is_printable {
-        let detail = format!("`idempotency-key` must have 1 to {KEY_BYTES_MAX} ASCII characters");
-        return Err(Problem::bad_request(detail));
-    }
-    let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
-    let all = [parts.method.as_str().as_bytes(), b"\n", path.as_bytes(), b"\n", body].concat();
-    Ok(Some(Idempotency {
-        key: key.to_owned(),
-        fingerprint: Digest::of(&all),
+    let wish = |key| Idempotency {
+        key,
+        fingerprint: once::fingerprint(parts, body),
         is_repeatable: rule.repeat == Repeat::Again,
-    }))
+    };
+    Ok(once::key(&parts.headers)?.map(wish))
 }
 
 impl From<OperatorRefusal> for Problem {
@@ -372,7 +338,9 @@ impl From<OperatorRefusal> for Problem {
         let status = match denial {
             OperatorDenial::UnknownToken => StatusCode::NOT_FOUND,
             OperatorDenial::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            OperatorDenial::TooManyKeys => StatusCode::TOO_MANY_REQUESTS,
+            OperatorDenial::TooManyKeys | OperatorDenial::TooManyKeysOfToken => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             OperatorDenial::TokenOver
             | OperatorDenial::NameTaken
             | OperatorDenial::TooManyTokens

@@ -6,7 +6,6 @@
 //! | `who`, `rules` | whose token it is, and what each route needs and is about |
 //! | `acts` | what is allowed is written down before and after, and done once |
 //! | `settings` | what a path or body names, and how it is: for its version, before and after |
-//! | `redact` | what is written down of a request and its answer |
 //! | `tokens`, `audit` | operators' tokens, and the log of what operators did |
 //! | `request` | reading what the path names; the rest of reading and writing is in [`crate::api`] |
 //! | `accounts`, `credit`, `keys` | one account: its state, journal, grants, keys |
@@ -44,7 +43,6 @@ mod payments;
 mod plans;
 mod projects;
 mod providers;
-mod redact;
 mod request;
 mod rules;
 mod settings;
@@ -67,17 +65,16 @@ use infergate_actors::account::{Operators, carried};
 use infergate_actors::id::KeyHash;
 use infergate_actors::ledger::LedgerError;
 use infergate_actors::supervisor::System;
-use schemars::{Schema, SchemaGenerator, json_schema};
 use tokio::sync::Semaphore;
 
 use crate::exchange::World;
 use crate::front::Sentry;
 use crate::notify::Notifier;
-use crate::openapi::{Common, Document, Routes, Served, pattern};
+use crate::openapi::{Common, Document, Routes, Served};
 use crate::turns::Turns;
 use rules::{Rule, Subject, Verb};
 
-use crate::api::{unknown_path, version};
+use crate::api::{once, unknown_path, version};
 
 pub(crate) use crate::api::Details;
 pub use crate::api::Problem;
@@ -195,23 +192,6 @@ pub(crate) fn document() -> serde_json::Value {
     document.of(routes().served())
 }
 
-/// An answer that is given again, without what can't be: a secret, what is too long, or all where it was
-/// lost. The other fields are those that the first answer had.
-fn replayed(generator: &mut SchemaGenerator) -> Schema {
-    let schema = serde_json::json!({
-        "type": "object",
-        "description": "An answer that is given again, without what can't be.",
-        "properties": {
-            "withheld": { "type": "array", "items": { "type": "string" } },
-            "detail": { "type": "string" },
-        },
-        "required": ["withheld"],
-        "additionalProperties": true,
-    });
-    generator.definitions_mut().insert("Replayed".to_owned(), schema);
-    json_schema!({ "$ref": "#/components/schemas/Replayed" })
-}
-
 /// What follows from a route's rule.
 fn of_rule(served: &Served) -> Common {
     let mut common = Common::default();
@@ -225,11 +205,7 @@ fn of_rule(served: &Served) -> Common {
     if !is_change {
         return common;
     }
-    let says = "Asked again with the same key, it is done once, and answered as it was.";
-    common.header(["idempotency-key", pattern::ONCE, says], &[400, 408, 409, 413, 422]);
-    let says = "`true`: this was answered before.";
-    common.answer("idempotency-replayed", "string", says);
-    common.instead(replayed);
+    once::declare(&mut common, &[408, 409, 413]);
     common
 }
 

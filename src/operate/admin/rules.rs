@@ -208,7 +208,7 @@ pub(super) const RULES: &[Rule] = &[
     look("/admin/v1/accounts/{account}/subscription/preview", "subscription.preview", Read),
     look("/admin/v1/plans", "plan.list", Read),
     look("/admin/v1/invites", "invite.list", Read),
-    rule(Post, "/admin/v1/invites", "invite.create", Settings).again(),
+    rule(Post, "/admin/v1/invites", "invite.create", Settings),
     look("/admin/v1/invites/{batch}", "invite.show", Read).of(Subject::Batch(CodeKind::Invite)),
     rule(Delete, "/admin/v1/invites/{batch}", "invite.revoke", Settings)
         .of(Subject::Batch(CodeKind::Invite))

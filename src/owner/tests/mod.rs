@@ -3,6 +3,7 @@
 mod keys;
 mod members;
 mod money;
+mod once;
 mod projects;
 mod scopes;
 mod sign_up;

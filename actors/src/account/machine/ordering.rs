@@ -4,7 +4,8 @@ use super::{Failure, Inconsistency, Limiter, Machine};
 use crate::account::project::{ProjectChange, ProjectEvent};
 use crate::account::watch::Touched;
 use crate::account::{
-    Event, KeyChange, Operation, OperatorDenial, OperatorEvent, Order, Outcome, operators,
+    Answered, Event, KeyChange, Mark, OnceEvent, Operation, OperatorDenial, OperatorEvent, Order,
+    Outcome, operators,
 };
 use crate::clock::Now;
 use crate::ledger::Batch;
@@ -63,10 +64,10 @@ impl Machine {
         }
     }
 
-    /// The same as an operator's action: what it wrote is marked so in the account's own journal.
+    /// The same as part of something: what it wrote is marked so in the account's own journal.
     pub fn order_as(
         &mut self,
-        action: Option<u64>,
+        mark: Option<Mark>,
         order: &Order,
         now: Now,
         batch: &mut Batch,
@@ -74,42 +75,59 @@ impl Machine {
         self.lapse_money(now, batch)?;
         let before = batch.len();
         self.order(order, now, batch)?;
-        Ok(self.mark(action, before, now, batch)?)
+        Ok(self.mark(mark, before, now, batch)?)
     }
 
-    /// Marks what the batch holds beyond the first `before` as done by an operator's action.
+    /// Marks what the batch holds beyond the first `before`.
     fn mark(
         &mut self,
-        action: Option<u64>,
+        mark: Option<Mark>,
         before: usize,
         now: Now,
         batch: &mut Batch,
     ) -> Result<(), Inconsistency> {
         let events = u32::try_from(batch.len().saturating_sub(before)).unwrap_or(u32::MAX);
-        let Some(action) = action.filter(|_| events > 0) else { return Ok(()) };
-        self.write(Event::Operator(Box::new(OperatorEvent::Did { action, events })), now, batch)
+        let event = match mark.filter(|_| events > 0) {
+            None => return Ok(()),
+            Some(Mark::Action(action)) => {
+                Event::Operator(Box::new(OperatorEvent::Did { action, events }))
+            }
+            Some(Mark::Once(_, once)) => Event::Once(Box::new(OnceEvent::Did { once, events })),
+        };
+        self.write(event, now, batch)
+    }
+
+    /// Keeps an answer to what was asked under an idempotency key, if it is one to be kept.
+    pub fn keep(
+        &mut self,
+        answered: &Answered,
+        now: Now,
+        batch: &mut Batch,
+    ) -> Result<(), Inconsistency> {
+        let event = self.account.answered(answered, now.wall_ms);
+        event.map_or(Ok(()), |event| self.write(Event::Once(Box::new(event)), now, batch))
     }
 
     /// Carries out what the operators' actor is asked to.
     pub fn operate(
         &mut self,
         operation: &Operation,
-        action: Option<u64>,
+        mark: Option<Mark>,
         now: Now,
         batch: &mut Batch,
     ) -> Result<Result<Outcome, OperatorDenial>, Inconsistency> {
         let number = self.account.number.saturating_add(1);
-        let decided = match self.account.operators() {
-            Some(operators) => operators.decide(operation, number, now.wall_ms),
-            None => operators::State::default().decide(operation, number, now.wall_ms),
-        };
+        let (fresh, no_keys) = (operators::State::default(), operators::TokenKeys::default());
+        let operators = self.account.operators().unwrap_or(&fresh);
+        let keys = self.account.operators_keys().unwrap_or(&no_keys);
+        let decided = operators.decide(operation, keys, number, now.wall_ms);
         let (event, outcome) = match decided {
             Ok(decided) => decided,
             Err(denial) => return Ok(Err(denial)),
         };
         if let Some(event) = event {
             self.write(Event::Operator(Box::new(event)), now, batch)?;
-            self.mark(action, 0, now, batch)?;
+            self.mark(mark, 0, now, batch)?;
         }
         Ok(Ok(outcome))
     }

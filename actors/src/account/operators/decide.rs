@@ -2,11 +2,12 @@
 
 use super::event::{Asked, Ended, Idempotency, OperatorEvent, OperatorRole, RotatedToken, Token};
 use super::fold::{Remembered, State};
+use super::keys::{KEYS_OF_TOKEN_MAX, TokenKeys};
 use crate::id::{KeyHash, TokenId};
 
 /// Tokens that may be there at one time, revoked ones apart.
 const TOKENS_MAX: usize = 1_000;
-/// Idempotency keys that are remembered at one time: some 6 MB.
+/// Idempotency keys that are remembered at one time: some 10 MB.
 const KEYS_MAX: usize = 100_000;
 
 /// What the operators' actor is asked to do.
@@ -85,21 +86,29 @@ pub enum OperatorDenial {
     /// As many idempotency keys were used as are remembered.
     #[error("more than {KEYS_MAX} idempotency keys were used within a day: try again later")]
     TooManyKeys,
+    /// As many of them were used with this token as may be.
+    #[error(
+        "more than {KEYS_OF_TOKEN_MAX} idempotency keys were used with this token within a day: try \
+         again later"
+    )]
+    TooManyKeysOfToken,
 }
 
 /// What is to be written, and what is answered when it is.
 pub(in crate::account) type Decided = (Option<OperatorEvent>, Outcome);
 
 impl State {
-    /// Decides; `number` is that of the event to be written.
+    /// Decides; `owners` says whose the remembered idempotency keys are, `number` is that of the event to
+    /// be written.
     pub(in crate::account) fn decide(
         &self,
         operation: &Operation,
+        owners: &TokenKeys,
         number: u64,
         now_ms: u64,
     ) -> Result<Decided, OperatorDenial> {
         match operation {
-            Operation::Begin(asked) => self.decide_begin(asked, number, now_ms),
+            Operation::Begin(asked) => self.decide_begin(asked, owners, number, now_ms),
             Operation::Note(asked, status) => {
                 Ok((Some(OperatorEvent::NotBegun(asked.clone(), *status)), Outcome::Noted))
             }
@@ -142,6 +151,7 @@ impl State {
     fn decide_begin(
         &self,
         asked: &Asked,
+        owners: &TokenKeys,
         number: u64,
         now_ms: u64,
     ) -> Result<Decided, OperatorDenial> {
@@ -150,10 +160,13 @@ impl State {
             // Asked again because no answer came.
             return Ok((None, Outcome::Begun(Begun::Now(*action))));
         }
-        if let Some(wish) = &asked.idempotency
-            && let Some(before) = self.done_before(asked.token, wish, now_ms)?
-        {
-            return Ok((None, Outcome::Begun(before)));
+        if let Some(wish) = &asked.idempotency {
+            if let Some(before) = self.done_before(asked.token, wish, now_ms)? {
+                return Ok((None, Outcome::Begun(before)));
+            }
+            if !owners.has_room(asked.token, self, now_ms) {
+                return Err(OperatorDenial::TooManyKeysOfToken);
+            }
         }
         let event = OperatorEvent::Asked(Box::new(asked.clone()));
         Ok((Some(event), Outcome::Begun(Begun::Now(number))))

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Asked, Ended, OperatorEvent, RotatedToken, Token};
+use super::keys::TokenKeys;
 use crate::account::Account;
 use crate::id::{ExchangeId, TokenId};
 use crate::ledger::Digest;
@@ -52,12 +53,12 @@ impl Remembered {
 }
 
 impl State {
-    /// Folds one fact in; `number` is its own.
+    /// Folds one fact in; `number` is its own. `owners` follows which idempotency keys are remembered.
     pub(in crate::account) fn fold(
         &mut self,
         event: &OperatorEvent,
-        number: u64,
-        at_ms: u64,
+        (number, at_ms): (u64, u64),
+        owners: &mut TokenKeys,
     ) -> Result<(), &'static str> {
         match event {
             OperatorEvent::TokenCreated(token) => {
@@ -69,8 +70,8 @@ impl State {
                 self.token_mut(*token)?.revoked_at_ms = Some(at_ms);
                 self.drop_revoked();
             }
-            OperatorEvent::Asked(asked) => self.begin(asked, number, at_ms),
-            OperatorEvent::Ended(ended) => self.end(ended, number)?,
+            OperatorEvent::Asked(asked) => self.begin(asked, number, at_ms, owners),
+            OperatorEvent::Ended(ended) => self.end(ended, number, owners)?,
             OperatorEvent::NotBegun(..) | OperatorEvent::Did { .. } => {}
         }
         Ok(())
@@ -98,19 +99,25 @@ impl State {
         }
     }
 
-    fn begin(&mut self, asked: &Asked, number: u64, at_ms: u64) {
+    fn begin(&mut self, asked: &Asked, number: u64, at_ms: u64, owners: &mut TokenKeys) {
         let key = asked.idempotency.as_ref().map(|wish| wish.digest(asked.token));
         let is_repeatable = asked.idempotency.as_ref().is_some_and(|wish| wish.is_repeatable);
         self.open.insert(number, Open { request: asked.request, key, is_repeatable });
         let (Some(wish), Some(key)) = (&asked.idempotency, key) else { return };
-        self.forget_old_keys(at_ms);
-        self.forget_key(key);
+        self.forget_old_keys(at_ms, owners);
+        self.forget_key(key, owners);
         let fingerprint = wish.fingerprint;
         self.keys.insert(key, Remembered { fingerprint, action: number, at_ms, end: None });
         self.keys_by_age.insert(number, key);
+        owners.remember(number, asked.token);
     }
 
-    fn end(&mut self, ended: &Ended, number: u64) -> Result<(), &'static str> {
+    fn end(
+        &mut self,
+        ended: &Ended,
+        number: u64,
+        owners: &mut TokenKeys,
+    ) -> Result<(), &'static str> {
         let open = self.open.remove(&ended.action).ok_or("it ends what is not under way")?;
         let Some(key) = open.key else { return Ok(()) };
         // Asked again, it would be answered the same, or has left what must not be done twice.
@@ -120,20 +127,27 @@ impl State {
             Some(_) | None => !open.is_repeatable && !ended.deeds.is_empty(),
         };
         if !is_done {
-            self.forget_key(key);
+            self.forget_key(key, owners);
         } else if let Some(remembered) = self.keys.get_mut(&key) {
             remembered.end = Some(number);
         }
         Ok(())
     }
 
-    fn forget_key(&mut self, key: Digest) {
+    /// What is remembered of an action that has ended.
+    pub(super) fn ended_by(&self, action: u64) -> Option<&Remembered> {
+        let remembered = self.keys_by_age.get(&action).and_then(|key| self.keys.get(key));
+        remembered.filter(|remembered| remembered.end.is_some())
+    }
+
+    fn forget_key(&mut self, key: Digest, owners: &mut TokenKeys) {
         if let Some(remembered) = self.keys.remove(&key) {
             self.keys_by_age.remove(&remembered.action);
+            owners.forget(remembered.action);
         }
     }
 
-    fn forget_old_keys(&mut self, now_ms: u64) {
+    fn forget_old_keys(&mut self, now_ms: u64, owners: &mut TokenKeys) {
         // What is under way for that long must not keep all that came behind it.
         let is_open = |key: &Digest| self.keys.get(key).is_some_and(|it| it.end.is_none());
         let ended = self.keys_by_age.iter().filter(|(_, key)| !is_open(key));
@@ -145,6 +159,7 @@ impl State {
         for (action, key) in over {
             self.keys_by_age.remove(&action);
             self.keys.remove(&key);
+            owners.forget(action);
         }
     }
 }
@@ -153,5 +168,10 @@ impl Account {
     /// The operators, where it is theirs and not an account.
     pub(in crate::account) fn operators(&self) -> Option<&State> {
         self.tenancy.operators.as_deref()
+    }
+
+    /// Whose their idempotency keys are.
+    pub(in crate::account) fn operators_keys(&self) -> Option<&TokenKeys> {
+        self.tenancy.operators_keys.as_deref()
     }
 }

@@ -2,9 +2,10 @@
 
 use super::decide::{Begun, NewToken, Operation, OperatorDenial, Outcome};
 use super::event::{Asked, Deed, Ended, OperatorEvent, RotatedToken, Token};
-use super::shell::Ask;
-use crate::account::actor::Message;
-use crate::account::handle::TRIES_MAX;
+use super::shell::{Ask, Operated};
+use crate::account::handle::{Handed, TRIES_MAX};
+use crate::account::mark::Mark;
+use crate::account::message::Message;
 use crate::account::{Accounts, Event, Unavailable};
 use crate::id::{AccountId, KeyHash, TokenId};
 use crate::ledger::{JournalEntry, LedgerError};
@@ -136,9 +137,11 @@ impl Operators {
     }
 
     async fn operate(&self, operation: Operation) -> Result<Outcome, OperatorRefusal> {
-        let action = super::action();
-        let ask =
-            |_, reply| Message::Operators(Box::new(Ask::Operate(operation.clone(), action, reply)));
+        let (mark, handed) = (Mark::on(AccountId::OPERATORS), Handed::default());
+        let ask = |_, reply| {
+            let operation = Operated { operation: operation.clone(), mark, handed: handed.clone() };
+            Message::Operators(Box::new(Ask::Operate(operation, reply)))
+        };
         self.0.ask(AccountId::OPERATORS, TRIES_MAX, ask).await?
     }
 }

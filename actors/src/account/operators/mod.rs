@@ -13,22 +13,21 @@
 //! account's own journal, in one batch with the change. So it can be told after a crash whether the
 //! change was made, and it is never made twice.
 
-mod acting;
 mod decide;
 mod event;
 mod fold;
 mod handle;
+mod keys;
 mod shell;
 
-pub use acting::{acting, carried};
 pub use decide::{Begun, NewToken, Operation, OperatorDenial, Outcome};
 pub use event::{
     Asked, Deed, Ended, Idempotency, KeptAnswer, OperatorEvent, OperatorRole, RotatedToken, Token,
 };
 pub use handle::{OperatorRefusal, Operators};
 
-pub(super) use acting::{action, unmarked};
 pub(super) use fold::State;
+pub(super) use keys::TokenKeys;
 pub(super) use shell::Ask;
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use super::event::Token;
 use super::fold::State;
 use super::handle::OperatorRefusal;
 use crate::account::actor::AccountActor;
+use crate::account::handle::Handed;
+use crate::account::mark::Mark;
 use crate::account::{Machine, Unavailable};
 use crate::clock::Now;
 use crate::id::KeyHash;
@@ -14,13 +16,21 @@ use crate::ledger::Batch;
 
 /// What it may be sent.
 pub(in crate::account) enum Ask {
-    /// Part of an operator's action, if it is to be marked so. Answered when it is on disk.
-    Operate(Operation, Option<u64>, RpcReplyPort<Result<Outcome, OperatorRefusal>>),
+    /// Answered when it is on disk.
+    Operate(Operated, RpcReplyPort<Result<Outcome, OperatorRefusal>>),
     /// Whose token has this hash.
     Authenticate(KeyHash, RpcReplyPort<Option<Token>>),
     Tokens(RpcReplyPort<Vec<Token>>),
     /// What has begun and not ended.
     UnderWay(RpcReplyPort<Vec<(u64, bool)>>),
+}
+
+/// What it is to do, and how it is asked to.
+pub(in crate::account) struct Operated {
+    pub(super) operation: Operation,
+    /// What it is part of.
+    pub(super) mark: Option<Mark>,
+    pub(super) handed: Handed,
 }
 
 impl AccountActor {
@@ -31,10 +41,15 @@ impl AccountActor {
         now: Now,
     ) -> Result<(), ActorProcessingErr> {
         match ask {
-            Ask::Operate(operation, action, reply) => {
+            Ask::Operate(Operated { operation, mark, handed }, reply) => {
                 let mut batch = Batch::new();
-                let answer = machine.operate(&operation, action, now, &mut batch)?;
+                // Of all that may be asked, this alone would be written a second time.
+                let answer = match operation {
+                    Operation::Note(..) if handed.is_set() => Ok(Outcome::Noted),
+                    _ => machine.operate(&operation, mark, now, &mut batch)?,
+                };
                 self.append_operation(batch, answer, reply);
+                handed.set();
             }
             Ask::Authenticate(hash, reply) => {
                 let operators = machine.account().operators();

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::fold::{REMEMBERED_MS, State};
+use super::keys::KEYS_OF_TOKEN_MAX;
 use super::*;
 use crate::id::{AccountId, ExchangeId, KeyHash, TokenId};
 use crate::ledger::Digest;
@@ -13,16 +14,18 @@ const NOW_MS: u64 = 1_790_000_000_000;
 #[derive(Default)]
 struct Desk {
     state: State,
+    owners: TokenKeys,
     number: u64,
     requests: u128,
 }
 
 impl Desk {
     fn ask(&mut self, operation: &Operation, now_ms: u64) -> Result<Outcome, OperatorDenial> {
-        let (event, outcome) = self.state.decide(operation, self.number + 1, now_ms)?;
+        let (event, outcome) =
+            self.state.decide(operation, &self.owners, self.number + 1, now_ms)?;
         if let Some(event) = event {
             self.number += 1;
-            self.state.fold(&event, self.number, now_ms).unwrap();
+            self.state.fold(&event, (self.number, now_ms), &mut self.owners).unwrap();
         }
         Ok(outcome)
     }
@@ -39,13 +42,23 @@ impl Desk {
         body: &str,
         at_ms: u64,
     ) -> Result<Begun, OperatorDenial> {
+        self.begin_with(TokenId(1), request, (key, body), at_ms)
+    }
+
+    fn begin_with(
+        &mut self,
+        token: TokenId,
+        request: u128,
+        (key, body): (Option<&str>, &str),
+        at_ms: u64,
+    ) -> Result<Begun, OperatorDenial> {
         let idempotency = key.map(|key| Idempotency {
             key: key.to_owned(),
             fingerprint: Digest::of(body.as_bytes()),
             is_repeatable: false,
         });
         let asked = Asked {
-            token: TokenId(1),
+            token,
             name: "ann".into(),
             role: OperatorRole::Admin,
             address: None,
@@ -133,6 +146,39 @@ fn what_is_under_way_for_long_keeps_no_key_behind_it() {
     assert_eq!((desk.state.keys.len(), desk.state.keys_by_age.len()), (2, 2));
     desk.end(open, Some(200), vec![]);
     assert_eq!(desk.begin(Some("open"), "a", NOW_MS), Ok(Begun::Before(1, 5)));
+}
+
+#[test]
+fn a_token_that_used_all_its_keys_leaves_room_for_others() {
+    let mut desk = Desk::default();
+    let ask = |desk: &mut Desk, token: u32, name: &str, at_ms| {
+        desk.requests += 1;
+        desk.begin_with(TokenId(token), desk.requests, (Some(name), "a"), at_ms)
+    };
+    let first = ask(&mut desk, 1, "0", NOW_MS).unwrap();
+    desk.end(first, Some(200), vec![]);
+    for number in 1..KEYS_OF_TOKEN_MAX {
+        let begun = ask(&mut desk, 1, &number.to_string(), NOW_MS + 1).unwrap();
+        desk.end(begun, Some(200), vec![]);
+    }
+    let full = Err(OperatorDenial::TooManyKeysOfToken);
+    assert_eq!(ask(&mut desk, 1, "one more", NOW_MS + 1), full);
+    assert_eq!(ask(&mut desk, 1, "0", NOW_MS + 1), Ok(Begun::Before(1, 2)));
+    let refused = ask(&mut desk, 2, "another's", NOW_MS + 1).unwrap();
+    desk.end(refused, Some(422), vec![]);
+    // What was refused takes no room, and what is forgotten gives it back.
+    let day = NOW_MS + REMEMBERED_MS;
+    assert!(matches!(ask(&mut desk, 1, "one more", day), Ok(Begun::Now(_))));
+    assert_eq!(ask(&mut desk, 1, "two more", day), full);
+    assert!(matches!(ask(&mut desk, 1, "two more", day + 1), Ok(Begun::Now(_))));
+    assert_eq!(desk.owners, owners(&desk.state, TokenId(1)));
+}
+
+/// Whose the keys are that are remembered, all of them this token's.
+fn owners(state: &State, token: TokenId) -> TokenKeys {
+    let mut owners = TokenKeys::default();
+    state.keys_by_age.keys().for_each(|action| owners.remember(*action, token));
+    owners
 }
 
 #[test]

@@ -115,6 +115,7 @@ impl Effect {
             | Event::Plan(_)
             | Event::Watch(_)
             | Event::Operator(_)
+            | Event::Once(_)
             | Event::KeyGuarded { .. }
             | Event::KeyRestricted { .. }
             | Event::KeyReleased { .. } => Self::Plain,

@@ -12,7 +12,7 @@ use crate::account::{
     Overrides, Payment, Period, PlanEvent, ProjectChange, ProjectEvent, ReasonClass, Return,
     Settlement, Source, Status, StatusSet, SubscriptionChange, SubscriptionEvent,
     SubscriptionPayment, SubscriptionState, SubscriptionStep, Suspicion, UsageRecord,
-    any_operator_event, watch_event,
+    any_once_event, any_operator_event, watch_event,
 };
 use crate::id::{ExchangeId, GrantId, ProjectId};
 use crate::ledger::{RECORD_VERSION, Record};
@@ -294,6 +294,7 @@ fn event() -> impl Strategy<Value = Event> {
         of_projects(),
         of_guard(),
         any_operator_event().prop_map(|event| Event::Operator(Box::new(event))),
+        any_once_event().prop_map(|event| Event::Once(Box::new(event))),
         watch_event().prop_map(|event| Event::Watch(Box::new(event))),
         crate::account::any_member_event(),
         of_plans(),

@@ -8,10 +8,11 @@ use axum::middleware::{self, Next};
 use axum::{Router, routing};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use infergate_actors::account::{
-    Asked, Begun, GrantKind, Idempotency, Limits, OperatorRole, Order, acting,
+    Asked, Begun, CodeBatch, Denial, GrantKind, Idempotency, Limits, OperatorRole, Order, Refusal,
+    acting,
 };
 use infergate_actors::clock::Clock;
-use infergate_actors::id::{ExchangeId, TokenId};
+use infergate_actors::id::{AccountId, ExchangeId, KeyHash, TokenId};
 use infergate_actors::ledger::Digest;
 use infergate_actors::money::NanoUsd;
 use serde_json::{Value, json};
@@ -193,6 +194,43 @@ async fn what_a_crash_cut_off_is_not_done_again_where_it_was_done_and_done_where
     assert_eq!(shown["granted_usd"], "5");
     let verified = next.post("/admin/v1/ledger/verify", &json!({}), 200).await;
     assert_eq!(verified["ok"], true, "{verified}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_of_invites_is_made_once_wherever_a_crash_came_between() {
+    const INVITES: &str = "/admin/v1/invites";
+    let gateway = Gateway::start().await;
+    let (listed, made) =
+        (json!({ "name": "listed", "count": 1 }), json!({ "name": "made", "count": 1 }));
+    let batch = |name: &str, hash| CodeBatch {
+        name: name.to_owned(),
+        hashes: vec![KeyHash([hash; 32])],
+        kind: GrantKind::Promotional,
+        amount: NanoUsd::ZERO,
+        uses_max: 1,
+        expires_at_ms: None,
+        lasts_ms: None,
+    };
+    let accounts = &gateway.system.accounts;
+    // It is listed, and then, as if the gateway had died there, not made: what is there is no batch.
+    let taken: AccountId = gateway.account("one").await.parse().unwrap();
+    let action = begun(&gateway, INVITES, "listed", &listed).await;
+    let cut_off = acting(action, accounts.make_invites(taken, batch("listed", 1))).await;
+    assert_eq!(cut_off.unwrap_err(), Refusal::Denied(Denial::AlreadyOpen));
+    let action = begun(&gateway, INVITES, "made", &made).await;
+    let id = accounts.new_id();
+    acting(action, accounts.make_invites(id, batch("made", 2))).await.unwrap();
+
+    let next = gateway.restarted().await;
+    let again = post(&next, INVITES, "made", &made).await;
+    assert_eq!((again.status, again.header("idempotency-replayed")), (200, "true"));
+    assert_eq!(again.json()["did"][0]["account"], id.to_string());
+    let first = post(&next, INVITES, "listed", &listed).await;
+    assert_eq!((first.status, first.header("idempotency-replayed")), (201, ""));
+    let shown = next.get(INVITES).await;
+    let names: Vec<&Value> =
+        shown["invites"].as_array().unwrap().iter().map(|batch| &batch["name"]).collect();
+    assert_eq!(names, [&json!("made"), &json!("listed")]);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::member::MemberFact;
+use super::once::OnceFact;
 use super::operator::OperatorFact;
 use super::subscription::Happened;
 use crate::notify;
@@ -163,6 +164,7 @@ pub(crate) enum JournalEvent<'e> {
     Member(MemberFact<'e>),
     Plan(&'e PlanEvent),
     Subscription(Box<Happened<'e>>),
+    Once(OnceFact),
 }
 
 /// Credit that was taken back.
@@ -288,6 +290,7 @@ impl<'e> JournalEvent<'e> {
             Event::Subscription(event) => Self::Subscription(Box::new(Happened::of(event))),
             Event::Watch(event) => Self::Watch(notify::watch_fact(event)),
             Event::Operator(event) => Self::Operator(OperatorFact::of(event)),
+            Event::Once(event) => Self::Once(OnceFact::of(event)),
         }
     }
 
@@ -369,6 +372,7 @@ impl<'e> JournalEvent<'e> {
             Self::Member(_) => "member",
             Self::Plan(_) => "plan",
             Self::Subscription(_) => "subscription",
+            Self::Once(_) => "once",
         }
     }
 }

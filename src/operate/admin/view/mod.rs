@@ -3,6 +3,7 @@
 
 mod event;
 mod member;
+mod once;
 mod operator;
 mod plan;
 mod subscription;

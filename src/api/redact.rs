@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 use crate::auth::{ADMIN_TOKEN_PREFIX, KEY_PREFIX};
 
 /// Of a request's body, and of what it changed, in bytes.
-pub(super) const NOTE_BYTES_MAX: usize = 4 * 1024;
+const NOTE_BYTES_MAX: usize = 4 * 1024;
 /// Of a path and its query, in bytes.
-pub(super) const PATH_BYTES_MAX: usize = 1024;
+const PATH_BYTES_MAX: usize = 1024;
 /// Of an answer that is kept, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
@@ -37,7 +37,7 @@ const SECRET_PREFIXES: [&str; 6] =
 const SECRET_BYTES_MIN: usize = 16;
 
 /// A request's body as it is written down.
-pub(super) fn body(bytes: &[u8]) -> String {
+pub(crate) fn body(bytes: &[u8]) -> String {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return String::new();
     }
@@ -51,7 +51,7 @@ pub(super) fn body(bytes: &[u8]) -> String {
 }
 
 /// A path and its query as they are written down.
-pub(super) fn path(text: &str) -> String {
+pub(crate) fn path(text: &str) -> String {
     let mut cleansed = String::with_capacity(text.len());
     for part in text.split_inclusive(['/', '?', '&', '=']) {
         let word = part.trim_end_matches(['/', '?', '&', '=']);
@@ -63,7 +63,7 @@ pub(super) fn path(text: &str) -> String {
 }
 
 /// What changed of a resource, as it is written down: the fields that differ, before and after.
-pub(super) fn changes(before: Option<&Value>, after: Option<&Value>) -> String {
+pub(crate) fn changes(before: Option<&Value>, after: Option<&Value>) -> String {
     let none = Map::new();
     let fields = |value: Option<&Value>| value.and_then(Value::as_object).cloned();
     let (was, is) = (fields(before), fields(after));
@@ -84,7 +84,7 @@ pub(super) fn changes(before: Option<&Value>, after: Option<&Value>) -> String {
 }
 
 /// An answer as it is kept for whoever asks again: it says which secrets it withholds.
-pub(super) fn answer(media_type: &str, etag: Option<&str>, bytes: &[u8]) -> KeptAnswer {
+pub(crate) fn answer(media_type: &str, etag: Option<&str>, bytes: &[u8]) -> KeptAnswer {
     let mut withheld = Vec::new();
     let body = match serde_json::from_slice::<Value>(bytes) {
         Ok(mut value) => {
@@ -168,7 +168,7 @@ fn bounded(value: &Value, bytes_max: usize) -> String {
 }
 
 /// The beginning of a text, of at most so many bytes.
-pub(super) fn cut(text: &str, bytes_max: usize) -> &str {
+pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
     let end = (0..=bytes_max.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     end.and_then(|end| text.get(..end)).unwrap_or_default()
 }
