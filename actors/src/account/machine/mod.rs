@@ -368,14 +368,16 @@ impl Machine {
         Ok(self.account.terms_of(wish).ok_or(Denial::UnknownCode)?)
     }
 
-    /// The account that a person has, in a register; settled by this question where it was not.
+    /// The account that a person has, in a register; settled by this question where it was not, with an
+    /// id behind `given_out`.
     pub fn claim(
         &mut self,
         person: KeyHash,
+        given_out: AccountId,
         now: Now,
         batch: &mut Batch,
     ) -> Result<AccountId, Failure> {
-        if let Some(event) = self.account.claim(person)? {
+        if let Some(event) = self.account.claim(person, given_out)? {
             self.write(event, now, batch)?;
         }
         Ok(self.account.claimed(&person).ok_or(Denial::NoSuchAccount)?)
