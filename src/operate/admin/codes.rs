@@ -8,7 +8,7 @@ use axum::response::IntoResponse;
 use http::StatusCode;
 use infergate_actors::account::{CodeBatch, GrantKind};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
 use super::credit::amount;
@@ -16,10 +16,13 @@ use super::request::{AccountOf, Json, text};
 use super::{Operator, Problem};
 use crate::api::{Code, MadeCodes, Redeemed, Redemption};
 use crate::openapi::{self, Routes, doc, pattern, post};
+use crate::usage::calendar;
 
 /// A batch is one actor, and one event and snapshot hold all of it.
 pub(super) const CODES_MAX: usize = 1_000;
 pub(super) const USES_MAX: u32 = 10_000;
+/// A hundred years.
+const LASTS_MS_MAX: u64 = 100 * 366 * calendar::DAY_MS;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -34,12 +37,13 @@ pub(super) struct NewCodes {
     amount_usd: Option<String>,
     #[schemars(range(min = 1))]
     amount_nano_usd: Option<i64>,
-    #[serde(default = "one")]
-    #[schemars(range(min = 1, max = USES_MAX))]
+    #[serde(default = "one", deserialize_with = "or_one")]
+    #[schemars(with = "Option<u32>", range(min = 1, max = USES_MAX))]
     uses: u32,
     /// When the codes stop working.
     expires_at_ms: Option<u64>,
     /// How long what they give lasts once it is redeemed.
+    #[schemars(range(min = 1, max = LASTS_MS_MAX))]
     lasts_ms: Option<u64>,
 }
 
@@ -63,11 +67,19 @@ pub(super) fn one() -> u32 {
     1
 }
 
+/// [`one`] also where it is `null`.
+pub(super) fn or_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    Option::deserialize(deserializer).map(|uses| uses.unwrap_or_else(one))
+}
+
 pub(super) async fn make(
     State(operator): State<Arc<Operator>>,
     Json(new): Json<NewCodes>,
 ) -> Result<impl IntoResponse, Problem> {
     check_batch(&operator, &new.name, new.count, new.uses, new.expires_at_ms)?;
+    if new.lasts_ms.is_some_and(|lasts_ms| !(1..=LASTS_MS_MAX).contains(&lasts_ms)) {
+        return Err(Problem::invalid(format!("`lasts_ms` must be 1 to {LASTS_MS_MAX}")));
+    }
     let amount = amount(new.amount_usd.as_deref(), new.amount_nano_usd)?;
     let batch = operator.system.accounts.new_id();
     let (codes, hashes) = Code::Credit.make(batch, new.count)?;

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::codes::{CODES_MAX, USES_MAX, check_batch, one};
+use super::codes::{CODES_MAX, USES_MAX, check_batch, one, or_one};
 use super::request::{Asked, Json, text};
 use super::who::Who;
 use super::{Operator, Problem};
@@ -33,8 +33,8 @@ pub(super) struct NewInvites {
     #[schemars(range(min = 1, max = CODES_MAX))]
     count: usize,
     /// How many accounts each is good for.
-    #[serde(default = "one")]
-    #[schemars(range(min = 1, max = USES_MAX))]
+    #[serde(default = "one", deserialize_with = "or_one")]
+    #[schemars(with = "Option<u32>", range(min = 1, max = USES_MAX))]
     uses: u32,
     expires_at_ms: Option<u64>,
 }
