@@ -145,14 +145,19 @@ impl AccountId {
 
     /// Whether it is one of [`AccountId::register`].
     pub fn is_register(self) -> bool {
-        let is_first = self.count() & ((1 << REGISTER_SHIFT) - 1) == 0;
         let is_list = [Self::invites(self.node()), Self::codes(self.node())].contains(&self);
-        self.count() & SIGNED_UP != 0 && is_first && !is_list
+        self.count() & SIGNED_UP != 0 && self.place() == 0 && !is_list
     }
 
     /// The `count`-th account opened by `node`.
     pub fn new(node: u16, count: u64) -> Self {
         Self(u64::from(node) << 48 | (count & 0xffff_ffff_ffff))
+    }
+
+    /// Its place among the ids that its node, or its register, gives out one after the other.
+    pub fn place(self) -> u64 {
+        let count = self.count();
+        if count < SIGNED_UP { count } else { count & ((1 << REGISTER_SHIFT) - 1) }
     }
 
     /// The node that opened it.
@@ -408,10 +413,12 @@ mod tests {
         for first in 0..=255 {
             assert!(of(first).is_register() && of(first).count() > AccountId::COUNT_MAX);
             assert!(of(first) < AccountId::invites(3) && of(first).node() == 3);
-            assert!(!AccountId(of(first).0 + 1).is_register(), "an account's");
+            let account = AccountId(of(first).0 + 1);
+            assert!(!account.is_register() && account.place() == 1, "an account's");
         }
         assert_ne!(of(0), of(1));
         assert!(of(255) < AccountId::codes(3) && !AccountId::codes(3).is_register());
         assert!(!AccountId::invites(3).is_register() && !AccountId::new(3, 0).is_register());
+        assert_eq!(AccountId::new(3, AccountId::COUNT_MAX).place(), AccountId::COUNT_MAX);
     }
 }

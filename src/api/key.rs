@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::change::{BudgetsChange, LimitsChange, Setting};
-use super::{CreatedKey, Key, Problem, find_member, id, page_limit, text};
+use super::{CreatedKey, Key, Problem, find_member, id, or_default, page_limit, text};
 use crate::exchange::World;
 use crate::openapi::pattern;
 use crate::usage::{RecentUse, calendar, recent_use};
@@ -40,26 +40,28 @@ pub(crate) struct KeyWanted {
     #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     name: String,
     /// Names of models, `*` for anything; empty for all.
-    #[serde(default)]
-    #[schemars(length(max = MODELS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schemars(with = "Option<Vec<String>>", length(max = MODELS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
     models: Vec<String>,
     expires_at_ms: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schemars(with = "Option<Limits>")]
     limits: Limits,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schemars(with = "Option<BudgetsChange>")]
     budgets: BudgetsChange,
-    #[serde(default)]
-    #[schemars(length(max = TAGS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schemars(with = "Option<Vec<String>>", length(max = TAGS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
     tags: Vec<String>,
     #[schemars(length(min = 1))]
     scopes: Option<Vec<KeyScope>>,
-    #[serde(default)]
-    #[schemars(length(max = ALLOWED_IPS_MAX))]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schemars(with = "Option<Vec<Network>>", length(max = ALLOWED_IPS_MAX))]
     allowed_ips: Vec<Network>,
     project: Option<ProjectId>,
     /// Origins of web pages, such as `https://app.example.com` or `*.example.com`.
-    #[serde(default)]
-    #[schemars(length(max = REFERRERS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schemars(with = "Option<Vec<String>>", length(max = REFERRERS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
     allowed_referrers: Vec<String>,
     /// Whose it is to be.
     member: Option<String>,
@@ -79,9 +81,11 @@ pub(crate) struct KeyUpdate {
     models: Option<Vec<String>>,
     #[serde(default)]
     expires_at_ms: Setting<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schemars(with = "Option<LimitsChange>")]
     limits: LimitsChange,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schemars(with = "Option<BudgetsChange>")]
     budgets: BudgetsChange,
     #[schemars(length(max = TAGS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
     tags: Option<Vec<String>>,

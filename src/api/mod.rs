@@ -54,6 +54,7 @@ pub(crate) use project::{
 pub(crate) use request::{
     Asked, Json, id, named, page_limit, params, read, text, unknown_path, wrong_method,
 };
+pub(crate) use strict::or_default;
 pub(crate) use subscription::{OwnSubscription, Subscription};
 pub(crate) use usage::{OfMonth, Passing, accept, onto_socket, statement, used};
 pub(crate) use watch::{WatchUpdate, Watched};

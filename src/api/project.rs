@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::account::Buckets;
 use super::budget::Budgets;
 use super::change::{BudgetsChange, LimitsChange};
-use super::{MODELS_MAX, Problem, check_models, id, page_limit, text};
+use super::{MODELS_MAX, Problem, check_models, id, or_default, page_limit, text};
 use crate::openapi::{self, pattern};
 use crate::operate::amount::{Amounts, wide};
 
@@ -25,12 +25,14 @@ pub(crate) struct ProjectWanted {
     #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     name: String,
     /// Names of models, `*` for anything; empty for all.
-    #[serde(default)]
-    #[schemars(length(max = MODELS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schemars(with = "Option<Vec<String>>", length(max = MODELS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
     models: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schemars(with = "Option<Limits>")]
     limits: Limits,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schemars(with = "Option<BudgetsChange>")]
     budgets: BudgetsChange,
 }
 
@@ -43,9 +45,11 @@ pub(crate) struct ProjectUpdate {
     name: Option<String>,
     #[schemars(length(max = MODELS_MAX), inner(length(min = 1, max = 256), regex(pattern = pattern::TEXT)))]
     models: Option<Vec<String>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schemars(with = "Option<LimitsChange>")]
     limits: LimitsChange,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schemars(with = "Option<BudgetsChange>")]
     budgets: BudgetsChange,
 }
 

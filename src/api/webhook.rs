@@ -7,7 +7,7 @@ use infergate_actors::id::{AccountId, WebhookId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Problem;
+use super::{Problem, or_default};
 use crate::notify::{self, Notifier, OwnWebhook};
 
 /// Kinds of events that one may name.
@@ -25,8 +25,8 @@ pub(crate) struct WebhookWanted {
     #[schemars(length(min = 1, max = URL_BYTES_MAX))]
     url: String,
     /// Kinds of events; none named: all.
-    #[serde(default)]
-    #[schemars(length(max = EVENTS_MAX))]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schemars(with = "Option<Vec<String>>", length(max = EVENTS_MAX))]
     events: Vec<String>,
 }
 

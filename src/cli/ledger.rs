@@ -152,6 +152,13 @@ fn write_repaired(to: &Path, report: &RepairReport, console: &mut Console<'_>) -
             writeln!(out, "  and {unlisted} more: --json lists them")?;
         }
     }
+    if let Some(place) = report.ids_behind {
+        let number = place.saturating_add(1);
+        writeln!(
+            out,
+            "accounts may be lost: new ones are numbered from {number} on, so that no id is given out twice"
+        )?;
+    }
     writeln!(out, "verify it, then put it in the place of the damaged one:")?;
     writeln!(out, "  infergate ledger verify --data-dir {}", to.display())
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use infergate_actors::account::{Denial, End, RateStatus, ReasonClass, Remaining};
+use infergate_actors::account::{End, RateStatus, ReasonClass, Remaining};
 
 use crate::config::{Lifecycle, date};
 use crate::dialect::chat::{self, UpstreamError};
@@ -401,7 +401,8 @@ impl ApiError {
         let message = format!("This account is {status}{reason}.");
         Self::new(StatusCode::FORBIDDEN, "permission_error", code, message)
     }
-    /// What is said inside a stream that ends before its answer does.
+
+    /// What is said inside a stream that ends before its answer does, where no denial says why.
     pub fn cut_short(end: End) -> Self {
         match end {
             End::TimedOut => Self::server(
@@ -414,8 +415,6 @@ impl ApiError {
                 "gateway_stopping",
                 "The gateway stopped before the answer was complete.",
             ),
-            End::Suspended => Denial::Suspended(ReasonClass::Other).into(),
-            End::KeyRevoked => Denial::RevokedKey.into(),
             End::OutOfCredit => Self::unpaid(
                 "insufficient_credit",
                 "The credit or the budget left does not cover more of this answer.",

@@ -135,7 +135,7 @@ impl Bill {
         // had to say all of that again before.
         let is_telling = self.record.streamed && self.record.attempts.iter().all(is_unfinished);
         ticket.report(match end {
-            End::Completed | End::OutOfCredit | End::Suspended | End::KeyRevoked => {
+            End::Completed | End::OutOfCredit | End::Suspended | End::Closed | End::KeyRevoked => {
                 Outcome::Answered {
                     first_content: is_telling.then(|| first_content.saturating_sub(sent)),
                     total: now.saturating_sub(sent),
@@ -217,7 +217,7 @@ pub(super) fn attempt(
 
 fn outcome(end: End) -> AttemptOutcome {
     match end {
-        End::Completed | End::OutOfCredit | End::Suspended | End::KeyRevoked => {
+        End::Completed | End::OutOfCredit | End::Suspended | End::Closed | End::KeyRevoked => {
             AttemptOutcome::Answered
         }
         End::ClientGone | End::ClientStalled | End::GatewayStopping => AttemptOutcome::ClientGone,

@@ -207,8 +207,10 @@ pub(crate) async fn chat(
 ) -> Result<Response<AnswerBody>, ApiError> {
     let Head { id, started, caller, admission, wish, control } = head;
     let envelope = Envelope::parse(&body, &Limits::default());
-    let envelope = envelope.map_err(|error| ApiError::envelope(&error))?;
-    let wish = envelope.wish.clone().over(wish);
+    let mut envelope = envelope.map_err(|error| ApiError::envelope(&error))?;
+    let mut wish = envelope.wish.clone().over(wish);
+    // Who the user is changes neither the answer nor the way to it.
+    envelope.name_user(wish.user.take());
     let offers = offers(world, &envelope, &wish, started.wall_ms)?;
 
     let for_whom = &caller;

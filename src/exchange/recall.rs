@@ -22,14 +22,14 @@ impl Recall {
         Self { standing, waiting: async move { waiting.ended().await }.boxed() }
     }
 
-    /// How the stream must end; `None` while it may go on.
-    pub(super) fn end(&self) -> Option<End> {
-        self.standing.is_over().map(end_of)
+    /// Why the stream must end; `None` while it may go on.
+    pub(super) fn denial(&self) -> Option<Denial> {
+        self.standing.is_over()
     }
 
     /// The same, for a stream that has nothing to do but wait. Not to be asked again when it must end.
-    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        self.waiting.poll_unpin(cx).map(end_of)
+    pub(super) fn poll_denial(&mut self, cx: &mut Context<'_>) -> Poll<Denial> {
+        self.waiting.poll_unpin(cx)
     }
 }
 
@@ -41,15 +41,18 @@ pub(super) async fn unless_recalled<T>(
     tokio::select! {
         biased;
         found = search => found,
-        denial = standing.ended() => {
-            Err(Lost { error: Box::new(denial.into()), end: end_of(denial) })
-        }
+        denial = standing.ended() => Err(denial.into()),
     }
 }
 
-pub(super) fn end_of(denial: Denial) -> End {
-    match denial {
-        Denial::RevokedKey => End::KeyRevoked,
-        _ => End::Suspended,
+/// An exchange that is ended for such a reason: its client is told the same as with its next request.
+impl From<Denial> for Lost {
+    fn from(denial: Denial) -> Self {
+        let end = match denial {
+            Denial::RevokedKey => End::KeyRevoked,
+            Denial::Closed => End::Closed,
+            _ => End::Suspended,
+        };
+        Self { error: Box::new(denial.into()), end }
     }
 }

@@ -26,6 +26,7 @@ use super::gather::Gather;
 use super::reader::{Piece, Reader};
 use super::recall::Recall;
 use super::rescue::{Found, Rescue};
+use super::tally::Lost;
 use crate::config::Timeouts;
 use crate::dialect::chat;
 use crate::error::ApiError;
@@ -163,8 +164,8 @@ impl Relay {
                     let end = *end;
                     if let Poll::Ready(found) = search.poll_unpin(cx) {
                         self.go_on(found, end);
-                    } else if let Poll::Ready(end) = self.recall.poll_end(cx) {
-                        self.end_with(end);
+                    } else if let Poll::Ready(denial) = self.recall.poll_denial(cx) {
+                        self.end_for(denial);
                     } else {
                         return self.gathered().map_or(Poll::Pending, |all| Poll::Ready(Some(all)));
                     }
@@ -215,8 +216,8 @@ impl Relay {
 
     /// One step: an event, a frame, or the end. Pending when there is nothing to do but wait.
     fn poll_relay(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(end) = self.recall.end() {
-            self.finish(end);
+        if let Some(denial) = self.recall.denial() {
+            self.end_for(denial);
             return Poll::Ready(());
         }
         if self.poll_credit(cx).is_pending() {
@@ -346,6 +347,12 @@ impl Relay {
         self.settle(end, last);
     }
 
+    /// Ends a stream whose account or key was taken from it.
+    fn end_for(&mut self, denial: Denial) {
+        let Lost { error, end } = denial.into();
+        self.settle(end, error.event());
+    }
+
     fn add_missing_usage(&mut self) {
         if let Some(chunk) = self.reader.missing_usage() {
             self.hand_later(chunk);
@@ -387,8 +394,8 @@ impl Relay {
             self.extension = None;
             match answer {
                 Ok(covered) => self.credit.covered(covered),
-                Err(Refusal::Denied(Denial::Suspended(_) | Denial::Closed)) => {
-                    self.finish(End::Suspended);
+                Err(Refusal::Denied(denial @ (Denial::Suspended(_) | Denial::Closed))) => {
+                    self.end_for(denial);
                 }
                 Err(_) => self.credit.refused(),
             }
@@ -407,9 +414,9 @@ impl Relay {
 
     /// Pending while there is nothing to do but wait.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self.recall.poll_end(cx) {
-            Poll::Ready(end) => {
-                self.finish(end);
+        match self.recall.poll_denial(cx) {
+            Poll::Ready(denial) => {
+                self.end_for(denial);
                 Poll::Ready(())
             }
             Poll::Pending => self.poll_timer(cx),

@@ -10,6 +10,7 @@ use crate::openapi::{Operation, pattern};
 /// A request, its headers and its body.
 pub(super) fn asks_chat(operation: &mut Operation<'_>) {
     operation.header("x-infergate-session", "The session, for routes that keep to a target by it.");
+    operation.header("x-infergate-user", "The client's own name for its user, as `user` is.");
     operation
         .header("x-infergate-tags", "Tags for the conditions of targets, with commas between.");
     operation.body_as(&json!({

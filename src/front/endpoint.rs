@@ -182,7 +182,7 @@ fn models_doc() -> Doc {
 fn model_doc() -> Doc {
     openai("getModel", "Shows a model that the key may use.")
         .answers::<chat::Model<'_>>(200)
-        .refuses(&[404])
+        .refuses(&[402, 404])
 }
 
 fn health(id: &'static str, summary: &'static str) -> Doc {

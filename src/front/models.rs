@@ -10,6 +10,7 @@ use infergate_actors::account::{
 use super::endpoint::MODEL;
 use super::{AnswerBody, json};
 use crate::catalog::Catalog;
+use crate::config::Model;
 use crate::dialect::chat;
 use crate::error::ApiError;
 use crate::exchange::Caller;
@@ -19,14 +20,28 @@ pub(super) struct Permitted {
     pub(super) key: Key,
     project: Option<Project>,
     pub(super) plan: Box<PlanView>,
+    /// Why its account may not use what costs something, where it may not.
+    paid_denial: Option<Denial>,
 }
 
 impl Permitted {
-    /// Whether it may be used for the model of this public name.
+    /// Whether it may be used for the model of this public name, as far as that goes by the name.
     pub(super) fn allows(&self, model: &str) -> bool {
-        self.key.allows(model)
-            && self.project.as_ref().is_none_or(|project| project.allows(model))
-            && self.plan.allows(model)
+        self.name_denial(model).is_none()
+    }
+
+    fn name_denial(&self, model: &str) -> Option<Denial> {
+        let is_of_project = |project: &Project| project.allows(model);
+        if !self.key.allows(model) || !self.project.as_ref().is_none_or(is_of_project) {
+            return Some(Denial::ModelNotAllowed);
+        }
+        (!self.plan.allows(model)).then_some(Denial::ModelNotInPlan)
+    }
+
+    /// Why a model may not be used: what a request for it is told as well.
+    fn denial(&self, model: &Model) -> Option<Denial> {
+        let paid_denial = self.paid_denial.filter(|_| !model.free);
+        self.name_denial(&model.name).or(paid_denial)
     }
 }
 
@@ -62,7 +77,8 @@ pub(super) fn permitted_key(
     }
     let mut projects = account.projects.iter().map(|view| &view.project);
     let project = projects.find(|known| Some(known.id) == view.project).cloned();
-    Ok(Permitted { key: key.clone(), project, plan: account.plan.clone() })
+    let (plan, paid_denial) = (account.plan.clone(), account.paid_denial);
+    Ok(Permitted { key: key.clone(), project, plan, paid_denial })
 }
 
 /// The caller's key, if it works for such a purpose.
@@ -111,12 +127,13 @@ pub(crate) fn working_key<'a>(
 pub(super) fn list(catalog: &Catalog, key: &Permitted, wall_ms: u64) -> Response<AnswerBody> {
     let models = catalog.models().iter().map(|model| &model.settings);
     let models = models
-        .filter(|model| key.allows(&model.name) && !model.lifecycle.is_retired(wall_ms))
+        .filter(|model| key.denial(model).is_none() && !model.lifecycle.is_retired(wall_ms))
         .map(|model| chat::Model::new(model, key.plan.markup, wall_ms));
     json(chat::model_list(&models.collect::<Vec<_>>()))
 }
 
-/// One of them, by the request's path, in which a slash of its name may be written `%2F`.
+/// One of them, by the request's path, in which a slash of its name may be written `%2F`. One that may not
+/// be used is refused as a request for it would be.
 pub(super) fn one(
     catalog: &Catalog,
     key: &Permitted,
@@ -124,10 +141,12 @@ pub(super) fn one(
     wall_ms: u64,
 ) -> Result<Response<AnswerBody>, ApiError> {
     let name = percent_decoded(path.strip_prefix(MODEL).unwrap_or_default());
-    let model = catalog.model(&name).filter(|_| key.allows(&name));
-    let model = &model.ok_or_else(|| ApiError::unknown_model(&name))?.settings;
+    let model = &catalog.model(&name).ok_or_else(|| ApiError::unknown_model(&name))?.settings;
     if model.lifecycle.is_retired(wall_ms) {
         return Err(ApiError::retired_model(&name, &model.lifecycle));
+    }
+    if let Some(denial) = key.denial(model) {
+        return Err(denial.into());
     }
     Ok(json(chat::model(&chat::Model::new(model, key.plan.markup, wall_ms))))
 }

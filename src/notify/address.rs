@@ -26,6 +26,9 @@ pub enum UrlError {
     /// A user or a password in it.
     #[error("has a user or password: messages are signed instead")]
     User,
+    /// A port that is none.
+    #[error("has a port that is not 1 to 65535")]
+    Port,
     /// Not on the public internet.
     #[error("is no public address")]
     NotPublic,
@@ -49,8 +52,14 @@ impl Reach {
         if !is_web || text.len() > URL_BYTES_MAX || text.contains('#') {
             return Err(UrlError::NotAUrl);
         }
-        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        if authority.contains('@') {
             return Err(UrlError::User);
+        }
+        // The type takes any digits there, and then has no port.
+        let port = authority.strip_prefix(host).and_then(|rest| rest.strip_prefix(':'));
+        if port.is_some_and(|port| port.parse::<u16>().map_or(true, |port| port == 0)) {
+            return Err(UrlError::Port);
         }
         if self == Self::Public && uri.scheme_str() != Some("https") {
             return Err(UrlError::NotTls);
@@ -198,6 +207,15 @@ mod tests {
             assert_eq!(parse(wrong), Some(UrlError::NotAUrl), "{wrong}");
         }
         assert!(Reach::Everywhere.parse("http://127.0.0.1:9/").is_ok());
+        for wrong in [
+            "http://127.0.0.1:99999/",
+            "http://[::1]:65536/",
+            "https://example.com:0/",
+            "https://example.com:/",
+        ] {
+            assert_eq!(Reach::Everywhere.parse(wrong), Err(UrlError::Port), "{wrong}");
+        }
+        assert!(Reach::Everywhere.parse("http://[::1]:65535/").is_ok());
     }
 
     #[tokio::test]

@@ -40,7 +40,7 @@ use infergate_actors::clock::Clock;
 use infergate_actors::id::AccountId;
 use infergate_actors::ledger::{Ledger, LedgerError};
 
-use follow::{FOLLOWED, Followed};
+use follow::{FOLLOWED, Followed, Kept};
 use hub::Hub;
 use line::Line;
 use message::Message;
@@ -119,27 +119,7 @@ impl Notifier {
         webhooks: &[Webhook],
     ) -> Result<Self, NotifyError> {
         let hub = Arc::new(Hub::new(ledger, clock, send::Senders::new()?, settings));
-        let kept = hub.read(Ledger::deliveries).await?;
-        let followed = kept.iter().find(|(name, _)| name == FOLLOWED);
-        let mut followed =
-            followed.map(|(_, bytes)| Followed::from_bytes(bytes)).unwrap_or_default();
-        // A repair or an import may have left a shorter journal, whose next events have sequences that
-        // were others' before.
-        let last = hub.ledger.stats().sequence_synced;
-        followed.keep_within(last, &hub);
-        let states =
-            kept.iter().filter_map(|(name, bytes)| Some((name, State::from_bytes(bytes)?)));
-        for (name, mut state) in states {
-            if state.keep_within(last) {
-                hub.ledger.put_delivery(name, state.to_bytes(), None);
-            }
-            if state.of.is_some() {
-                let line = Arc::new(Line::new(name.clone(), None, state));
-                hub.lines().insert(name.clone(), line);
-            }
-        }
-        // Before any line runs: one may have been removed.
-        followed.catch_up(&hub).await?;
+        let followed = take_up(&hub).await?;
         let notifier = Self(hub);
         let running: Vec<_> = notifier.0.lines().values().cloned().collect();
         for line in running {
@@ -306,6 +286,30 @@ impl Notifier {
     fn line(&self, name: &str) -> Option<Arc<Line>> {
         self.0.lines().get(name).cloned()
     }
+}
+
+/// Makes the accounts' lines of what is kept, and of what has happened since.
+async fn take_up(hub: &Arc<Hub>) -> Result<Followed, LedgerError> {
+    let kept: Kept = hub.read(Ledger::deliveries).await?.into_iter().collect();
+    let mut followed =
+        kept.get(FOLLOWED).map(|bytes| Followed::from_bytes(bytes)).unwrap_or_default();
+    // A repair or an import may have left a shorter journal, whose next events have sequences that
+    // were others' before.
+    let last = hub.ledger.stats().sequence_synced;
+    let mut was_cut = false;
+    let states = kept.iter().filter_map(|(name, bytes)| Some((name, State::from_bytes(bytes)?)));
+    for (name, mut state) in states.filter(|(name, _)| *name != FOLLOWED) {
+        if state.keep_within(last) {
+            was_cut = true;
+            hub.ledger.put_delivery(name, state.to_bytes(), None);
+        }
+        if state.of.is_some() {
+            let line = Arc::new(Line::new(name.clone(), None, state));
+            hub.lines().insert(name.clone(), line);
+        }
+    }
+    followed.begin(hub, &kept, last, was_cut).await?;
+    Ok(followed)
 }
 
 /// Follows the notices until the gateway stops.

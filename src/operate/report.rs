@@ -78,6 +78,8 @@ pub fn repaired(report: &RepairReport) -> impl Serialize {
         dropped: Value,
         legible: Vec<Legible<'r>>,
         providers: usize,
+        /// Where accounts may be lost: new ones are numbered from behind this.
+        ids_behind: Option<u64>,
         notes: &'r [String],
     }
     let legible = report.legible.iter().map(|(sequence, record)| Legible {
@@ -94,6 +96,7 @@ pub fn repaired(report: &RepairReport) -> impl Serialize {
         dropped: report.dropped.map_or(Value::Null, dropped),
         legible: legible.collect(),
         providers: report.providers,
+        ids_behind: report.ids_behind,
         notes: &report.notes,
     }
 }

@@ -65,6 +65,7 @@ pub(super) fn end_name(end: End) -> &'static str {
         End::TimedOut => "timed_out",
         End::OutOfCredit => "out_of_credit",
         End::Suspended => "suspended",
+        End::Closed => "closed",
         End::GatewayStopping => "gateway_stopping",
         End::Recovered => "recovered",
         End::Rejected => "rejected",

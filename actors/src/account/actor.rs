@@ -221,7 +221,8 @@ impl AccountActor {
         match message {
             HallMessage::Claim(person, reply) => {
                 let mut batch = Batch::new();
-                let answer = denied(machine.claim(person, now, &mut batch))?;
+                let given_out = self.accounts.ledger().given_out(machine.account().id);
+                let answer = denied(machine.claim(person, given_out, now, &mut batch))?;
                 let answer = answer.map(|account| (account, None));
                 self.append_repeatable(batch, answer, breakdown, reply);
             }

@@ -347,6 +347,8 @@ pub enum End {
     KeyRevoked,
     /// The client did not take its answer any more, and was not waited for any longer.
     ClientStalled,
+    /// The account was closed during the answer.
+    Closed,
 }
 
 /// The bill of one exchange: enough to derive the charge again without looking anything up.

@@ -30,6 +30,8 @@ pub struct AccountView {
     pub limits: Limits,
     /// What holds of it, from its plan and itself.
     pub plan: Box<PlanView>,
+    /// Why it may not begin anything that costs something, where it may not.
+    pub paid_denial: Option<Denial>,
     /// Its subscription: the present one, or the last.
     pub subscription: Option<Box<Contract>>,
     /// Its own budgets.
@@ -138,6 +140,7 @@ impl AccountView {
             opened_at_ms: account.opened_at_ms,
             limits: account.limits,
             plan: Box::new(machine.plan_view()),
+            paid_denial: machine.paid_denial(),
             subscription: account.subscription().cloned().map(Box::new),
             budgets: account.budget_views(now.wall_ms),
             totals: account.totals,

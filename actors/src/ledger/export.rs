@@ -9,6 +9,7 @@
 //! | kind 1: an event | chain (16) ‖ record; sequences rise by one from the first |
 //! | kind 2: a provider | name length (2) ‖ name ‖ state ‖ seal (16) |
 //! | kind 3: how far a reader of notices has come | as a provider |
+//! | kind 4: behind which place ids of new accounts begin, after a repair | place (8) ‖ seal (16) |
 //! | kind 0: the end | events (8) ‖ last sequence (8) ‖ chain there (16) ‖ seal (16) |
 
 use std::io::{self, Read, Write};
@@ -18,8 +19,9 @@ use super::chain::Chain;
 use super::data_dir::DataDir;
 use super::error::{Damage, LedgerError, StreamFault};
 use super::handle::Ledger;
-use super::layout::{epoch_prefix, split_entry, split_epoch_key, unseal};
+use super::layout::{epoch_prefix, read_u64, split_entry, split_epoch_key, unseal};
 use super::rebuild::Rebuild;
+use super::recovery::ids_behind;
 use super::store::{Area, View};
 use super::verify::open_for_reading;
 use super::{Digest, Head};
@@ -32,6 +34,7 @@ const KIND_END: u8 = 0;
 const KIND_EVENT: u8 = 1;
 const KIND_PROVIDER: u8 = 2;
 const KIND_DELIVERY: u8 = 3;
+const KIND_IDS: u8 = 4;
 
 /// What went out, or came in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,6 +98,10 @@ pub fn import(input: &mut impl Read, path: &Path) -> Result<ExportReport, Ledger
                 let (name, state) = split_named(&payload).ok_or_else(|| stream.cut())?;
                 rebuild.delivery(name, state.to_vec());
             }
+            KIND_IDS => {
+                let place = open_sealed(&payload).and_then(read_u64);
+                rebuild.ids_behind(place.ok_or_else(|| stream.cut())?);
+            }
             KIND_END => {
                 let head = chain.head();
                 if payload != end_payload(stream.events, head) {
@@ -136,6 +143,10 @@ fn export(
             write_frame(out, kind, &named_payload(&name, state)).map_err(failed)?;
             report.providers += u64::from(kind == KIND_PROVIDER);
         }
+    }
+    if let Some(place) = ids_behind(view, dir)? {
+        let payload = sealed(place.to_be_bytes().to_vec());
+        write_frame(out, KIND_IDS, &payload).map_err(failed)?;
     }
     report.head = chain.head();
     let end = end_payload(report.events, report.head);

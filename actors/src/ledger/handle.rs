@@ -65,6 +65,8 @@ struct Inner {
     options: LedgerOptions,
     epoch: u32,
     accounts_opened: AtomicU64,
+    /// Of ids that may have been given out before a repair, the last place.
+    ids_behind: u64,
     shared: Arc<Shared>,
     store: Arc<Store>,
     follower: Arc<Follower>,
@@ -132,7 +134,9 @@ impl Ledger {
         shared.counters.sequence_synced.store(sequence, Ordering::Release);
         let (durability, interval) = (options.durability, options.fsync_interval);
         let committer = Committer::new(writer, high_water, clock.clone(), durability, interval);
-        let accounts_opened = last_account(&store.view(), options.node)?;
+        let dir = DataDir::new(&options.path);
+        let ids_behind = recovery::ids_behind(&store.view(), &dir)?.unwrap_or_default();
+        let accounts_opened = last_account(&store.view(), options.node)?.max(ids_behind);
         shared.kept.set(kept(&store.view())?);
         let follower = Follower::new(Arc::clone(&store), Arc::clone(&shared), clock, options.keep);
         let follower = Arc::new(follower);
@@ -152,6 +156,7 @@ impl Ledger {
         let ledger = Self(Arc::new(Inner {
             epoch: report.epoch,
             accounts_opened: AtomicU64::new(accounts_opened),
+            ids_behind,
             options,
             shared,
             store,
@@ -175,6 +180,12 @@ impl Ledger {
     pub fn new_account_id(&self) -> AccountId {
         let count = self.0.accounts_opened.fetch_add(1, Ordering::Relaxed) + 1;
         AccountId::new(self.0.options.node, count)
+    }
+
+    /// The last id that a register may have given out before a repair: the register's own where there
+    /// was none.
+    pub fn given_out(&self, register: AccountId) -> AccountId {
+        AccountId(register.0.saturating_add(self.0.ids_behind))
     }
 
     /// Queues a batch; never waits for the disk. `then` is called on the ledger's thread once the

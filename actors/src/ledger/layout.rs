@@ -17,6 +17,7 @@
 //! | `deliveries` | name | bytes ‖ seal (16) |
 //! | `meta` | `epoch` ‖ epoch (4) | at, ms (8) |
 //! | `meta` | `kept` | at, ms (8) ‖ day (4) ‖ seal (16), see [`super::rollup::Kept`] |
+//! | `meta` | `ids` | place (8) ‖ seal (16): no account is given an id with this place or one before it |
 //! | `meta` | `notices` | the first event that is in the index of notices, if it is one (8) |
 //! | `meta` | `due` ‖ account (8) | at, ms (8), all ones where it is not; of accounts with a subscription |
 //! | `meta` | `checkpoint` | see [`Checkpoint`] ‖ seal (16) |
@@ -33,6 +34,7 @@ pub(super) type AccountJournalKey = [u8; 16];
 
 const SNAPSHOT_VERSION: u8 = 1;
 const CHECKPOINT_KEY: &[u8] = b"checkpoint";
+const IDS_KEY: &[u8] = b"ids";
 const NOTICES_KEY: &[u8] = b"notices";
 const EPOCH_PREFIX: &[u8; 5] = b"epoch";
 const DUE_PREFIX: &[u8; 3] = b"due";
@@ -156,6 +158,19 @@ pub(super) fn split_notice_value(value: &[u8]) -> Option<(NoticeKind, AccountId)
 
 pub(super) fn notices_key() -> &'static [u8] {
     NOTICES_KEY
+}
+
+pub(super) fn ids_key() -> &'static [u8] {
+    IDS_KEY
+}
+
+pub(super) fn ids_value(place: u64) -> Vec<u8> {
+    seal(IDS_KEY, place.to_be_bytes().to_vec())
+}
+
+/// Reads what [`ids_value`] wrote.
+pub(super) fn split_ids_value(value: &[u8]) -> Option<u64> {
+    unseal(IDS_KEY, value).and_then(read_u64)
 }
 
 pub(super) fn epoch_prefix() -> &'static [u8] {

@@ -26,6 +26,8 @@ pub(super) struct Rebuild {
     batch: Batch,
     heads: HashMap<AccountId, AccountHead>,
     epoch: u32,
+    /// Behind which place the ids of new accounts begin, where that is not told by the events.
+    ids_behind: Option<u64>,
     lock: Option<Lock>,
 }
 
@@ -47,7 +49,7 @@ impl Rebuild {
         let store = Store::create(&dir.store_new(), LedgerOptions::new(path).memory())?;
         let writer = Some(Writer::new(Arc::new(store), Head::default(), HashMap::new()));
         let (batch, heads) = (Batch::new(), HashMap::new());
-        Ok(Self { dir, writer, batch, heads, epoch: 0, lock })
+        Ok(Self { dir, writer, batch, heads, epoch: 0, ids_behind: None, lock })
     }
 
     /// Adds the next event. The journal's own chain is the caller's to prove.
@@ -83,6 +85,16 @@ impl Rebuild {
         self.epoch = self.epoch.max(epoch);
     }
 
+    /// Makes the ids of new accounts begin behind `place` (see [`AccountId::place`]).
+    pub(super) fn ids_behind(&mut self, place: u64) {
+        self.ids_behind = self.ids_behind.max(Some(place));
+    }
+
+    /// The last place that the id of an account with events has.
+    pub(super) fn place_last(&self) -> u64 {
+        self.heads.keys().map(|account| account.place()).max().unwrap_or_default()
+    }
+
     /// Flushes everything and turns it into a ledger that was closed in order.
     pub(super) fn finish(mut self) -> Result<Head, LedgerError> {
         self.flush()?;
@@ -91,6 +103,9 @@ impl Rebuild {
         if let Some(mut writer) = self.writer.take() {
             writer.write_notices_from(1)?;
             writer.write_epoch(self.epoch, 0)?;
+            if let Some(place) = self.ids_behind {
+                writer.write_ids_behind(place)?;
+            }
             writer.write_checkpoint()?;
             writer.store().sync()?;
             head = writer.head();

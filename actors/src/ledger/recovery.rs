@@ -18,8 +18,8 @@ use super::follower::kept;
 use super::glance::{Effect, Glance};
 use super::high_water::{HighWater, Mark};
 use super::layout::{
-    Checkpoint, OpenHold, account_journal_key, checkpoint_key, epoch_prefix, notices_key, read_u64,
-    split_account_journal_key, split_entry, split_epoch_key, usage_key,
+    Checkpoint, OpenHold, account_journal_key, checkpoint_key, epoch_prefix, ids_key, notices_key,
+    read_u64, split_account_journal_key, split_entry, split_epoch_key, split_ids_value, usage_key,
 };
 use super::store::{Area, Store, StoreError, StoreMemory, View, guarded};
 use super::store_files;
@@ -385,6 +385,13 @@ fn last_number(view: &View<'_>, account: AccountId) -> Result<u64, Damage> {
 pub(super) fn notices_from(view: &View<'_>) -> Result<u64, StoreError> {
     let mark = view.get(Area::Meta, notices_key())?;
     Ok(mark.as_deref().and_then(read_u64).unwrap_or(u64::MAX))
+}
+
+/// Behind which place the ids of new accounts begin, where a repair has noted one.
+pub(super) fn ids_behind(view: &View<'_>, dir: &DataDir) -> Result<Option<u64>, LedgerError> {
+    let Some(value) = view.get(Area::Meta, ids_key())? else { return Ok(None) };
+    let unreadable = || dir.damaged(Damage::Value { what: "the place of new ids".to_owned() });
+    split_ids_value(&value).map(Some).ok_or_else(unreadable)
 }
 
 /// The last start that was counted.

@@ -6,6 +6,9 @@
 //! the damaged directory: the store's tables are opened in a copy, and its write-ahead files, which
 //! the store might refuse or cut, are read without it.
 //!
+//! What is lost may have opened accounts, which are known outside by their ids. So where anything may be
+//! lost, the ids of new accounts begin far behind all that can have been given out.
+//!
 //! Indexes are made again from the events. Not saved are snapshots, which accounts take again, and
 //! the states of providers where they can't be read.
 
@@ -19,13 +22,20 @@ use super::data_dir::{DataDir, require_empty};
 use super::error::{Damage, LedgerError};
 use super::handle::LedgerOptions;
 use super::high_water::HighWater;
-use super::layout::{epoch_prefix, read_u64, split_entry, split_epoch_key, unseal};
+use super::layout::{
+    account_of, epoch_prefix, ids_key, read_u64, split_entry, split_epoch_key, split_ids_value,
+    unseal,
+};
 use super::rebuild::Rebuild;
 use super::store::{Area, Store, StoreError, View, guarded};
 use super::{Head, Record, store_files, wal};
+use crate::id::AccountId;
 
 /// Legible events beyond the break that are kept for the report.
 const LEGIBLE_MAX: usize = 1000;
+/// Ids are left out in steps of so many, and at least so many: more than may be lost in a ledger of
+/// which not even that is known.
+const IDS_STEP: u64 = 1 << 20;
 
 /// What a repair saved and what it could not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +48,9 @@ pub struct RepairReport {
     pub legible: Vec<(u64, Record)>,
     /// Providers whose states were saved.
     pub providers: usize,
+    /// Where what is lost may have opened accounts: new ones get ids behind this place (see
+    /// [`AccountId::place`]), so that none is given out twice.
+    pub ids_behind: Option<u64>,
     /// What was found broken on the way.
     pub notes: Vec<String>,
 }
@@ -52,6 +65,10 @@ struct Salvage {
     epoch: u32,
     /// The last event that was ever known of.
     last: u64,
+    /// The place of the last account that was ever known of.
+    place: u64,
+    /// Behind which place ids begin since an earlier repair.
+    ids_behind: Option<u64>,
     notes: Vec<String>,
 }
 
@@ -106,9 +123,25 @@ fn repair_with_copy(
         rebuild.delivery(&name, state);
     }
     rebuild.epoch(salvage.epoch);
-    let head = rebuild.finish()?;
     let dropped = (salvage.last > good).then_some((good + 1, salvage.last));
-    Ok(RepairReport { head, dropped, legible, providers, notes: salvage.notes })
+    // What was broken may have told of more, such as the high-water file of events whose files are gone.
+    let may_lack = dropped.is_some() || !salvage.notes.is_empty();
+    let ids_behind = may_lack.then(|| {
+        let before = salvage.ids_behind.unwrap_or_default();
+        let known = salvage.place.max(rebuild.place_last()).max(before);
+        // Opening an account takes an event.
+        far_behind(known.saturating_add(salvage.last.saturating_sub(good)))
+    });
+    if let Some(place) = ids_behind.or(salvage.ids_behind) {
+        rebuild.ids_behind(place);
+    }
+    let head = rebuild.finish()?;
+    Ok(RepairReport { head, dropped, legible, providers, ids_behind, notes: salvage.notes })
+}
+
+/// A place that is a step or more behind one that may have been given out.
+fn far_behind(place: u64) -> u64 {
+    (place / IDS_STEP).saturating_add(2).saturating_mul(IDS_STEP)
 }
 
 /// A format of another version is not ours to repair; an illegible or missing one is damage.
@@ -137,10 +170,10 @@ fn read_write_ahead(source: &DataDir, salvage: &mut Salvage) -> io::Result<()> {
                 salvage.entries.entry(sequence).or_default().push(item.value.to_vec());
             }
             Area::Providers => salvage.provider(item.key, item.value),
-            Area::Meta => salvage.epoch(item.key),
+            Area::Meta => salvage.meta(item.key, item.value),
             Area::Deliveries => salvage.delivery(item.key, item.value),
+            Area::Accounts => salvage.account(item.key, item.value),
             Area::AccountJournal
-            | Area::Accounts
             | Area::Usage
             | Area::Keys
             | Area::Rollups
@@ -156,7 +189,10 @@ fn read_tables(view: &View<'_>, salvage: &mut Salvage) -> Result<(), StoreError>
         salvage.last = salvage.last.max(read_u64(&pair?.0).unwrap_or_default());
     }
     for pair in view.from(Area::Meta, epoch_prefix()) {
-        salvage.epoch(&pair?.0);
+        salvage.meta(&pair?.0, &[]);
+    }
+    if let Some(value) = view.get(Area::Meta, ids_key())? {
+        salvage.meta(ids_key(), &value);
     }
     for pair in view.from(Area::Providers, &[]) {
         let (name, state) = pair?;
@@ -304,13 +340,26 @@ impl Salvage {
     fn delivery(&mut self, name: &[u8], sealed: &[u8]) {
         match (std::str::from_utf8(name), unseal(name, sealed)) {
             (Ok(name), Some(state)) => {
+                // Some are named after an account, and what they are named after was there.
+                let account = name.split('.').next().and_then(|id| id.parse::<AccountId>().ok());
+                self.place = self.place.max(account.map_or(0, AccountId::place));
                 self.deliveries.insert(name.to_owned(), state.to_vec());
             }
             _ => self.note("how far a webhook has come can't be read".to_owned()),
         }
     }
 
-    fn epoch(&mut self, key: &[u8]) {
+    fn meta(&mut self, key: &[u8], value: &[u8]) {
         self.epoch = self.epoch.max(split_epoch_key(key).unwrap_or_default());
+        if key == ids_key() {
+            self.ids_behind = self.ids_behind.max(split_ids_value(value));
+        }
+    }
+
+    /// An account's snapshot is sealed, so there was this account.
+    fn account(&mut self, key: &[u8], sealed: &[u8]) {
+        if let (Some(account), Some(_)) = (account_of(key), unseal(key, sealed)) {
+            self.place = self.place.max(account.place());
+        }
     }
 }

@@ -9,7 +9,7 @@ use super::chain::Chain;
 use super::glance::{Effect, Glance};
 use super::layout::{
     Checkpoint, OpenHold, account_journal_key, checkpoint_key, due_key, due_value, epoch_key,
-    key_value, notice_value, notices_key, seal, usage_key,
+    ids_key, ids_value, key_value, notice_value, notices_key, seal, usage_key,
 };
 use super::store::{Area, Store, StoreBatch, StoreError};
 use crate::id::HoldId;
@@ -95,6 +95,13 @@ impl Writer {
     pub(super) fn write_epoch(&mut self, epoch: u32, at_ms: u64) -> Result<(), StoreError> {
         let mut writes = self.store.batch();
         writes.put(Area::Meta, epoch_key(epoch), at_ms.to_be_bytes());
+        writes.commit()
+    }
+
+    /// Notes behind which place the ids of new accounts begin (see [`crate::id::AccountId::place`]).
+    pub(super) fn write_ids_behind(&mut self, place: u64) -> Result<(), StoreError> {
+        let mut writes = self.store.batch();
+        writes.put(Area::Meta, ids_key(), ids_value(place));
         writes.commit()
     }
 

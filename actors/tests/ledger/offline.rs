@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use infergate_actors::id::{AccountId, KeyHash};
 use infergate_actors::ledger::{
     Batch, Ledger, LedgerError, RepairReport, StreamFault, export_directory, import, repair,
     verify_directory,
@@ -63,7 +64,8 @@ fn a_repair_of_a_whole_ledger_changes_nothing() {
     let (report, ledger) = repaired(dir.path());
     assert_eq!((report.dropped, report.notes.len(), report.providers), (None, 0, 1));
     assert!(contents(&ledger) == before);
-    assert_eq!(ledger.epoch(), 2);
+    assert_eq!((ledger.epoch(), report.ids_behind), (2, None));
+    assert_eq!(ledger.new_account_id(), AccountId::new(0, 4));
 }
 
 #[test]
@@ -82,6 +84,49 @@ fn a_repair_keeps_what_comes_before_the_break_and_lists_the_rest() {
     let legible: Vec<u64> = report.legible.iter().map(|(sequence, _)| *sequence).collect();
     assert!(legible.ends_with(&(102..=before.events()).collect::<Vec<_>>()), "{legible:?}");
     assert!(before.starts_with(&contents(&ledger)) || ledger.stats().holds_open == 0);
+}
+
+/// [`closed`], with its journal broken behind event 4: of the three accounts one is left.
+fn broken() -> TempDir {
+    let (dir, _) = closed();
+    let mut bytes = fs::read(wal(dir.path())).unwrap();
+    fs::remove_dir_all(dir.path().join("old/store/keyspaces/1/tables")).unwrap();
+    let at = find(&bytes, 5);
+    bytes[at + 40] ^= 1;
+    fs::write(wal(dir.path()), bytes).unwrap();
+    dir
+}
+
+#[test]
+fn no_id_that_a_lost_account_may_have_is_given_out_again() {
+    const BEHIND: u64 = 2 << 20;
+    let dir = broken();
+    let (report, ledger) = repaired(dir.path());
+    assert_eq!((report.head.sequence, report.ids_behind), (4, Some(BEHIND)));
+    let id = ledger.new_account_id();
+    assert_eq!(id, AccountId::new(0, BEHIND + 1));
+    let register = AccountId::register(0, &KeyHash([7; 32]));
+    assert_eq!(ledger.given_out(register).place(), BEHIND);
+    drop(ledger);
+    // What it is copied into knows it as well, and nothing more is left out where nothing is lost.
+    let [imported, again] = ["imported", "again"].map(|name| dir.path().join(name));
+    let mut stream = Vec::new();
+    export_directory(&dir.path().join("new"), 1, &mut stream).unwrap();
+    import(&mut stream.as_slice(), &imported).unwrap();
+    assert_eq!(repair(&imported, &again).unwrap().ids_behind, None);
+    for path in [imported, again] {
+        let (ledger, _) = open(&path);
+        assert_eq!((ledger.new_account_id(), ledger.given_out(register).place()), (id, BEHIND));
+    }
+}
+
+#[test]
+fn ids_are_left_out_where_nothing_tells_how_much_is_lost() {
+    let (dir, _) = closed();
+    fs::remove_file(dir.path().join("old/high-water")).unwrap();
+    let (report, ledger) = repaired(dir.path());
+    assert_eq!((report.dropped, report.ids_behind), (None, Some(2 << 20)));
+    assert_eq!(ledger.new_account_id(), AccountId::new(0, (2 << 20) + 1));
 }
 
 #[test]

@@ -203,6 +203,13 @@ impl<'a> Envelope<'a> {
         (1..=USER_BYTES_MAX).contains(&user.len()).then(|| user.to_owned())
     }
 
+    /// Takes the client's own name for its user from elsewhere, where the body has none. It is not sent on.
+    pub fn name_user(&mut self, user: Option<String>) {
+        if self.end_user().is_none() {
+            self.user = user.map(Cow::Owned);
+        }
+    }
+
     /// The most tokens the client lets one choice have, if it says. Where it says so in two fields,
     /// the larger counts: the upstream may obey either.
     pub fn output_ceiling(&self) -> Option<u64> {

@@ -11,11 +11,12 @@ const FLAG_WORDS: &str = "'true', 'false'";
 const SESSION: &str = "x-infergate-session";
 /// What other gateways call it.
 const SESSION_ELSEWHERE: &str = "x-session-id";
+const USER: &str = "x-infergate-user";
 const MAX_PRICE: &str = "x-infergate-max-price";
 
 /// What all headers of ours begin with, and those that say something in a request.
 const OURS: &str = "x-infergate-";
-const KNOWN: [&str; 11] = [
+const KNOWN: [&str; 12] = [
     "x-infergate-models",
     "x-infergate-provider-order",
     "x-infergate-provider-only",
@@ -27,6 +28,7 @@ const KNOWN: [&str; 11] = [
     "x-infergate-data-collection",
     "x-infergate-tags",
     SESSION,
+    USER,
 ];
 
 impl Wish {
@@ -62,10 +64,11 @@ impl Wish {
                 DATA_COLLECTION_WORDS,
             )?,
             tags: list("x-infergate-tags", NAMES_MAX)?,
-            session: match session(headers, SESSION)? {
-                None => session(headers, SESSION_ELSEWHERE)?,
+            session: match name(headers, SESSION)? {
+                None => name(headers, SESSION_ELSEWHERE)?,
                 named => named,
             },
+            user: name(headers, USER)?,
         })
     }
 }
@@ -131,12 +134,12 @@ fn max_price(headers: &HeaderMap) -> Result<MaxPrice, EnvelopeError> {
     Ok(most)
 }
 
-fn session(headers: &HeaderMap, field: &'static str) -> Result<Option<String>, EnvelopeError> {
-    let Some(session) = only(headers, field)? else { return Ok(None) };
-    if session.len() > NAME_BYTES_MAX {
+fn name(headers: &HeaderMap, field: &'static str) -> Result<Option<String>, EnvelopeError> {
+    let Some(name) = only(headers, field)? else { return Ok(None) };
+    if name.len() > NAME_BYTES_MAX {
         return Err(EnvelopeError::TooLong { field, most: NAME_BYTES_MAX });
     }
-    Ok(Some(session.to_owned()))
+    Ok(Some(name.to_owned()))
 }
 
 fn text<'h>(value: &'h HeaderValue, field: &'static str) -> Result<&'h str, EnvelopeError> {

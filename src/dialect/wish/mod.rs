@@ -19,7 +19,7 @@ pub(super) use body::{models, provider, usage};
 pub const MODELS_MAX: usize = 8;
 /// The most entries of any other list.
 pub const NAMES_MAX: usize = 64;
-/// The longest name in a list, tag or session, in bytes.
+/// The longest name in a list, tag, session or name of a user, in bytes.
 pub const NAME_BYTES_MAX: usize = 256;
 
 /// What a client wishes; what it does not say is as the route is.
@@ -47,6 +47,8 @@ pub struct Wish {
     pub tags: Vec<String>,
     /// The session it belongs to, by a header.
     pub session: Option<String>,
+    /// The client's own name for its user, by a header.
+    pub user: Option<String>,
 }
 
 /// What an order goes by.
@@ -111,6 +113,7 @@ impl Wish {
             data_collection: self.data_collection.or(other.data_collection),
             tags: longer(self.tags, other.tags),
             session: self.session.or(other.session),
+            user: self.user.or(other.user),
         }
     }
 

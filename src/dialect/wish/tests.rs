@@ -38,6 +38,7 @@ fn whole() -> Wish {
         data_collection: Some(DataCollection::Deny),
         tags: Vec::new(),
         session: None,
+        user: None,
     }
 }
 
@@ -60,9 +61,11 @@ fn a_body_and_headers_can_wish_for_the_same() {
         ("x-infergate-data-collection", "deny"),
         ("x-infergate-tags", "a,b"),
         ("x-session-id", "s"),
+        ("x-infergate-user", " bob "),
     ];
     let tags = vec!["a".to_owned(), "b".to_owned()];
-    let expected = Wish { tags, session: Some("s".to_owned()), ..whole() };
+    let (session, user) = (Some("s".to_owned()), Some("bob".to_owned()));
+    let expected = Wish { tags, session, user, ..whole() };
     assert_eq!(of_headers(&headers), Ok(expected));
     let sessions = [("x-session-id", "other"), ("x-infergate-session", "ours")];
     assert_eq!(of_headers(&sessions).unwrap().session.as_deref(), Some("ours"));
@@ -141,6 +144,7 @@ fn a_bad_wish_is_refused_with_its_field() {
         ("x-infergate-models", &many, "at most 8"),
         ("x-infergate-tags", &long, "at most 256 bytes"),
         ("x-session-id", &long, "at most 256 bytes"),
+        ("x-infergate-user", &long, "at most 256 bytes"),
         ("x-infergate-tags", "é", "ASCII"),
     ] {
         let error = of_headers(&[(name, value)]).unwrap_err();

@@ -19,7 +19,7 @@ use super::super::bill::Measured;
 use super::super::credit::Credit;
 use super::super::handout::Stream;
 use super::super::reader::Reader;
-use super::super::recall::end_of;
+use super::super::tally::Lost;
 use super::super::{answer_with, told};
 use super::flight::{Closing, Follower, News};
 use super::share::Share;
@@ -49,8 +49,9 @@ impl Seeking<'_> {
         let news = tokio::select! {
             biased;
             denial = admitted.permit.standing.ended() => {
-                void(world, *admitted, end_of(denial));
-                return Err(denial.into());
+                let Lost { error, end } = denial.into();
+                void(world, *admitted, end);
+                return Err(*error);
             }
             news = follower.news(0) => news,
         };
@@ -145,7 +146,7 @@ impl Seeking<'_> {
         let extended = world.accounts.extend(caller.account, extend).await;
         let useful =
             USEFUL_TOKENS.saturating_mul(admitted.quote.choices).min(completion_tokens_max);
-        let (end, error) = match extended {
+        let lost = match extended {
             Ok(covered) if covered >= useful => {
                 let is_lowered = covered < completion_tokens_first;
                 let permit = &mut admitted.permit;
@@ -154,21 +155,23 @@ impl Seeking<'_> {
                     if is_lowered { covered } else { completion_tokens_max };
                 return Ok(admitted);
             }
-            Ok(_) => (End::OutOfCredit, ApiError::cut_short(End::OutOfCredit)),
-            Err(Refusal::Denied(denial @ (Denial::Suspended(_) | Denial::Closed))) => {
-                (End::Suspended, denial.into())
-            }
-            Err(Refusal::Denied(denial)) => (End::OutOfCredit, denial.into()),
+            Ok(_) => out_of_credit(ApiError::cut_short(End::OutOfCredit)),
+            Err(Refusal::Denied(denial @ (Denial::Suspended(_) | Denial::Closed))) => denial.into(),
+            Err(Refusal::Denied(denial)) => out_of_credit(denial.into()),
             Err(Refusal::Unavailable(_)) => return Err(ApiError::unavailable()),
         };
-        void(world, admitted, end);
-        Err(error)
+        void(world, admitted, lost.end);
+        Err(*lost.error)
     }
 }
 
 fn void(world: &World, admitted: Admitted, end: End) {
     world.metrics.exchange_failed(end);
     admitted.hold.void(end);
+}
+
+fn out_of_credit(error: ApiError) -> Lost {
+    Lost { error: Box::new(error), end: End::OutOfCredit }
 }
 
 /// A stream that follows another's.
@@ -226,12 +229,12 @@ impl Joining {
         self.share.as_ref()?;
         let news = tokio::select! {
             biased;
-            denial = self.standing.ended() => return Some(self.end_early(end_of(denial)).await),
+            denial = self.standing.ended() => return Some(self.end_early(denial.into()).await),
             news = self.follower.news(self.at) => news,
         };
         let News { bytes, tokens, closing } = news;
-        if let Err(end) = self.cover(tokens).await {
-            return Some(self.end_early(end).await);
+        if let Err(lost) = self.cover(tokens).await {
+            return Some(self.end_early(lost).await);
         }
         let Some(closing) = closing else {
             self.at += bytes.len();
@@ -244,7 +247,9 @@ impl Joining {
     async fn close(&mut self, bytes: Bytes, closing: Closing) -> Bytes {
         match closing {
             // The other's account or key was taken from it, which is not to be told here.
-            Closing::Ended { end: End::Suspended | End::KeyRevoked, last, .. } => {
+            Closing::Ended {
+                end: End::Suspended | End::Closed | End::KeyRevoked, last, ..
+            } => {
                 let rest = bytes.slice(..last.saturating_sub(self.at).min(bytes.len()));
                 let told = ApiError::cut_short(End::ProviderCut);
                 self.end_with(rest, End::ProviderCut, &told).await
@@ -263,8 +268,8 @@ impl Joining {
         }
     }
 
-    async fn end_early(&mut self, end: End) -> Bytes {
-        self.end_with(Bytes::new(), end, &ApiError::cut_short(end)).await
+    async fn end_early(&mut self, lost: Lost) -> Bytes {
+        self.end_with(Bytes::new(), lost.end, &lost.error).await
     }
 
     /// The last events there are for this exchange, and behind them why there are no more.
@@ -284,7 +289,7 @@ impl Joining {
     }
 
     /// Sees to it that what is handed on is covered.
-    async fn cover(&mut self, tokens: u64) -> Result<(), End> {
+    async fn cover(&mut self, tokens: u64) -> Result<(), Lost> {
         while let Some(more) = self.credit.wants(tokens) {
             let Some(hold) = self.share.as_ref().map(Share::hold) else { return Ok(()) };
             let (Some((accounts, account)), Some(id)) = (hold.account(), hold.hold()) else {
@@ -292,13 +297,16 @@ impl Joining {
             };
             match accounts.extend(account, more.of(id)).await {
                 Ok(covered) => self.credit.covered(covered),
-                Err(Refusal::Denied(Denial::Suspended(_) | Denial::Closed)) => {
-                    return Err(End::Suspended);
+                Err(Refusal::Denied(denial @ (Denial::Suspended(_) | Denial::Closed))) => {
+                    return Err(denial.into());
                 }
                 Err(_) => self.credit.refused(),
             }
         }
-        if self.credit.is_used_up(tokens) { Err(End::OutOfCredit) } else { Ok(()) }
+        if self.credit.is_used_up(tokens) {
+            return Err(out_of_credit(ApiError::cut_short(End::OutOfCredit)));
+        }
+        Ok(())
     }
 
     /// What has been handed on comes to, counted from its bytes.

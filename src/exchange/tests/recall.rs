@@ -12,14 +12,16 @@ use super::upstream::{STREAM, Upstream};
 use crate::operate::fixture::text;
 
 /// An order, what an exchange that runs is told, and how it ends.
-const ORDERS: [(Order, u16, &str, &str); 2] = [
+const ORDERS: [(Order, u16, &str, &str); 3] = [
     (Order::Suspend, 403, "account_suspended", "suspended"),
+    (Order::Close, 403, "account_closed", "closed"),
     (Order::Revoke, 401, "invalid_api_key", "key_revoked"),
 ];
 
 #[derive(Clone, Copy)]
 enum Order {
     Suspend,
+    Close,
     Revoke,
 }
 
@@ -28,7 +30,12 @@ async fn give(stage: &Stage, order: Order) {
     match order {
         Order::Suspend => {
             let suspend = format!("{}/suspend", stage.account);
-            stage.gateway.post(&suspend, &json!({ "reason": "test" }), 200).await;
+            let why = json!({ "class": "fraud", "reason": "test" });
+            stage.gateway.post(&suspend, &why, 200).await;
+        }
+        Order::Close => {
+            let close = format!("{}/close", stage.account);
+            stage.gateway.post(&close, &json!({ "reason": "test" }), 200).await;
         }
         Order::Revoke => {
             let key = format!("{}/keys/key_1?reason=test", stage.account);
@@ -65,6 +72,7 @@ async fn a_silent_stream_ends_at_once_and_what_came_is_charged() {
         assert!(in_order && !rest.contains("[DONE]"), "{rest}");
         let reply = stage.chat(ask(true)).await;
         assert_eq!((reply.status, &reply.json()["error"]["code"]), (status, &json!(code)));
+        assert_eq!(error_in(&rest), reply.json()["error"], "in the same words");
         assert_charged(&stage.end().await, end);
         assert_eq!(stage.in_flight("p0").await, 0);
     }
@@ -132,6 +140,7 @@ async fn an_exchange_in_search_of_an_answer_is_refused_and_costs_nothing() {
             let (told_status, body) = told.unwrap();
             let body: Value = serde_json::from_str(&body).unwrap();
             assert_eq!((told_status, &body["error"]["code"]), (status, &json!(code)));
+            assert_eq!(body, stage.chat(ask(stream)).await.json(), "in the same words");
             assert_eq!(stage.end().await["end"], end);
             let account = stage.gateway.get(&stage.account).await;
             assert_eq!(account["settled_nano_usd"], 0);

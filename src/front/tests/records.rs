@@ -161,3 +161,31 @@ async fn usage_is_asked_for_by_any_of_its_fields() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_is_named_in_the_body_or_in_a_header_that_goes_no_further() {
+    let upstream = Upstream::start().await;
+    let stage = Stage::with(&caching(&[upstream.address], ""), "1").await;
+    let playing = upstream.plays(vec![whole("200 OK", "", COMPLETION); 2]);
+    let named = async |header: Option<&str>, body: String| {
+        let mut request = stage.request(body);
+        if let Some(user) = header {
+            request.headers_mut().insert("x-infergate-user", user.parse().unwrap());
+        }
+        let reply = send(stage.gateway.data, request).await;
+        assert_eq!(reply.status, 200, "{:?}", reply.body);
+        let record = record(&stage, reply.header("x-request-id")).await;
+        (record["user"].clone(), record["source"].clone())
+    };
+    let told = |user: &str, source: &str| (json!(user), json!(source));
+    assert_eq!(named(Some("bob"), ask(false)).await, told("bob", "provider"));
+    // The answer is the same whoever it is for.
+    assert_eq!(named(Some("eve"), ask(false)).await, told("eve", "cache"));
+    let both = ask_with(",\"user\":\"ada\"");
+    assert_eq!(named(Some("bob"), both).await, told("ada", "provider"));
+    assert_eq!(named(None, ask(false)).await, (Value::Null, json!("cache")));
+    for (call, user) in playing.await.unwrap().iter().zip([None, Some("ada")]) {
+        let sent: Value = serde_json::from_slice(&call.body).unwrap();
+        assert_eq!((call.header("x-infergate-user"), sent["user"].as_str()), (None, user));
+    }
+}

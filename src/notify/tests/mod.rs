@@ -3,4 +3,5 @@
 mod accounts;
 mod outbox;
 mod receiver;
+mod repaired;
 mod watch;

@@ -21,7 +21,7 @@ use super::view::{Account, AccountLine, Journal, JournalLine};
 use super::who::Who;
 use super::{Operator, Problem};
 use crate::api::change::{BudgetsChange, LimitsChange, Setting};
-use crate::api::page_limit;
+use crate::api::{or_default, page_limit};
 use crate::openapi::{Routes, doc, get, pattern, post};
 
 const ACCOUNTS_MAX: usize = 100;
@@ -35,7 +35,8 @@ const INSPECTED_AT_ONCE: usize = 16;
 pub(super) struct NewAccount {
     #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]
     name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schemars(with = "Option<Limits>")]
     limits: Limits,
 }
 
@@ -43,14 +44,17 @@ pub(super) struct NewAccount {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "AccountChange")]
 pub(super) struct Change {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schemars(with = "Option<LimitsChange>")]
     limits: LimitsChange,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schemars(with = "Option<BudgetsChange>")]
     budgets: BudgetsChange,
     /// The plan; `null`: whichever is the default.
     #[serde(default)]
     plan: Setting<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schemars(with = "Option<OverridesChange>")]
     overrides: OverridesChange,
 }
 
@@ -59,7 +63,8 @@ pub(super) struct Change {
 #[schemars(rename = "StatusReason")]
 pub(super) struct Reason {
     /// One word that the account's owner may know.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schemars(with = "Option<ReasonClass>")]
     class: ReasonClass,
     /// For operators.
     #[schemars(length(min = 1, max = 256), regex(pattern = pattern::TEXT))]

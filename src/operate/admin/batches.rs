@@ -7,7 +7,7 @@ use http::request::Parts;
 use infergate_actors::account::{BatchView, CodeKind, Denial, Refusal};
 use infergate_actors::id::AccountId;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::request::text;
 use super::{Operator, Problem};
@@ -131,4 +131,9 @@ pub(super) fn unknown(what: CodeKind) -> impl Fn(Refusal) -> Problem {
 /// What serde takes where nothing is said.
 pub(super) fn one() -> u32 {
     1
+}
+
+/// [`one`] also where it is `null`.
+pub(super) fn or_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    Option::deserialize(deserializer).map(|uses| uses.unwrap_or_else(one))
 }

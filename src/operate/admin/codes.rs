@@ -11,7 +11,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::batches::{BatchOf, BatchesPage, CODES_MAX, USES_MAX, Why, check_batch, one, unknown};
+use super::batches::{
+    BatchOf, BatchesPage, CODES_MAX, USES_MAX, Why, check_batch, one, or_one, unknown,
+};
 use super::credit::amount;
 use super::request::{AccountOf, Asked, Json};
 use super::who::Who;
@@ -19,6 +21,10 @@ use super::{Operator, Problem};
 use crate::api::{Code, MadeCodes, Redeemed, Redemption};
 use crate::openapi::{self, Routes, doc, get, pattern, post};
 use crate::operate::amount::Amounts;
+use crate::usage::calendar;
+
+/// A hundred years.
+const LASTS_MS_MAX: u64 = 100 * 366 * calendar::DAY_MS;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -33,12 +39,13 @@ pub(super) struct NewCodes {
     amount_usd: Option<String>,
     #[schemars(range(min = 1))]
     amount_nano_usd: Option<i64>,
-    #[serde(default = "one")]
-    #[schemars(range(min = 1, max = USES_MAX))]
+    #[serde(default = "one", deserialize_with = "or_one")]
+    #[schemars(with = "Option<u32>", range(min = 1, max = USES_MAX))]
     uses: u32,
     /// When the codes stop working.
     expires_at_ms: Option<u64>,
     /// How long what they give lasts once it is redeemed.
+    #[schemars(range(min = 1, max = LASTS_MS_MAX))]
     lasts_ms: Option<u64>,
 }
 
@@ -97,6 +104,9 @@ pub(super) async fn make(
     Json(new): Json<NewCodes>,
 ) -> Result<impl IntoResponse, Problem> {
     check_batch(&operator, &new.name, new.count, new.uses, new.expires_at_ms)?;
+    if new.lasts_ms.is_some_and(|lasts_ms| !(1..=LASTS_MS_MAX).contains(&lasts_ms)) {
+        return Err(Problem::invalid(format!("`lasts_ms` must be 1 to {LASTS_MS_MAX}")));
+    }
     let amount = amount(new.amount_usd.as_deref(), new.amount_nano_usd)?;
     let batch = operator.system.accounts.new_id();
     let (codes, hashes) = Code::Credit.make(batch, new.count)?;

@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 
 use super::request::{Json, id};
 use super::{Operator, Problem};
+use crate::api::or_default;
 use crate::dialect::wish::Wish;
 use crate::error::ApiError;
 use crate::exchange::{Caller, Explained, Question, explain};
@@ -35,11 +36,12 @@ pub(super) struct Supposed {
     /// No key, if it is left out.
     #[schemars(regex(pattern = pattern::KEY))]
     key: Option<String>,
-    #[serde(default)]
-    #[schemars(with = "BTreeMap<String, String>")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schemars(with = "Option<BTreeMap<String, String>>")]
     headers: Map<String, Value>,
     /// Of a chat completion; its `model` is the one above.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schemars(with = "Option<Map<String, Value>>")]
     body: Map<String, Value>,
 }
 

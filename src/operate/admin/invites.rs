@@ -12,7 +12,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::batches::{BatchOf, BatchesPage, CODES_MAX, USES_MAX, Why, check_batch, one, unknown};
+use super::batches::{
+    BatchOf, BatchesPage, CODES_MAX, USES_MAX, Why, check_batch, one, or_one, unknown,
+};
 use super::request::{Asked, Json};
 use super::who::Who;
 use super::{Operator, Problem};
@@ -27,8 +29,8 @@ pub(super) struct NewInvites {
     #[schemars(range(min = 1, max = CODES_MAX))]
     count: usize,
     /// How many accounts each is good for.
-    #[serde(default = "one")]
-    #[schemars(range(min = 1, max = USES_MAX))]
+    #[serde(default = "one", deserialize_with = "or_one")]
+    #[schemars(with = "Option<u32>", range(min = 1, max = USES_MAX))]
     uses: u32,
     expires_at_ms: Option<u64>,
 }

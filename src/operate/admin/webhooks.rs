@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::request::{Asked, Json, WebhookOf, id};
 use super::{Operator, Problem};
-use crate::api::{EVENTS_MAX, Events, EventsSought, page_limit};
+use crate::api::{EVENTS_MAX, Events, EventsSought, or_default, page_limit};
 use crate::notify::{self, Reader, Replay, ReplayError, WebhookView};
 use crate::openapi::{Routes, doc, get, pattern, post};
 
@@ -36,7 +36,8 @@ pub(super) struct ReplayAsked {
     since_sequence: Option<u64>,
     since_ms: Option<u64>,
     message: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schemars(with = "Option<bool>")]
     failed: bool,
 }
 

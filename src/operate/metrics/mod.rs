@@ -28,7 +28,7 @@ use names::{
 const SECONDS_BUCKETS: [f64; 14] =
     [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 600.0];
 
-const ENDS: [(End, &str); 12] = [
+const ENDS: [(End, &str); 13] = [
     (End::Completed, "completed"),
     (End::ClientGone, "client_gone"),
     (End::ProviderCut, "provider_cut"),
@@ -36,6 +36,7 @@ const ENDS: [(End, &str); 12] = [
     (End::TimedOut, "timed_out"),
     (End::OutOfCredit, "out_of_credit"),
     (End::Suspended, "suspended"),
+    (End::Closed, "closed"),
     (End::GatewayStopping, "gateway_stopping"),
     (End::Recovered, "recovered"),
     (End::Rejected, "rejected"),

@@ -137,6 +137,11 @@ impl Machine {
         self.limiter.set(self.in_force().limits(self.account.limits), now.mono);
     }
 
+    /// Why the account may not begin anything that costs something.
+    pub(super) fn paid_denial(&self) -> Option<Denial> {
+        self.account.paid_denial(&self.rules, &self.in_force())
+    }
+
     fn in_force(&self) -> InForce<'_> {
         self.account.in_force(&self.plans, self.plan)
     }
@@ -197,8 +202,7 @@ impl Machine {
         self.reprice(now, batch)?;
         let plan = self.in_force();
         let key = self.account.permitted_key(admit, &plan, now.wall_ms)?;
-        let paid_denial = self.account.paid_denial(&self.rules, &plan);
-        if let Some(denial) = paid_denial.filter(|_| !admit.free) {
+        if let Some(denial) = self.paid_denial().filter(|_| !admit.free) {
             return Err(denial.into());
         }
         let reach = self.account.reach(admit, key, (&self.rules, &plan), now.wall_ms);
@@ -368,14 +372,16 @@ impl Machine {
         Ok(self.account.terms_of(wish).ok_or(Denial::UnknownCode)?)
     }
 
-    /// The account that a person has, in a register; settled by this question where it was not.
+    /// The account that a person has, in a register; settled by this question where it was not, with an
+    /// id behind `given_out`.
     pub fn claim(
         &mut self,
         person: KeyHash,
+        given_out: AccountId,
         now: Now,
         batch: &mut Batch,
     ) -> Result<AccountId, Failure> {
-        if let Some(event) = self.account.claim(person)? {
+        if let Some(event) = self.account.claim(person, given_out)? {
             self.write(event, now, batch)?;
         }
         Ok(self.account.claimed(&person).ok_or(Denial::NoSuchAccount)?)

@@ -33,10 +33,11 @@ pub enum EmailError {
     #[error("it is no address such as `ada@example.com`")]
     Malformed,
     /// Letters that no address of ours has.
-    #[error(
-        "it holds other letters than ASCII: write a domain in its `xn--` form, and no quotes or spaces"
-    )]
+    #[error("it holds other letters than ASCII: write a domain in its `xn--` form")]
     Letters,
+    /// Characters that no address of ours has.
+    #[error("it holds a space, a quote or a control character")]
+    Blank,
     /// Longer than any that works.
     #[error(
         "it is too long: at most {LOCAL_BYTES_MAX} bytes before the `@` and {DOMAIN_BYTES_MAX} behind it"
@@ -107,7 +108,11 @@ impl FromStr for Email {
         let all = |text: &str, is: &dyn Fn(&str) -> bool| text.split('.').all(is);
         if !all(local, &is_word) || !all(domain, &is_label) {
             let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"');
-            return Err(if is_plain { EmailError::Malformed } else { EmailError::Letters });
+            return Err(match is_plain {
+                _ if !text.is_ascii() => EmailError::Letters,
+                true => EmailError::Malformed,
+                false => EmailError::Blank,
+            });
         }
         // A name of one word leads to a machine of the same house, and one of digits to none.
         let last = domain.rsplit('.').next().unwrap_or_default();
@@ -145,10 +150,11 @@ mod tests {
             ("a..b@example.com", EmailError::Malformed),
             ("ada@-a.example", EmailError::Malformed),
             ("ada@exam_ple.com", EmailError::Malformed),
-            ("ada lovelace@example.com", EmailError::Letters),
-            ("\"ada\"@example.com", EmailError::Letters),
+            ("ada lovelace@example.com", EmailError::Blank),
+            ("\"ada\"@example.com", EmailError::Blank),
             ("ada@bücher.example", EmailError::Letters),
-            ("ada\u{0}@example.com", EmailError::Letters),
+            ("ada b@bücher.example", EmailError::Letters),
+            ("ada\u{0}@example.com", EmailError::Blank),
         ] {
             assert_eq!(text.parse::<Email>(), Err(error), "{text}");
         }

@@ -67,8 +67,9 @@ impl Account {
         is_operators || self.is_code_batch() || self.register().is_some()
     }
 
-    /// Decides, in a register, which account a person has: the event, unless that is settled.
-    pub fn claim(&self, person: KeyHash) -> Result<Option<Event>, Denial> {
+    /// Decides, in a register, which account a person has: the event, unless that is settled. Ids up to
+    /// `given_out` may be others' from before a repair.
+    pub fn claim(&self, person: KeyHash, given_out: AccountId) -> Result<Option<Event>, Denial> {
         if !self.id.is_register() || self.is_code_batch() {
             return Err(Denial::NoSuchAccount);
         }
@@ -76,7 +77,13 @@ impl Account {
             return Ok(None);
         }
         // The first has the number behind the register's own.
-        let account = AccountId(self.id.0.saturating_add(self.number).saturating_add(1));
+        let mut last = self.id.0.saturating_add(self.number);
+        if given_out > self.id {
+            // How many were claimed tells nothing any more.
+            let claimed = self.register().and_then(|register| register.claims.values().max());
+            last = last.max(given_out.0).max(claimed.map_or(0, |account| account.0));
+        }
+        let account = AccountId(last.saturating_add(1));
         Ok(Some(Event::Member(Box::new(MemberEvent::EmailClaimed { person, account }))))
     }
 
@@ -88,5 +95,31 @@ impl Account {
     /// When, by whom and why this batch was taken back.
     pub(in crate::account) fn revoked_batch(&self) -> Option<&Removal> {
         self.register()?.revoked.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{Digest, Record};
+
+    #[test]
+    fn what_may_have_been_given_out_before_a_repair_is_left_out() {
+        let person = |number: u8| KeyHash([number; 32]);
+        let id = AccountId::register(0, &person(3));
+        let mut register = Account::new(id);
+        let mut claim = |number: u8, behind: u64| {
+            let given_out = AccountId(id.0 + behind);
+            let event = register.claim(person(number), given_out).unwrap().unwrap();
+            let (number, previous) = (register.number + 1, register.digest);
+            let record = Record { account: id, number, previous, at_ms: 1, event };
+            register.apply(&record, Digest::of(&record.encode())).unwrap();
+            let Event::Member(event) = record.event else { panic!("no claim") };
+            let MemberEvent::EmailClaimed { account, .. } = *event else { panic!("no claim") };
+            account.place()
+        };
+        assert_eq!([claim(1, 0), claim(2, 0)], [1, 2]);
+        assert_eq!([claim(3, 100), claim(4, 100)], [101, 102]);
+        assert_eq!([claim(5, 102), claim(6, 200), claim(7, 200)], [103, 201, 202]);
     }
 }

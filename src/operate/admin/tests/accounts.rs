@@ -191,3 +191,28 @@ async fn assert_nothing_secret(gateway: &Gateway, account: &str, secrets: &[&str
         assert!(!body.contains("\"hash\""), "{path}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_be_left_out_may_be_null() {
+    let gateway = Gateway::start().await;
+    let new = json!({ "name": "one", "limits": null });
+    let account = gateway.post("/admin/v1/accounts", &new, 201).await;
+    let path = format!("/admin/v1/accounts/{}", text(&account["id"]));
+    let new = json!({
+        "name": "k", "models": null, "expires_at_ms": null, "limits": null, "budgets": null,
+        "tags": null, "scopes": null, "allowed_ips": null, "project": null,
+        "allowed_referrers": null, "member": null, "secret": null,
+    });
+    let key = gateway.post(&format!("{path}/keys"), &new, 201).await;
+    assert_eq!((&key["models"], &key["scopes"]), (&json!([]), &json!(["inference"])));
+    let new = json!({ "name": "p", "models": null, "limits": null, "budgets": null });
+    gateway.post(&format!("{path}/projects"), &new, 201).await;
+    let batch = json!({
+        "name": "b", "count": 1, "kind": "promotional", "amount_usd": "1", "uses": null,
+        "expires_at_ms": null, "lasts_ms": null,
+    });
+    gateway.post("/admin/v1/codes", &batch, 201).await;
+    let change = json!({ "limits": null, "budgets": null, "overrides": null });
+    assert_eq!(gateway.ask(Method::PATCH, &path, Some(&change)).await.status, 200);
+    gateway.post(&format!("{path}/suspend"), &json!({ "class": null, "reason": "r" }), 200).await;
+}

@@ -55,7 +55,12 @@ async fn codes_are_shown_once_and_each_redeemed_once() {
     let events = reply.json();
     assert_eq!(events["events"][0]["event"]["codes_made"]["codes"], 3);
     assert_eq!(events["events"][1]["event"]["code_used"]["account"], *account);
-    for wrong in [json!({ "count": 0 }), json!({ "count": 1, "uses": 0 })] {
+    for wrong in [
+        json!({ "count": 0 }),
+        json!({ "count": 1, "uses": 0 }),
+        json!({ "lasts_ms": 0 }),
+        json!({ "lasts_ms": u64::MAX }),
+    ] {
         let mut asked = new.clone();
         asked.as_object_mut().unwrap().extend(wrong.as_object().unwrap().clone());
         gateway.post("/admin/v1/codes", &asked, 422).await;

@@ -210,3 +210,30 @@ async fn what_was_told_is_listed_in_the_order_it_was_told() {
         assert_eq!(gateway.ask(Method::GET, &path, None).await.status, status, "{path}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_account_may_not_use_is_not_listed_and_refused_as_a_request_for_it_is() {
+    let gateway = start().await;
+    let (account, key) = account(&gateway).await;
+    let get = async |path: &str| gateway.ask_data(Method::GET, path, &key, None).await;
+    let listed = async || {
+        let all = get("/v1/models").await.json();
+        let ids = all["data"].as_array().unwrap().iter().map(|model| text(&model["id"]));
+        ids.collect::<Vec<_>>()
+    };
+    let shown = async |model: &str| {
+        let reply = get(&format!("/v1/models/{model}")).await;
+        (reply.status, reply.json()["error"]["code"].clone())
+    };
+    assert_eq!(listed().await, ["small", "gift"]);
+    gateway.reload(&CONFIG.replace("[credit]", "[credit]\npaid_entitlement = true")).await;
+    assert_eq!(listed().await, ["gift"]);
+    assert_eq!(shown("small").await, (402, json!("payment_needed")));
+    gateway.post(EVENTS, &event("payment_succeeded", "evt_1", &account, Some("1")), 200).await;
+    assert_eq!(listed().await, ["small", "gift"]);
+    let why = json!({ "class": "abuse", "reason": "a test" });
+    gateway.post(&path(&account, "/restrict"), &why, 200).await;
+    assert_eq!((listed().await, gateway.chat(&key).await), (vec!["gift".to_owned()], 403));
+    assert_eq!(shown("small").await, (403, json!("account_restricted")));
+    assert_eq!(shown("gift").await.0, 200);
+}

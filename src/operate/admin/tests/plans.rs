@@ -140,7 +140,7 @@ async fn a_plan_holds_at_once_for_what_is_shown_allowed_and_charged() {
     assert_eq!(ids, ["small", "gift"]);
     assert_eq!(listed["data"][0]["pricing"]["prompt"], "0.0000012");
     assert_eq!(listed["data"][0]["pricing"]["request"], "0.0012");
-    assert_eq!(with_key(&gateway, &key, "/v1/models/other").await.status, 404);
+    assert_eq!(with_key(&gateway, &key, "/v1/models/other").await.status, 403);
     let refused = gateway.chat_with(&key, "other").await;
     assert_eq!(refused, 403);
 
