@@ -119,16 +119,19 @@ const UPSTREAM_IDLE: Duration = Duration::from_secs(55);
 const UPSTREAM_IDLE_MAX: usize = 1024;
 
 impl Catalog {
-    /// Puts a configuration to use: starts or changes its providers and stops the others.
+    /// Puts a configuration to use: starts or changes its providers and stops the others. No provider is
+    /// touched before everything else that can fail has been made.
     pub async fn build(
         config: &Config,
         providers: &Providers,
         clock: &Clock,
     ) -> Result<Self, CatalogError> {
-        let mut ready = Vec::with_capacity(config.providers.len());
+        let drafts = config.providers.iter().map(|settings| Draft::new(settings, clock));
+        let drafts = drafts.collect::<Result<Vec<_>, _>>()?;
+        let mut ready = Vec::with_capacity(drafts.len());
         let mut probing = Vec::new();
-        for settings in &config.providers {
-            let (provider, probe) = prepare(settings, providers, clock).await?;
+        for draft in drafts {
+            let (provider, probe) = draft.start(providers, clock).await?;
             ready.push(Arc::new(provider));
             probing.extend(probe.map(HealthProbe::start));
         }
@@ -265,61 +268,81 @@ impl Target {
     }
 }
 
-async fn prepare(
-    settings: &config::Provider,
-    providers: &Providers,
-    clock: &Clock,
-) -> Result<(Provider, Option<HealthProbe>), CatalogError> {
-    let name = settings.name.clone();
-    let (base, simulated) = match &settings.kind {
-        Kind::OpenAi { base_url, .. } => (base_url.to_string(), None),
-        Kind::Simulated { token_delay } => {
-            let server = Simulated::start(*token_delay, clock.clone());
-            let server =
-                server.map_err(|source| CatalogError::Simulated { name: name.clone(), source })?;
-            (server.base_url(), Some(server))
-        }
-    };
-    let address = |source: InvalidUri| CatalogError::Address { name: name.clone(), source };
-    let at = |path: &str| format!("{}{path}", base.trim_end_matches('/')).parse();
-    let chat_uri: Uri = at("/chat/completions").map_err(address)?;
-    let handle = providers.configure(actor_settings(settings)).await;
-    let handle = handle.map_err(|source| CatalogError::Provider { name: name.clone(), source })?;
-    let credentials = credentials(settings);
-    let secrets: Vec<&str> = credentials.iter().map(Secret::expose).collect();
-    let hosts: Vec<&str> = chat_uri.host().into_iter().collect();
-    let redaction = Redaction::new(&secrets, &hosts);
-    let provider = Provider {
-        handle,
-        upstream: Upstream::new(&upstream::Options {
+/// A provider that lacks nothing but its actor.
+struct Draft<'c> {
+    settings: &'c config::Provider,
+    upstream: Upstream,
+    chat_uri: Uri,
+    probe_uri: Option<Uri>,
+    simulated: Option<Simulated>,
+}
+
+impl<'c> Draft<'c> {
+    fn new(settings: &'c config::Provider, clock: &Clock) -> Result<Self, CatalogError> {
+        let name = &settings.name;
+        let (base, simulated) = match &settings.kind {
+            Kind::OpenAi { base_url, .. } => (base_url.to_string(), None),
+            Kind::Simulated { token_delay } => {
+                let server = Simulated::start(*token_delay, clock.clone());
+                let server = server
+                    .map_err(|source| CatalogError::Simulated { name: name.clone(), source })?;
+                (server.base_url(), Some(server))
+            }
+        };
+        let at = |path: &str| {
+            let uri = format!("{}{path}", base.trim_end_matches('/')).parse();
+            uri.map_err(|source| CatalogError::Address { name: name.clone(), source })
+        };
+        let chat_uri: Uri = at("/chat/completions")?;
+        let probe_uri = settings.health_probe.as_ref().map(|probe| at(&probe.path)).transpose()?;
+        let upstream = Upstream::new(&upstream::Options {
             connect_timeout: settings.timeouts.connect,
             http2: settings.http2,
             tls: chat_uri.scheme_str() == Some("https"),
             idle_timeout: UPSTREAM_IDLE,
             idle_max: UPSTREAM_IDLE_MAX,
-        })?,
-        chat_uri,
-        headers: headers(settings),
-        ceiling_field: match settings.output_ceiling_field {
-            OutputCeilingField::MaxTokens => CeilingField::MaxTokens,
-            OutputCeilingField::MaxCompletionTokens => CeilingField::MaxCompletionTokens,
-        },
-        redaction,
-        _simulated: simulated,
-    };
-    let probe = match &settings.health_probe {
-        Some(probe) => Some(HealthProbe {
+        })?;
+        Ok(Self { settings, upstream, chat_uri, probe_uri, simulated })
+    }
+
+    /// Starts its actor, or changes the one that runs.
+    async fn start(
+        self,
+        providers: &Providers,
+        clock: &Clock,
+    ) -> Result<(Provider, Option<HealthProbe>), CatalogError> {
+        let Self { settings, upstream, chat_uri, probe_uri, simulated } = self;
+        let handle = providers.configure(actor_settings(settings)).await;
+        let handle = handle
+            .map_err(|source| CatalogError::Provider { name: settings.name.clone(), source })?;
+        let credentials = credentials(settings);
+        let secrets: Vec<&str> = credentials.iter().map(Secret::expose).collect();
+        let hosts: Vec<&str> = chat_uri.host().into_iter().collect();
+        let redaction = Redaction::new(&secrets, &hosts);
+        let provider = Provider {
+            handle,
+            upstream,
+            chat_uri,
+            headers: headers(settings),
+            ceiling_field: match settings.output_ceiling_field {
+                OutputCeilingField::MaxTokens => CeilingField::MaxTokens,
+                OutputCeilingField::MaxCompletionTokens => CeilingField::MaxCompletionTokens,
+            },
+            redaction,
+            _simulated: simulated,
+        };
+        let probe = settings.health_probe.as_ref().zip(probe_uri);
+        let probe = probe.map(|(probe, uri)| HealthProbe {
             provider: provider.handle.clone(),
             upstream: provider.upstream.clone(),
-            uri: at(&probe.path).map_err(address)?,
+            uri,
             headers: provider.headers.clone(),
             interval: probe.interval,
             timeout: probe.timeout,
             clock: clock.clone(),
-        }),
-        None => None,
-    };
-    Ok((provider, probe))
+        });
+        Ok((provider, probe))
+    }
 }
 
 fn headers(settings: &config::Provider) -> Vec<(HeaderName, HeaderValue)> {

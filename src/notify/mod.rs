@@ -64,6 +64,10 @@ use crate::upstream::TlsSetupError;
 #[derive(Clone)]
 pub struct Notifier(Arc<Hub>);
 
+/// How far each webhook has come, those included that the configuration has not any more, as it is kept.
+#[derive(Debug)]
+pub struct KeptDeliveries(BTreeMap<String, Vec<u8>>);
+
 /// Why webhooks can't be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum NotifyError {
@@ -125,30 +129,35 @@ impl Notifier {
         for line in running {
             tokio::spawn(line.run(Arc::clone(&notifier.0)));
         }
-        notifier.configure(webhooks).await?;
+        let kept = notifier.kept().await?;
+        notifier.configure(webhooks, &kept);
         tokio::spawn(follow(Arc::clone(&notifier.0), followed));
         Ok(notifier)
     }
 
-    /// Puts another configuration to use. A webhook that is new begins with what happens from now on; one
-    /// that is back goes on where it was.
-    pub async fn reconfigure(
+    /// Reads what another configuration takes up where it was: all that can fail of putting it to use.
+    pub async fn kept(&self) -> Result<KeptDeliveries, LedgerError> {
+        let kept = self.0.read(Ledger::deliveries).await?;
+        Ok(KeptDeliveries(kept.into_iter().collect()))
+    }
+
+    /// Puts another configuration to use, with what was read before. A webhook that is new begins with
+    /// what happens from now on; one that is back goes on where it was.
+    pub fn reconfigure(
         &self,
         settings: NotifySettings,
         webhooks: &[Webhook],
-    ) -> Result<(), LedgerError> {
+        kept: &KeptDeliveries,
+    ) {
         self.0.set_settings(settings);
-        self.configure(webhooks).await?;
+        self.configure(webhooks, kept);
         for line in self.0.lines().values() {
             line.wake();
         }
-        Ok(())
     }
 
-    async fn configure(&self, webhooks: &[Webhook]) -> Result<(), LedgerError> {
+    fn configure(&self, webhooks: &[Webhook], KeptDeliveries(kept): &KeptDeliveries) {
         let hub = &self.0;
-        let kept: BTreeMap<String, Vec<u8>> =
-            hub.read(Ledger::deliveries).await?.into_iter().collect();
         let mut lines = hub.lines();
         lines.retain(|name, line| {
             let stays = line.settings().is_none() || webhooks.iter().any(|it| &*it.name == name);
@@ -175,7 +184,6 @@ impl Notifier {
             lines.insert(name, Arc::clone(&line));
             tokio::spawn(line.run(Arc::clone(hub)));
         }
-        Ok(())
     }
 
     /// Ends all deliveries where they are; what was under way is sent again after the next start.

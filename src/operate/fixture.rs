@@ -62,7 +62,7 @@ pub(crate) struct Gateway {
     pub(crate) operator: Arc<Operator>,
     pub(crate) system: System,
     pub(crate) notifier: Notifier,
-    front: Front,
+    pub(crate) front: Front,
     pub(crate) admin: SocketAddr,
     pub(crate) data: SocketAddr,
     /// Both ports close when it is dropped.
@@ -220,7 +220,8 @@ impl Gateway {
         let catalog = Catalog::build(&config, &self.system.providers, &self.world.clock).await;
         self.world.cache.resize(config.cache);
         self.world.accounts.set_credit_rules(config.credit.clone());
-        self.notifier.reconfigure(config.notices.clone(), &config.webhooks).await.unwrap();
+        let kept = self.notifier.kept().await.unwrap();
+        self.notifier.reconfigure(config.notices.clone(), &config.webhooks, &kept);
         self.world.accounts.set_guard(config.guard.clone());
         self.world.accounts.set_plans(config.plans.clone());
         self.front.set_sign_up(config.sign_up.clone());

@@ -1,4 +1,7 @@
 //! A new configuration while running: refused whole, or put to use for requests from then on.
+//!
+//! Whatever can fail is read and made before anything is put to use, the providers' actors last of it; what
+//! follows can't fail.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,12 +10,12 @@ use infergate_actors::supervisor::System;
 use tokio::sync::mpsc;
 
 use super::{Gateway, body_limits};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, CatalogError};
 use crate::config::watch::Reason;
 use crate::config::{Config, diff};
 use crate::exchange::World;
 use crate::front::Front;
-use crate::notify::Notifier;
+use crate::notify::{KeptDeliveries, Notifier};
 
 /// Reads the configuration again when there is reason to.
 pub(super) struct Reloader {
@@ -65,14 +68,34 @@ impl Reloader {
         if !waiting.is_empty() {
             tracing::warn!(keys = waiting.join(", "), "taken up at the next start, not before");
         }
-        let catalog = Catalog::build(&config, &self.system.providers, &self.world.clock).await?;
+        let kept = self.notifier.kept().await?;
+        let catalog = self.catalog(&config).await?;
+        self.put_to_use(&config, catalog, &kept);
+        self.config = config;
+        Ok(changes.len())
+    }
+
+    /// Starts and changes the providers; where one can't be, they are all given back what they had.
+    async fn catalog(&self, config: &Config) -> Result<Catalog, CatalogError> {
+        let (providers, clock) = (&self.system.providers, &self.world.clock);
+        let built = Catalog::build(config, providers, clock).await;
+        if built.is_err()
+            && let Err(error) = Catalog::build(&self.config, providers, clock).await
+        {
+            tracing::error!(%error, "providers do not all have their former settings again");
+        }
+        built
+    }
+
+    /// Everything at once, as far as a request can tell: each looks once at what it needs.
+    fn put_to_use(&self, config: &Config, catalog: Catalog, kept: &KeptDeliveries) {
         self.world.catalog.store(Arc::new(catalog));
         self.world.gate.resize(config.server.requests_in_flight_max as usize);
         self.world.cache.resize(config.cache);
         self.world.accounts.set_credit_rules(config.credit.clone());
         self.world.accounts.set_guard(config.guard.clone());
-        self.notifier.reconfigure(config.notices.clone(), &config.webhooks).await?;
-        for gone in gone(&self.config, &config) {
+        self.notifier.reconfigure(config.notices.clone(), &config.webhooks, kept);
+        for gone in gone(&self.config, config) {
             tracing::warn!(
                 plan = gone,
                 "plan removed: accounts on it are refused what costs something until it is back or \
@@ -80,11 +103,9 @@ impl Reloader {
             );
         }
         self.world.accounts.set_plans(config.plans.clone());
-        self.front.set_limits(body_limits(&config));
+        self.front.set_limits(body_limits(config));
         self.front.set_origins(&config.server.allowed_origins);
         self.front.set_sign_up(config.sign_up.clone());
-        self.config = config;
-        Ok(changes.len())
     }
 }
 
@@ -117,6 +138,46 @@ fn waiting(old: &Config, new: &Config) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operate::fixture::Setup;
+
+    const OLD: &str = "[[providers]]\nname = \"one\"\nkind = \"simulated\"\nin_flight_max = 3\n";
+
+    #[tokio::test]
+    async fn a_configuration_that_fails_at_one_thing_changes_nothing() {
+        let gateway = Setup { config: OLD.into(), ..Setup::default() }.start().await;
+        let path = gateway.directory.path().join("new.toml");
+        let mut reloader = Reloader {
+            path: path.clone(),
+            config: Config::parse("old.toml", OLD, &|_| None).unwrap(),
+            system: gateway.system.clone(),
+            world: Arc::clone(&gateway.world),
+            front: gateway.front.clone(),
+            notifier: gateway.notifier.clone(),
+        };
+        let in_flight_max = async || {
+            let one = gateway.system.providers.get("one").unwrap();
+            one.inspect().await.unwrap().in_flight_max
+        };
+        let hook = "[[webhooks]]\nname = \"hook\"\nurl = \"http://127.0.0.1:9/\"\n\
+                    secrets = [\"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"]\n";
+        let new = format!("{hook}{}", OLD.replace('3', "4"));
+        // A URL that is as long as one may be, and has no room for a path.
+        let far = format!("http://127.0.0.1/{}", "a".repeat(65_510));
+        let wrong = format!(
+            "{new}[[providers]]\nname = \"two\"\nkind = \"openai\"\nbase_url = \"{far}\"\n"
+        );
+        std::fs::write(&path, wrong).unwrap();
+        let catalog = gateway.world.catalog.load_full();
+        let refused = reloader.reload().await.unwrap_err().to_string();
+        assert!(refused.contains("provider `two`"), "{refused}");
+        assert_eq!(in_flight_max().await, Some(3));
+        assert!(Arc::ptr_eq(&catalog, &gateway.world.catalog.load_full()));
+        assert_eq!(gateway.notifier.readings().webhooks, 0);
+        std::fs::write(&path, new).unwrap();
+        assert_eq!(reloader.reload().await.unwrap(), 2);
+        assert_eq!((in_flight_max().await, gateway.notifier.readings().webhooks), (Some(4), 1));
+        assert_eq!(reloader.reload().await.unwrap(), 0);
+    }
 
     #[test]
     fn a_plan_that_is_removed_is_named() {

@@ -29,7 +29,17 @@ pub(super) struct DataDir {
 /// The lock, held until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// Gives it up by name: a process that is just being started by this one has a copy of the open file
+    /// for a moment, and closing ours alone would leave the lock with that.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::warn!(%error, "the lock of the data directory can't be given up");
+        }
+    }
 }
 
 /// What is there.
@@ -91,7 +101,7 @@ impl DataDir {
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(|error| LedgerError::io("open", &path, error))?;
         match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
+            Ok(()) => Ok(Lock { file }),
             Err(TryLockError::WouldBlock) => Err(LedgerError::InUse(self.root.clone())),
             Err(TryLockError::Error(error)) => Err(LedgerError::io("lock", &path, error)),
         }
@@ -168,4 +178,22 @@ pub(super) fn require_empty(path: &Path) -> Result<(), LedgerError> {
 
 fn exists(path: &Path) -> Result<bool, LedgerError> {
     path.try_exists().map_err(|error| LedgerError::io("look for", path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_dropped_is_free_though_a_process_being_started_has_a_copy_of_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir::new(dir.path());
+        let lock = data.lock().unwrap();
+        assert!(matches!(data.lock(), Err(LedgerError::InUse(_))));
+        // What a fork does to every open file.
+        let copy = lock.file.try_clone().unwrap();
+        drop(lock);
+        drop(data.lock().unwrap());
+        drop(copy);
+    }
 }

@@ -8,7 +8,8 @@
 //!
 //! It reads the store and writes nothing itself: what it makes goes to the committer as one more batch,
 //! with the cursor in it, so that rows and cursor can't disagree, and a stretch that a crash lost is read
-//! again. It takes turns with itself only: each turn is bounded, and after one that found more to do it
+//! again. What is too old is told by a clock that has stood for a while ([`super::steady`]): no clock that
+//! is set wrong for some hours takes anything out. It takes turns with itself only: each turn is bounded, and after one that found more to do it
 //! rests as long as that one took.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +26,7 @@ use super::record::Record;
 use super::rollup::{
     DAY_MS, Kept, Rows, cursor_key, cursor_value, day_of, read_cursor, row_sums, row_value,
 };
+use super::steady::Steady;
 use super::store::{Area, Bytes, Store, StoreError, View};
 use crate::account::Event;
 use crate::clock::Clock;
@@ -62,6 +64,8 @@ pub(super) struct Follower {
 struct Turns {
     /// What is being taken out; none before the first look.
     sweep: Option<Sweep>,
+    /// By which time; none before the first look.
+    steady: Option<Steady>,
 }
 
 /// On its way through what is too old.
@@ -131,7 +135,7 @@ impl Follower {
         if self.roll_up()? {
             return Ok(true);
         }
-        self.prune(&mut turns.sweep)
+        self.prune(&mut turns)
     }
 
     /// Adds the journal's next stretch to the rows; says whether there may be more.
@@ -168,10 +172,14 @@ impl Follower {
     }
 
     /// Takes out some of what is too old; says whether there is more.
-    fn prune(&self, sweep: &mut Option<Sweep>) -> Result<bool, LedgerError> {
+    fn prune(&self, turns: &mut Turns) -> Result<bool, LedgerError> {
         let view = self.store.view();
-        let before = kept(&view)?;
-        let wanted = before.max(self.keep.from(self.clock.now().wall_ms));
+        let (before, now) = (kept(&view)?, self.clock.now());
+        let steady = match &mut turns.steady {
+            Some(steady) => steady,
+            none => none.insert(Steady::new(newest(&view)?, now)),
+        };
+        let wanted = before.max(self.keep.from(steady.at_ms(now)));
         if wanted != before {
             // Said before it is done: nobody looks for what may be gone.
             let mut upkeep = Upkeep::default();
@@ -179,7 +187,7 @@ impl Follower {
             self.write(upkeep)?;
             self.shared.kept.set(wanted);
         }
-        let sweep = match sweep {
+        let sweep = match &mut turns.sweep {
             Some(sweep) if sweep.kept == wanted => sweep,
             sweep => sweep.insert(Sweep::new(wanted)),
         };
@@ -281,6 +289,15 @@ pub(super) fn settled(entry: &[u8]) -> Result<Option<Record>, StoreError> {
     let damaged = |error: super::RecordError| StoreError(error.to_string());
     let Effect::Settled(_) = Glance::read(bytes).map_err(damaged)?.effect else { return Ok(None) };
     Ok(Some(Record::decode(bytes).map_err(damaged)?))
+}
+
+/// When the newest event was written, in milliseconds since 1970.
+fn newest(view: &View<'_>) -> Result<Option<u64>, StoreError> {
+    let Some(pair) = view.from(Area::Journal, &[]).next_back() else { return Ok(None) };
+    let (_, entry) = pair?;
+    let (_, bytes) = split_entry(&entry).ok_or_else(|| unreadable("the journal"))?;
+    let glance = Glance::read(bytes).map_err(|error| StoreError(error.to_string()))?;
+    Ok(Some(glance.at_ms))
 }
 
 /// The last event that is in the rows.

@@ -46,6 +46,7 @@ mod recovery;
 mod repair;
 mod rollup;
 mod standing;
+mod steady;
 mod store;
 mod store_files;
 mod verify;

@@ -6,11 +6,15 @@ mod auditor;
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod books;
+#[cfg(test)]
 mod budgets;
 #[cfg(test)]
 mod credit;
 #[cfg(test)]
 mod credit_random;
+#[cfg(test)]
+mod everything;
 #[cfg(test)]
 mod fallbacks;
 #[cfg(test)]

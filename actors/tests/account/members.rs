@@ -16,11 +16,11 @@ fn bench() -> Bench {
     Bench::new(Limits::default(), Limits::default())
 }
 
-fn by(role: Option<Role>) -> By {
+pub(crate) fn by(role: Option<Role>) -> By {
     By { name: "tester".into(), role }
 }
 
-fn add(email: &str, role: Role, is_active: bool, by: By) -> Order {
+pub(crate) fn add(email: &str, role: Role, is_active: bool, by: By) -> Order {
     let new = NewMember { email: email.parse().unwrap(), name: "n".into(), role, is_active };
     Order::Member(Box::new(MemberOrder::Add(new, by)))
 }
@@ -29,12 +29,12 @@ fn change(member: u32, change: MemberChange, by: By) -> Order {
     Order::Member(Box::new(MemberOrder::Change(MemberId(member), vec![change], by)))
 }
 
-fn remove(member: u32, revoke_keys: bool, by: By) -> Order {
+pub(crate) fn remove(member: u32, revoke_keys: bool, by: By) -> Order {
     let (member, reason) = (MemberId(member), "left".into());
     Order::Member(Box::new(MemberOrder::Remove { member, revoke_keys, reason, by }))
 }
 
-fn key(number: u8) -> NewKey {
+pub(crate) fn key(number: u8) -> NewKey {
     NewKey {
         hash: KeyHash([number; 32]),
         hint: "abcd".into(),

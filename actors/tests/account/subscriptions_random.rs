@@ -1,28 +1,28 @@
 //! Subscriptions, plans, requests and time, in any order: judged by books that know every event and
 //! nothing of how it was decided.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use infergate_actors::account::{
-    Account, Denial, End, Event, Extend, GrantKind, Order, Overrides, PlanEvent, PlanOrder, Plans,
-    Settle, Status, SubscriptionEvent, SubscriptionOrder, SubscriptionState, SubscriptionStep,
-    Transfer, TransferKind, UsageRecord,
+    Account, Denial, End, Extend, GrantKind, Order, Overrides, PlanOrder, Plans, Settle, Status,
+    SubscriptionOrder, Transfer, TransferKind, UsageRecord,
 };
 use infergate_actors::clock::Clock;
-use infergate_actors::id::{GrantId, HoldId};
-use infergate_actors::ledger::{Batch, Ledger, LedgerOptions, Record};
+use infergate_actors::id::HoldId;
+use infergate_actors::ledger::{Batch, Ledger, LedgerOptions};
 use infergate_actors::money::{Markup, Usage};
 use proptest::prelude::*;
 
 use crate::bench::{Bench, UNIT, admit, denial, set_status};
+use crate::books::Credit;
 use crate::subscriptions::{bench_writing, nano, paid_by, plans};
 
 const PLANS: [&str; 6] = ["small", "large", "gift", "weekly", "meagre", "fine"];
 
 #[derive(Clone, Copy, Debug)]
-enum Step {
+pub(crate) enum Step {
     Start {
         plan: usize,
         payment: Option<u8>,
@@ -86,7 +86,7 @@ enum Step {
     Restart,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step() -> impl Strategy<Value = Step> {
     let hold = || 0..6_u128;
     let payment = || 0..24_u8;
     let plan = || 0..PLANS.len();
@@ -119,153 +119,15 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What follows from the events alone.
-#[derive(Default)]
-struct Books {
-    /// What is left of each lot, and when an allowance lapses.
-    lots: BTreeMap<GrantId, (i64, Option<u64>)>,
-    /// When the periods began for which there was an allowance.
-    periods: BTreeSet<u64>,
-    last_end_ms: u64,
-    /// What was given in the present period, and the most that a plan gives that was paid for in it.
-    given: i64,
-    given_max: i64,
-    state: Option<SubscriptionState>,
-    /// The allowance that the event before has named.
-    named: Option<(GrantId, i64, u64)>,
-    markup: Markup,
-    holds: HashMap<HoldId, Markup>,
-    told: BTreeSet<String>,
-    /// The lot of each payment that came in, once it has one.
-    payments: BTreeMap<String, Option<GrantId>>,
-    status: Status,
-    /// Nobody has ordered the status that it has.
-    by_system: bool,
-}
-
-impl Books {
-    fn take(&mut self, record: &Record) {
-        let named = self.named.take();
-        match &record.event {
-            Event::Granted { grant, kind, amount, expires_at_ms, .. } => {
-                if *kind == GrantKind::Subscription {
-                    let said = named.expect("an allowance that was named");
-                    assert_eq!((*grant, amount.nano(), expires_at_ms.unwrap()), said);
-                    assert!(record.at_ms < said.2, "an allowance behind its period's end");
-                }
-                self.lots.insert(*grant, (amount.nano(), *expires_at_ms));
-            }
-            Event::Paid(paid) => {
-                assert!(self.told.insert(paid.id.clone()), "told twice");
-                let known = self.payments.insert(paid.payment.clone(), Some(paid.grant));
-                assert_eq!(known, None, "a payment that counts twice");
-                self.lots.insert(paid.grant, (paid.amount.nano(), None));
-            }
-            Event::Expired { grant, amount } => {
-                let lapses_ms = self.lots[grant].1.unwrap();
-                assert!(record.at_ms >= lapses_ms, "lapsed before its time");
-                self.draw(*grant, amount.nano());
-            }
-            Event::Reclaimed { grant, amount } => self.draw(*grant, amount.nano()),
-            Event::Refunded(back) | Event::ChargedBack(back) => {
-                if back.taken.is_positive() {
-                    self.draw(back.grant, back.taken.nano());
-                }
-                assert!(self.told.insert(back.id.clone()), "told twice");
-            }
-            Event::Held { hold, .. } | Event::HeldOf { hold, .. } => {
-                self.holds.insert(*hold, self.markup);
-            }
-            Event::Settled(bill) => {
-                assert_eq!(self.holds.remove(&bill.hold), Some(bill.markup), "another markup");
-                assert_eq!(bill.cost, bill.rates.cost(&bill.usage, bill.markup));
-                for draw in &bill.draws {
-                    self.draw(draw.grant, draw.amount.nano());
-                }
-            }
-            Event::Voided { hold, .. } => {
-                self.holds.remove(hold).unwrap();
-            }
-            Event::StatusSet(set) => {
-                (self.status, self.by_system) = (set.status, set.by == "system");
-            }
-            Event::Plan(event) => {
-                if let PlanEvent::Priced { markup } = **event {
-                    assert_ne!(markup, self.markup, "a price that is none");
-                    self.markup = markup;
-                }
-            }
-            Event::Subscription(event) => self.subscription(event, record.at_ms),
-            _ => {}
-        }
-        assert!(self.named.is_none() || matches!(record.event, Event::Subscription(_)));
-    }
-
-    fn subscription(&mut self, event: &SubscriptionEvent, at_ms: u64) {
-        let SubscriptionEvent::Changed(change) = event;
-        let contract = &change.contract;
-        assert_eq!(change.due_at_ms, contract.due_at_ms());
-        if let Some(paid) = &change.payment {
-            assert!(self.told.insert(paid.id.clone()), "told twice");
-            if change.step != SubscriptionStep::PaymentFailed {
-                let known = self.payments.insert(paid.payment.clone(), None);
-                assert_eq!(known, None, "a payment that counts twice");
-            }
-        }
-        if let Some(payment) = change.allowance.as_ref().and_then(|it| it.payment.as_ref()) {
-            let lot = self.payments.get_mut(payment).expect("a payment that came in");
-            let lot = lot.replace(change.allowance.as_ref().unwrap().grant);
-            assert_eq!(lot, None, "a payment that gives twice");
-        }
-        if matches!(change.step, SubscriptionStep::Started | SubscriptionStep::Renewed) {
-            assert!(
-                contract.from_ms >= self.last_end_ms || change.step == SubscriptionStep::Started
-            );
-            assert!(contract.from_ms <= at_ms && at_ms < contract.to_ms, "not the present period");
-            let is_paid = !contract.offer.price.is_positive() || change.payment.is_some();
-            let was_paid = change.allowance.as_ref().is_none_or(|it| it.payment.is_some());
-            assert!(is_paid || was_paid, "a period that nobody paid for");
-            let is_new = self.periods.insert(contract.from_ms);
-            assert!(is_new || change.step == SubscriptionStep::Started, "a period given for twice");
-            self.last_end_ms = contract.to_ms;
-            (self.given, self.given_max) = (0, 0);
-        } else if change.allowance.is_some() {
-            assert_eq!(change.step, SubscriptionStep::PlanChanged);
-        }
-        self.state = Some(contract.state);
-        let allowance = change.allowance.as_ref();
-        self.given += allowance.map_or(0, |it| it.amount.nano());
-        self.given_max = self.given_max.max(contract.offer.allowance.nano());
-        assert!(self.given <= self.given_max, "more given in a period than any plan gives for one");
-        self.named = allowance.map(|it| (it.grant, it.amount.nano(), contract.to_ms));
-    }
-
-    /// The system restricts for nothing but what is overdue now (a dispute suspends).
-    fn check_restriction(&self) {
-        let is_overdue = self.state == Some(SubscriptionState::Overdue);
-        let is_restricted = self.by_system && self.status == Status::Restricted;
-        assert!(is_overdue || !is_restricted, "restricted for good");
-    }
-
-    fn draw(&mut self, grant: GrantId, nano: i64) {
-        let (left, _) = self.lots.get_mut(&grant).expect("a lot that was given");
-        *left -= nano;
-        assert!(nano >= 0 && *left >= 0, "{grant} below zero");
-    }
-
-    fn balance(&self) -> i64 {
-        self.lots.values().map(|(left, _)| left).sum()
-    }
-}
-
-struct Run {
-    bench: Bench,
-    written: Vec<Batch>,
+/// An account under way, what it wrote, and its books.
+pub(crate) struct Run {
+    pub(crate) bench: Bench,
+    pub(crate) written: Vec<Batch>,
     /// What each number of a hold stands for: another one as soon as that has ended.
     holds: HashMap<u128, u128>,
-    books: Books,
-    copy: Account,
-    plans: Arc<Plans>,
+    pub(crate) books: Credit,
+    pub(crate) copy: Account,
+    pub(crate) plans: Arc<Plans>,
 }
 
 proptest! {
@@ -275,17 +137,7 @@ proptest! {
     fn no_order_of_subscribing_paying_cancelling_and_waiting_gives_twice_or_too_late_or_unpaid(
         steps in prop::collection::vec(step(), 1..150),
     ) {
-        let mut run = Run::play(steps);
-        // What is held is covered, at whatever it was taken.
-        let open: Vec<_> = run.bench.machine.account().holds().iter()
-            .map(|(id, hold)| (*id, hold.amount, run.books.holds[id]))
-            .collect();
-        let absorbed = run.bench.machine.account().totals().absorbed;
-        for (hold, amount, markup) in open {
-            let tokens = i128::from(amount.nano()) * 1_000_000 / i128::from(markup.0);
-            run.bench.settle(hold.0, u64::try_from(tokens).unwrap()).unwrap();
-        }
-        prop_assert_eq!(run.bench.machine.account().totals().absorbed, absorbed);
+        Run::play(steps).settle_all();
     }
 }
 
@@ -296,44 +148,82 @@ proptest! {
     fn the_ledgers_own_books_find_nothing_wrong_with_any_order_of_these(
         steps in prop::collection::vec(step(), 1..150),
     ) {
-        let run = Run::play(steps);
-        let dir = tempfile::tempdir().unwrap();
-        let clock = Clock::manual(run.bench.now.wall_ms);
-        let rollup_interval = Duration::from_hours(1);
-        let options = LedgerOptions { rollup_interval, ..LedgerOptions::new(dir.path()) };
-        let (ledger, _) = Ledger::open(options, clock).unwrap();
-        for batch in run.written {
-            ledger.append(batch, None);
-        }
-        let report = ledger.verify::<Account>().unwrap();
-        prop_assert!(report.is_clean(), "{:#?}", report.differences);
-        let account = run.bench.machine.account().totals();
-        prop_assert_eq!(report.totals.balance, i128::from(account.remaining.nano()));
-        ledger.close().unwrap();
+        Run::play(steps).verify();
     }
 }
 
 impl Run {
+    /// What is held is covered, at whatever it was taken: it settles in full.
+    pub(crate) fn settle_all(&mut self) {
+        let open: Vec<_> = self
+            .bench
+            .machine
+            .account()
+            .holds()
+            .iter()
+            .map(|(id, hold)| (*id, hold.amount, self.books.holds[id]))
+            .collect();
+        let absorbed = self.bench.machine.account().totals().absorbed;
+        for (hold, amount, markup) in open {
+            let tokens = i128::from(amount.nano()) * 1_000_000 / i128::from(markup.0);
+            self.bench.settle(hold.0, u64::try_from(tokens).unwrap()).unwrap();
+        }
+        assert_eq!(self.bench.machine.account().totals().absorbed, absorbed);
+    }
+
+    /// Brings what was written to a ledger, whose own books have to agree: usage, sums, snapshots.
+    pub(crate) fn verify(self) {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(self.bench.now.wall_ms);
+        let rollup_interval = Duration::from_hours(1);
+        let options = LedgerOptions { rollup_interval, ..LedgerOptions::new(dir.path()) };
+        let (ledger, _) = Ledger::open(options, clock).unwrap();
+        for batch in self.written {
+            ledger.append(batch, None);
+        }
+        let report = ledger.verify::<Account>().unwrap();
+        assert!(report.is_clean(), "{:#?}", report.differences);
+        let account = self.bench.machine.account().totals();
+        assert_eq!(report.totals.balance, i128::from(account.remaining.nano()));
+        ledger.close().unwrap();
+    }
+
     /// Takes all steps, and looks at everything behind each.
     fn play(steps: Vec<Step>) -> Self {
-        let mut opening = Batch::new();
-        let bench = bench_writing("2027-01-31", &mut opening);
-        let copy = bench.machine.account().clone();
-        let (books, plans) = (Books::default(), Arc::new(plans()));
-        let (written, holds) = (vec![opening], HashMap::new());
-        let mut run = Self { bench, written, holds, books, copy, plans };
+        let mut run = Self::new();
         for (place, step) in steps.into_iter().enumerate() {
-            run.take(step, place);
-            let account = run.bench.machine.account();
-            assert_eq!(account, &run.copy);
-            assert_eq!(account.totals().remaining.nano(), run.books.balance());
-            assert!(account.totals().held <= account.totals().remaining);
-            run.books.check_restriction();
+            let batch = run.act(step, place);
+            for (record, digest) in batch.decoded() {
+                run.copy.apply(&record, digest).unwrap();
+                run.books.take(&record);
+            }
+            run.written.push(batch);
+            run.check();
         }
         run
     }
 
-    fn take(&mut self, step: Step, place: usize) {
+    /// An account that may subscribe.
+    pub(crate) fn new() -> Self {
+        let mut opening = Batch::new();
+        let bench = bench_writing("2027-01-31", &mut opening);
+        let copy = bench.machine.account().clone();
+        let (books, plans) = (Credit::default(), Arc::new(plans()));
+        let (written, holds) = (vec![opening], HashMap::new());
+        Self { bench, written, holds, books, copy, plans }
+    }
+
+    /// The account is the fold of its events, and what they say in sum.
+    pub(crate) fn check(&self) {
+        let account = self.bench.machine.account();
+        assert_eq!(account, &self.copy);
+        assert_eq!(account.totals().remaining.nano(), self.books.balance());
+        assert!(account.totals().held <= account.totals().remaining);
+        self.books.check_restriction();
+    }
+
+    /// Takes one step, and gives what it wrote; the books have still to read it.
+    pub(crate) fn act(&mut self, step: Step, place: usize) -> Batch {
         let mut batch = Batch::new();
         let now = self.bench.now;
         let order = |order| Order::Subscription(Box::new(order));
@@ -388,11 +278,7 @@ impl Run {
                 self.exchange(step, place, &mut batch);
             }
         }
-        for (record, digest) in batch.decoded() {
-            self.copy.apply(&record, digest).unwrap();
-            self.books.take(&record);
-        }
-        self.written.push(batch);
+        batch
     }
 
     fn order(&mut self, order: &Order, batch: &mut Batch) {
@@ -434,7 +320,7 @@ impl Run {
     }
 
     /// The id of a hold, that is open or will be.
-    fn hold(&mut self, hold: u128, place: usize) -> u128 {
+    pub(crate) fn hold(&mut self, hold: u128, place: usize) -> u128 {
         let open = self.bench.machine.account().holds();
         let is_open = |id: &u128| open.iter().any(|(hold, _)| *hold == HoldId::from_bits(*id));
         let known = self.holds.get(&hold).copied().filter(is_open);

@@ -5,19 +5,18 @@
 //! On top of the judge of [`crate::credit_random`], a second one that reads the events and keeps no sums:
 //! of each hold, whose budgets applied to it when it was taken.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use infergate_actors::account::{
-    Admit, Budget, Event, KeyChange, Limits, Machine, NewKey, NewProject, Order, Period,
-    ProjectChange, ProjectEvent,
+    Admit, KeyChange, Limits, Machine, NewKey, NewProject, Order, Period,
 };
-use infergate_actors::id::{HoldId, KeyHash, KeyId, ProjectId};
+use infergate_actors::id::{KeyHash, KeyId, ProjectId};
 use infergate_actors::ledger::Batch;
 use proptest::prelude::*;
 
 use crate::bench::Bench;
-use crate::credit::{self, nano, question, rules};
+use crate::books::{Budgets, Owner, budget_order};
+use crate::credit::{self, question, rules};
 use crate::credit_random::{self, MODELS, Run};
 
 const KEYS: [KeyId; 4] = [KeyId(1), KeyId(2), KeyId(3), KeyId(4)];
@@ -54,14 +53,6 @@ enum Step {
     Replay,
 }
 
-/// Whose budget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Owner {
-    Account,
-    Key(KeyId),
-    Project(ProjectId),
-}
-
 fn owner() -> impl Strategy<Value = Owner> {
     prop_oneof![
         1 => Just(Owner::Account),
@@ -91,129 +82,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What events say of budgets, and nothing of how any was decided.
-#[derive(Default)]
-struct Books {
-    project_of: HashMap<KeyId, ProjectId>,
-    holds: HashMap<HoldId, (Vec<Owner>, i64)>,
-    /// Whose budgets applied, when, and how much.
-    charges: Vec<(Vec<Owner>, u64, i64)>,
-    budgets: HashMap<Owner, Vec<Budget>>,
-    /// What may be spent and held in all: the budget, or what was before it was lowered.
-    caps: HashMap<(Owner, Period), i64>,
-}
-
-impl Books {
-    fn read(&mut self, batch: &Batch) {
-        for (record, _) in batch.decoded() {
-            let at_ms = record.at_ms;
-            match record.event {
-                Event::Held { hold, key, amount } | Event::HeldOf { hold, key, amount, .. } => {
-                    let owners = self.owners(key);
-                    assert!(self.holds.insert(hold, (owners, amount.nano())).is_none());
-                }
-                Event::Extended { hold, amount } => {
-                    self.holds.get_mut(&hold).expect("a hold").1 += amount.nano();
-                }
-                Event::Settled(bill) => {
-                    let (owners, _) = self.holds.remove(&bill.hold).expect("a hold, settled once");
-                    let project = bill.record.project.map(Owner::Project);
-                    assert_eq!(project, owners.get(2).copied(), "usage says what the hold did");
-                    self.charges.push((owners, at_ms, bill.charged.nano()));
-                }
-                Event::Voided { hold, .. } => {
-                    self.holds.remove(&hold).expect("a hold, voided once");
-                }
-                Event::BudgetsChanged { budgets } => self.set(Owner::Account, budgets, at_ms),
-                Event::KeyChanged { key, changes } => self.key_changed(key, changes, at_ms),
-                Event::Project(event) => self.project(*event, at_ms),
-                _ => {}
-            }
-        }
-    }
-
-    fn owners(&self, key: KeyId) -> Vec<Owner> {
-        let project = self.project_of.get(&key).map(|project| Owner::Project(*project));
-        [Owner::Account, Owner::Key(key)].into_iter().chain(project).collect()
-    }
-
-    fn key_changed(&mut self, key: KeyId, changes: Vec<KeyChange>, at_ms: u64) {
-        for change in changes {
-            match change {
-                KeyChange::Budgets(budgets) => self.set(Owner::Key(key), budgets, at_ms),
-                KeyChange::Project(Some(project)) => {
-                    self.project_of.insert(key, project);
-                }
-                KeyChange::Project(None) => {
-                    self.project_of.remove(&key);
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn project(&mut self, event: ProjectEvent, at_ms: u64) {
-        match event {
-            ProjectEvent::Created { project, new, .. } => {
-                self.set(Owner::Project(project), new.budgets, at_ms);
-            }
-            ProjectEvent::Changed { project, changes } => {
-                for change in changes {
-                    if let ProjectChange::Budgets(budgets) = change {
-                        self.set(Owner::Project(project), budgets, at_ms);
-                    }
-                }
-            }
-            ProjectEvent::Archived { .. } | ProjectEvent::Restored { .. } => {}
-        }
-    }
-
-    fn set(&mut self, owner: Owner, budgets: Vec<Budget>, at_ms: u64) {
-        for Budget { period, limit } in &budgets {
-            let cap = limit.nano().max(self.taken(owner, *period, at_ms));
-            self.caps.insert((owner, *period), cap);
-        }
-        self.budgets.insert(owner, budgets);
-    }
-
-    /// What is spent and held.
-    fn taken(&self, owner: Owner, period: Period, now_ms: u64) -> i64 {
-        let began = period.began_at_ms(now_ms);
-        let is_in = |(owners, at_ms, _): &&(Vec<Owner>, u64, i64)| {
-            owners.contains(&owner) && *at_ms >= began
-        };
-        let charged = self.charges.iter().filter(is_in).map(|(.., nano)| nano).sum::<i64>();
-        let held = self.holds.values().filter(|(owners, _)| owners.contains(&owner));
-        charged + held.map(|(_, nano)| nano).sum::<i64>()
-    }
-
-    fn check(&mut self, now_ms: u64) {
-        for (owner, budgets) in &self.budgets {
-            for Budget { period, limit } in budgets {
-                let taken = self.taken(*owner, *period, now_ms);
-                let cap = self.caps[&(*owner, *period)];
-                assert!(taken <= cap, "{owner:?} {period:?}: {taken} of {cap}");
-                self.caps.insert((*owner, *period), cap.min(limit.nano().max(taken)));
-            }
-        }
-    }
-}
-
-/// The order that gives this owner this budget alone, or none.
-fn budget_order(owner: Owner, period: Period, amount: Option<i64>) -> Order {
-    let budgets: Vec<_> =
-        amount.map(|amount| Budget { period, limit: nano(amount) }).into_iter().collect();
-    match owner {
-        Owner::Account => Order::SetBudgets(budgets),
-        Owner::Key(key) => Order::ChangeKey { key, changes: vec![KeyChange::Budgets(budgets)] },
-        Owner::Project(project) => {
-            Order::ChangeProject { project, changes: vec![ProjectChange::Budgets(budgets)] }
-        }
-    }
-}
-
 /// Four keys, three projects, and a first budget for each of them, since spending counts from there.
-fn begin(books: &mut Books) -> Run {
+fn begin(books: &mut Budgets) -> Run {
     let mut run = Run::new(credit::bench(rules()));
     let mut batch = Batch::new();
     for number in [3, 4] {
@@ -241,8 +111,12 @@ fn begin(books: &mut Books) -> Run {
     let changes = vec![KeyChange::Models(Vec::new())];
     run.order(&Order::ChangeKey { key: KEYS[0], changes }, &mut batch);
     run.witness.read(&batch);
-    books.read(&batch);
+    read(books, &batch);
     run
+}
+
+fn read(books: &mut Budgets, batch: &Batch) {
+    batch.decoded().iter().for_each(|(record, _)| books.take(record));
 }
 
 fn take(run: &mut Run, step: Step, place: usize) -> Batch {
@@ -288,19 +162,18 @@ proptest! {
     fn no_order_of_anything_breaks_the_balance_a_lot_or_any_budget_that_applied(
         steps in prop::collection::vec(step(), 1..160),
     ) {
-        let mut books = Books::default();
+        let mut books = Budgets::default();
         let mut run = begin(&mut books);
         for (place, step) in steps.into_iter().enumerate() {
             let batch = take(&mut run, step, place);
             run.witness.read(&batch);
-            books.read(&batch);
+            read(&mut books, &batch);
             books.check(run.bench.now.wall_ms);
             let (account, witness) = (run.bench.machine.account(), &run.witness);
             prop_assert_eq!(account, &witness.copy);
             prop_assert_eq!(account.totals().remaining.nano(), witness.books.balance());
             prop_assert!(account.totals().held <= account.totals().remaining);
-            let held: i64 = books.holds.values().map(|(_, nano)| nano).sum();
-            prop_assert_eq!(account.totals().held.nano(), held);
+            prop_assert_eq!(account.totals().held.nano(), books.held());
         }
         // What is held is covered, by the credit and by every budget: it settles in full.
         let account = run.bench.machine.account();

@@ -348,6 +348,30 @@ fn what_is_too_old_goes_and_the_ledger_stays_whole() {
     }
 }
 
+#[test]
+fn a_clock_that_is_far_ahead_takes_nothing_out_before_it_stood_so_for_a_day() {
+    let dir = tempdir().unwrap();
+    // The year 2040, or a gateway that was off until then.
+    let clock = Clock::manual(BEGIN_MS + 14 * 365 * DAY_MS);
+    let keep = Keep {
+        records: Some(Duration::from_hours(10 * 24)),
+        rollups: Some(Duration::from_hours(20 * 24)),
+    };
+    let options = LedgerOptions { keep, ..in_memory(dir.path()) };
+    let (ledger, _) = Ledger::open(options, clock.clone()).unwrap();
+    let accounts = days(&ledger, 5);
+    ledger.roll_up().unwrap();
+    clock.advance(Duration::from_hours(23));
+    ledger.roll_up().unwrap();
+    assert!(ledger.kept().records_from_ms < BEGIN_MS);
+    assert_eq!(ledger.usage_page(accounts[0], None, 100).unwrap().len(), 5);
+    clock.advance(Duration::from_hours(1));
+    ledger.roll_up().unwrap();
+    assert!(ledger.kept().records_from_ms > BEGIN_MS + 5 * DAY_MS);
+    assert_eq!(ledger.usage_page(accounts[0], None, 100).unwrap().len(), 0);
+    verify(&ledger);
+}
+
 /// Spoils a row, given its key and value.
 type Change = fn(&fjall::Keyspace, &[u8], &[u8]);
 

@@ -1,6 +1,7 @@
 //! Actors that break down.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use infergate_actors::account::{Account, Breakdown, Denial, Refusal, Unavailable};
@@ -59,27 +60,29 @@ async fn a_hold_that_was_written_and_not_answered_is_answered_by_the_next_actor(
 async fn whoever_asks_while_an_actor_breaks_down_is_answered_by_the_next() {
     let desk = Arc::new(Desk::new().await);
     let account = desk.account(10_000).await;
+    let done = Arc::new(AtomicU32::new(0));
     let mut working = JoinSet::new();
     for _ in 0..8 {
-        let desk = Arc::clone(&desk);
+        let (desk, done) = (Arc::clone(&desk), Arc::clone(&done));
         working.spawn(async move {
             for _ in 0..50 {
                 let (hold, permit, _) = desk.hold(account, 5).await.unwrap();
                 assert_eq!(permit.held.nano(), 5);
                 desk.settle(account, hold, 3).await.unwrap();
+                done.fetch_add(1, Ordering::Relaxed);
             }
         });
     }
     let breaking = tokio::spawn({
         let desk = Arc::clone(&desk);
         async move {
-            for place in 0..40 {
+            for place in 1..=40 {
                 let when =
                     if place % 2 == 0 { Breakdown::Now } else { Breakdown::BeforeNextPermit };
                 desk.break_down(account, when).await;
-                // Slower than anybody's tries run out.
                 desk.view(account).await;
-                tokio::time::sleep(Duration::from_millis(3)).await;
+                // As many have been answered as there are who ask: nobody's tries run out.
+                until("others go on", || done.load(Ordering::Relaxed) >= 8 * place).await;
             }
         }
     });

@@ -97,6 +97,11 @@ impl Receiver {
         }
     }
 
+    /// Lets all go that has come so far.
+    pub(super) fn forget(&mut self) {
+        while self.got.try_recv().is_ok() {}
+    }
+
     fn serve(&mut self, listener: TcpListener) {
         let (mode, give) = (Arc::clone(&self.mode), self.give.clone());
         self.serving = Some(tokio::spawn(async move {
