@@ -79,6 +79,14 @@ pub fn is_mistyped(token: &str) -> bool {
     has_other_checksum(token, KEY_PREFIX)
 }
 
+/// Whether a token begins like a key of ours, has letters only, and more or fewer than a key has. It may be
+/// a key all the same: one from before there were checksums, or from elsewhere.
+pub fn is_of_other_length(token: &str) -> bool {
+    token.strip_prefix(KEY_PREFIX).is_some_and(|letters| {
+        letters.len() != SECRET_LETTERS + CHECKSUM_LETTERS && are_letters(letters)
+    })
+}
+
 /// Whether a token has the form of an operator's, and its checksum.
 pub fn is_admin_token(token: &str) -> bool {
     token.starts_with(ADMIN_TOKEN_PREFIX) && !is_mistyped_admin_token(token)
@@ -91,11 +99,14 @@ pub fn is_mistyped_admin_token(token: &str) -> bool {
 
 fn has_other_checksum(token: &str, prefix: &str) -> bool {
     let letters = token.strip_prefix(prefix).unwrap_or_default();
-    let is_formed = letters.len() == SECRET_LETTERS + CHECKSUM_LETTERS
-        && letters.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_formed = letters.len() == SECRET_LETTERS + CHECKSUM_LETTERS && are_letters(letters);
     let parts = token.split_at_checked(token.len().saturating_sub(CHECKSUM_LETTERS));
     let fits = |(key, sum): (&str, &str)| sum.chars().eq(checksum(key));
     is_formed && !parts.is_some_and(fits)
+}
+
+fn are_letters(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// The CRC-32 of a text (that of zip and PNG), written in letters.
@@ -179,6 +190,20 @@ mod tests {
             bytes.swap(at, at - 1);
             let swapped = String::from_utf8(bytes).unwrap();
             assert!(at == KEY_PREFIX.len() || swapped == key || is_mistyped(&swapped), "{swapped}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_cut_or_longer_has_another_length_and_what_is_no_key_has_none() {
+        let key = new_key().unwrap();
+        assert!(!is_of_other_length(&key));
+        for end in KEY_PREFIX.len()..key.len() {
+            assert!(is_of_other_length(&key[..end]) && !is_mistyped(&key[..end]), "{end}");
+        }
+        assert!(is_of_other_length(&format!("{key}x")));
+        let admin = new_secret(ADMIN_PREFIX).unwrap();
+        for other in ["", "ig", "sk-known-elsewhere", "ig-x-y", "ig-\u{e4}", &admin] {
+            assert!(!is_of_other_length(other), "{other}");
         }
     }
 

@@ -267,7 +267,14 @@ pub(crate) async fn caller(
         tracing::error!(%error, "key can't be looked up");
         ApiError::unavailable()
     })?;
-    let (account, key) = found.ok_or_else(|| wrong("Incorrect API key provided."))?;
+    let (account, key) = found.ok_or_else(|| {
+        // Only now: a key from elsewhere may look like that.
+        wrong(if auth::is_of_other_length(token) {
+            "This API key is mistyped or cut: it has more or fewer letters than a key has."
+        } else {
+            "Incorrect API key provided."
+        })
+    })?;
     let presented =
         Presented { secret: Some(hash), address: Some(client), origin: origin(headers) };
     Ok(Caller { account, key, presented })

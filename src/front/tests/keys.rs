@@ -48,6 +48,17 @@ async fn a_mistyped_key_is_told_from_one_that_is_nobodys() {
     let (status, code, message) = refusal(&gateway, &typo).await;
     assert_eq!((status, code.as_str()), (401, "invalid_api_key"));
     assert!(message.contains("mistyped"), "{message}");
+    for cut in [&key[..key.len() - 1], &key[..20], &format!("{key}x")] {
+        let (status, code, message) = refusal(&gateway, cut).await;
+        assert_eq!((status, code.as_str()), (401, "invalid_api_key"));
+        assert!(message.contains("cut"), "{message}");
+    }
+    // One from elsewhere may look like that, and works.
+    let account = format!("/admin/v1/accounts/{}", gateway.account("one").await);
+    let brought = format!("{}{}", auth::KEY_PREFIX, "a".repeat(40));
+    let new = json!({ "name": "brought", "secret": brought });
+    gateway.post(&format!("{account}/keys"), &new, 201).await;
+    assert_eq!(ask(&gateway, Method::GET, "/v1/models", &brought).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
