@@ -75,7 +75,24 @@ pub(crate) fn id<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, Pr
     text.parse().map_err(|error| Problem::bad_request(format!("{error}")))
 }
 
-/// A name, reason or reference: something, and not too much, that a terminal can show.
+/// Whether a character hides what is around it, or shows it in another order or line: bidirectional
+/// controls (UAX #9 §2), separators of lines and paragraphs, and the invisible ones that join nothing. Those
+/// that emoji, flags and the scripts of some names need (U+200C, U+200D, tags) are none of them.
+pub(crate) fn is_disguise(character: char) -> bool {
+    matches!(
+        character,
+        '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'
+            | '\u{200e}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+    )
+}
+
+/// A name, reason or reference: something, and not too much, that a terminal can show as it is.
 pub(crate) fn text(field: &str, value: &str) -> Result<(), Problem> {
     if value.trim().is_empty() {
         return Err(Problem::invalid(format!("`{field}` is empty")));
@@ -85,6 +102,12 @@ pub(crate) fn text(field: &str, value: &str) -> Result<(), Problem> {
     }
     if value.chars().any(char::is_control) {
         return Err(Problem::invalid(format!("`{field}` holds a control character")));
+    }
+    if let Some(found) = value.chars().find(|character| is_disguise(*character)) {
+        return Err(Problem::invalid(format!(
+            "`{field}` holds U+{:04X}, which hides text or shows it in another order: leave it out",
+            u32::from(found)
+        )));
     }
     Ok(())
 }
@@ -149,4 +172,40 @@ pub(crate) async fn unknown_path(uri: Uri) -> Problem {
 pub(crate) async fn wrong_method(method: Method, uri: Uri) -> Problem {
     let detail = format!("`{}` does not take {method}; see the header `allow`", uri.path());
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_text_that_shows_as_something_else_is_refused_and_a_name_in_any_script_is_not() {
+        for disguise in
+            ["\u{202e}", "\u{202a}", "\u{2066}", "\u{2069}", "\u{200e}", "\u{200f}", "\u{61c}"]
+        {
+            let told = text("name", &format!("invoice{disguise}fdp.exe")).unwrap_err().detail;
+            let place = format!("U+{:04X}", u32::from(disguise.chars().next().unwrap()));
+            assert!(told.contains("`name`") && told.contains(&place), "{told}");
+        }
+        for other in ["a\u{2028}b", "a\u{2029}b", "\u{feff}a", "a\u{200b}b", "a\u{2060}b", "a\nb"] {
+            assert_eq!(text("name", other).unwrap_err().status, 422, "{other:?}");
+        }
+        for name in
+            ["\u{6cc}\u{200c}\u{627}", "\u{1f469}\u{200d}\u{1f4bb}", "\u{5d0}\u{5d1} 7", "Zo\u{eb}"]
+        {
+            assert_eq!(text("name", name), Ok(()), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn the_document_says_of_texts_what_is_taken() {
+        let schema = json!({ "type": "string", "pattern": crate::openapi::pattern::TEXT });
+        let schema = jsonschema::validator_for(&schema).unwrap();
+        for character in ('\0'..='\u{ffff}').chain(['\u{1f469}', '\u{e0041}']) {
+            let is_taken = !character.is_control() && !is_disguise(character);
+            assert_eq!(schema.is_valid(&json!(character.to_string())), is_taken, "{character:?}");
+        }
+    }
 }

@@ -22,8 +22,8 @@ pub(crate) const EXCHANGE: &str = "^req_[0-9a-fA-F]{32}$";
 pub(crate) const USD: &str = r"^[0-9]{1,9}(\.[0-9]{1,9})?$";
 /// A part of a price that is added or taken off, to four digits behind the point.
 pub(crate) const MARKUP: &str = r"^-?[0-9]{1,6}(\.[0-9]{1,4})?%$";
-/// A name, reason or reference: no control character.
-pub(crate) const TEXT: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+/// A name, reason or reference: no control character, and none that hides text or shows it in another order.
+pub(crate) const TEXT: &str = r"^[^\u0000-\u001f\u007f-\u009f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]*$";
 /// A cursor of records of usage.
 pub(crate) const USAGE_CURSOR: &str =
     r"^acct_[0-9a-fA-F]{16}(\.[0-9]{1,18}\.req_[0-9a-fA-F]{32})?$";
