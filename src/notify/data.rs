@@ -243,6 +243,7 @@ fn of_changes(changes: &[KeyChange]) -> Data {
                 ("project", json!(project.map(|project| project.to_string())))
             }
             KeyChange::Referrers(patterns) => ("allowed_referrers", json!(patterns)),
+            KeyChange::FormerSecretsUntilMs(at_ms) => ("former_secrets_until_ms", json!(at_ms)),
         };
         data.insert(name.to_owned(), value);
     }

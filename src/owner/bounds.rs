@@ -71,7 +71,7 @@ impl Reach {
                 KeyChange::AllowedIps(networks) => self.allowed_ips.clone_from(networks),
                 KeyChange::Referrers(referrers) => self.referrers.clone_from(referrers),
                 KeyChange::Project(project) => self.project = *project,
-                KeyChange::Name(_) | KeyChange::Tags(_) => {}
+                KeyChange::Name(_) | KeyChange::Tags(_) | KeyChange::FormerSecretsUntilMs(_) => {}
             }
         }
         self

@@ -151,7 +151,8 @@ impl Account {
             | KeyChange::Limits(_)
             | KeyChange::Budgets(_)
             | KeyChange::Scopes(_)
-            | KeyChange::AllowedIps(_) => {}
+            | KeyChange::AllowedIps(_)
+            | KeyChange::FormerSecretsUntilMs(_) => {}
         }
         Ok(())
     }

@@ -136,7 +136,8 @@ impl Account {
         if key.revoked_at_ms.is_some() { Err(Denial::RevokedKey) } else { Ok(key) }
     }
 
-    /// Another secret of a key.
+    /// Another secret of a key. One that the present secret makes way for at once is the only one from then
+    /// on: whoever gives no time wants none that works beside it, however many there are.
     pub(super) fn rotated(
         &self,
         key: KeyId,
@@ -147,12 +148,19 @@ impl Account {
     ) -> Result<SmallVec<[Event; 2]>, Denial> {
         self.working_key(key)?;
         self.may_use(&hash)?;
-        if !self.key_settings(key).may_rotate(now_ms) {
-            return Err(Denial::TooManySecrets);
-        }
         // A secret that somebody else may have gets no time.
         let former_until_ms = self.restriction(key).map_or(former_until_ms, |_| now_ms);
-        Ok(smallvec![Event::KeyRotated { key, hash, hint, former_until_ms }])
+        let settings = self.key_settings(key);
+        let mut events = SmallVec::new();
+        if former_until_ms <= now_ms {
+            // A fact of its own: rotations of older journals left the other former secrets alone.
+            let ending = settings.ending_former(now_ms);
+            events.extend(ending.map(|it| Event::KeyChanged { key, changes: vec![it] }));
+        } else if !settings.may_rotate(now_ms) {
+            return Err(Denial::TooManySecrets);
+        }
+        events.push(Event::KeyRotated { key, hash, hint, former_until_ms });
+        Ok(events)
     }
 
     /// Releasing a key that is not restricted changes nothing.

@@ -37,6 +37,8 @@ pub enum KeyChange {
     Project(Option<ProjectId>),
     /// The origins of pages it may be used from, as patterns. Empty: it may be used without.
     Referrers(Vec<String>),
+    /// No former secret of it works longer than this, in milliseconds since 1970.
+    FormerSecretsUntilMs(u64),
 }
 
 /// What a key is good for.
@@ -162,9 +164,19 @@ impl KeySettings {
         (!self.allowed_ips.is_empty() && is_elsewhere).then_some(Denial::AddressNotAllowed)
     }
 
+    /// How many former secrets work still.
+    fn former_working(&self, now_ms: u64) -> usize {
+        self.former.iter().filter(|former| former.until_ms > now_ms).count()
+    }
+
     /// Whether one more former secret may work beside those that do.
     pub(super) fn may_rotate(&self, now_ms: u64) -> bool {
-        self.former.iter().filter(|former| former.until_ms > now_ms).count() < FORMER_MAX
+        self.former_working(now_ms) < FORMER_MAX
+    }
+
+    /// What ends those that work still, if any does.
+    pub(super) fn ending_former(&self, now_ms: u64) -> Option<KeyChange> {
+        (self.former_working(now_ms) > 0).then_some(KeyChange::FormerSecretsUntilMs(now_ms))
     }
 
     /// Every former secret is over.
@@ -223,7 +235,8 @@ impl KeyChange {
             | Self::Limits(_)
             | Self::Scopes(_)
             | Self::AllowedIps(_)
-            | Self::Project(_) => Ok(()),
+            | Self::Project(_)
+            | Self::FormerSecretsUntilMs(_) => Ok(()),
         }
     }
 
@@ -238,6 +251,7 @@ impl KeyChange {
             Self::Budgets(budgets) => *budgets == settings.budgets,
             Self::Scopes(scopes) => *scopes == settings.scopes,
             Self::AllowedIps(networks) => *networks == settings.allowed_ips,
+            Self::FormerSecretsUntilMs(at_ms) => settings.former_working(*at_ms) == 0,
             Self::Project(_) | Self::Referrers(_) => false,
         }
     }
@@ -257,6 +271,7 @@ impl KeyChange {
             }
             Self::Scopes(scopes) => settings.scopes.clone_from(scopes),
             Self::AllowedIps(networks) => settings.allowed_ips.clone_from(networks),
+            Self::FormerSecretsUntilMs(at_ms) => settings.end_former(*at_ms),
             Self::Project(_) | Self::Referrers(_) => {}
         }
     }

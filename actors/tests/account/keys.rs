@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use infergate_actors::account::{
-    Account, Admit, Budget, Denial, KeyChange, KeyScope, Limits, NewKey, Order, Period, Presented,
-    Scope, SnapshotError,
+    Account, Admit, Budget, Denial, Event, KeyChange, KeyScope, Limits, NewKey, Order, Period,
+    Presented, Scope, SnapshotError,
 };
 use infergate_actors::id::{KeyHash, KeyId};
-use infergate_actors::ledger::Batch;
+use infergate_actors::ledger::{Batch, Digest, Record};
 use infergate_actors::money::NanoUsd;
 
 use crate::bench::{Bench, admit, denial};
@@ -142,7 +142,7 @@ fn former_secrets_that_are_over_are_forgotten_and_stay_over() {
     for number in 100..116 {
         rotate(&mut bench, hash(number), Duration::from_hours(1)).unwrap();
     }
-    let another = rotate(&mut bench, hash(116), Duration::ZERO);
+    let another = rotate(&mut bench, hash(116), Duration::from_hours(1));
     assert_eq!(another, Err(Denial::TooManySecrets));
     bench.advance(Duration::from_hours(1));
     for number in 116..130 {
@@ -160,6 +160,51 @@ fn former_secrets_that_are_over_are_forgotten_and_stay_over() {
         let presented = Presented { secret: Some(hash(number)), ..Presented::default() };
         assert_eq!(present(&mut bench, u128::from(number), presented), expected, "{number}");
     }
+}
+
+#[test]
+fn a_secret_that_gives_no_time_ends_all_that_work_and_is_never_one_too_many() {
+    let hash = |number: u8| KeyHash([number; 32]);
+    for rotations in [1, 16] {
+        let mut bench = bench();
+        for number in 100..100 + rotations {
+            rotate(&mut bench, hash(number), Duration::from_hours(24)).unwrap();
+        }
+        rotate(&mut bench, SECOND, Duration::ZERO).unwrap();
+        bench.restart();
+        for number in [7, 99 + rotations] {
+            let presented = Presented { secret: Some(hash(number)), ..Presented::default() };
+            assert_eq!(present(&mut bench, 1, presented), Err(Denial::ReplacedSecret), "{number}");
+        }
+        let presented = Presented { secret: Some(SECOND), ..Presented::default() };
+        present(&mut bench, 1, presented).unwrap();
+        let former = bench.machine.account().key_settings(KEY).former;
+        assert!(former.len() <= 16, "{}", former.len());
+    }
+}
+
+#[test]
+fn a_rotation_that_was_written_before_leaves_former_secrets_alone() {
+    let mut bench = bench();
+    rotate(&mut bench, SECOND, Duration::from_hours(24)).unwrap();
+    let mut account = bench.machine.account().clone();
+    let now_ms = bench.now.wall_ms;
+    let record = Record {
+        account: account.id(),
+        number: account.number() + 1,
+        previous: account.digest(),
+        at_ms: now_ms,
+        event: Event::KeyRotated {
+            key: KEY,
+            hash: KeyHash([10; 32]),
+            hint: "new!".into(),
+            former_until_ms: now_ms,
+        },
+    };
+    account.apply(&record, Digest::default()).unwrap();
+    let former = account.key_settings(KEY).former;
+    let works: Vec<bool> = former.iter().map(|former| former.until_ms > now_ms).collect();
+    assert_eq!(works, [true, false]);
 }
 
 #[test]

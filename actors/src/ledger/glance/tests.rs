@@ -121,6 +121,7 @@ fn key_changed() -> impl Strategy<Value = Event> {
         Just(KeyChange::Scopes(vec![KeyScope::UsageRead, KeyScope::KeyManagement])),
         any::<Option<u32>>().prop_map(|project| KeyChange::Project(project.map(ProjectId))),
         any::<Vec<String>>().prop_map(KeyChange::Referrers),
+        any::<u64>().prop_map(KeyChange::FormerSecretsUntilMs),
         prop::collection::vec(network, 0..3).prop_map(KeyChange::AllowedIps),
     ];
     (any::<u32>(), prop::collection::vec(change, 0..4))
