@@ -87,6 +87,57 @@ async fn fifty_at_once_with_one_address_get_one_account_and_one_trial() {
     assert_eq!(balances, [&json!("1"), &json!("5")]);
 }
 
+/// The same request for an account, sent once more.
+async fn again(house: &House, email: &str) -> Reply {
+    let asked = Request::post("/api/v1/signup")
+        .header(header::CONTENT_TYPE, "application/json")
+        .header("idempotency-key", "4f8b6c1e-6f0d-4c1a-9a55-2b1f7f0d8c11")
+        .body(Full::from(wish(email).to_string()));
+    send(house.gateway.data, asked.unwrap()).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_had_the_answer_is_not_thrown_out_by_the_same_request_sent_again() {
+    let house = house(OPEN).await;
+    let suspend = json!({ "class": "other", "reason": "r" });
+    for what in ["used", "rotated", "changed", "suspended"] {
+        let email = format!("{what}@example.com");
+        let first = again(&house, &email).await.json();
+        let mut secret = text(&first["key"]["secret"]);
+        match what {
+            "used" => assert_eq!(house.gateway.chat(&secret).await, 200),
+            "rotated" => {
+                let rotation = json!({ "overlap": "0s" });
+                let reply = house.post("/api/v1/keys/key_1/rotate", &secret, rotation).await;
+                secret = text(&reply.json()["secret"]);
+            }
+            "changed" => {
+                let named = json!({ "name": "mine" });
+                assert_eq!(house.patch("/api/v1/keys/key_1", &secret, named).await.status, 200);
+            }
+            _ => {
+                let account = format!("/admin/v1/accounts/{}", text(&first["account"]["id"]));
+                house.gateway.post(&format!("{account}/suspend"), &suspend, 200).await;
+            }
+        }
+        assert!(problem(&again(&house, &email).await, 409).contains("already"), "{what}");
+        assert_eq!(house.get("/api/v1/key", &secret).await.status, 200, "{what}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_answer_is_made_good_on_a_plan_with_a_price_of_its_own_and_not_for_ever() {
+    let mut setup = Setup::default();
+    setup.config.insert_str(0, "default_plan = \"free\"\n");
+    setup.config.push_str("[plans.free]\nmarkup = \"20%\"\n");
+    setup.config.push_str("[signup]\npolicy = \"open\"\nper_hour_and_address = 0\n");
+    let house = House::with(setup).await;
+    for _ in 0..=16 {
+        assert_eq!(again(&house, "ada@example.com").await.status, 201);
+    }
+    problem(&again(&house, "ada@example.com").await, 409);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_request_sent_again_is_answered_with_a_secret_that_works() {
     let house = house(OPEN).await;
@@ -99,6 +150,8 @@ async fn the_same_request_sent_again_is_answered_with_a_secret_that_works() {
     };
     let same = "4f8b6c1e-6f0d-4c1a-9a55-2b1f7f0d8c11";
     let first = with(same, wish("ada@example.com")).await.json();
+    // Each answer may be lost.
+    assert_eq!(with(same, wish("ada@example.com")).await.status, 201);
     let again = with(same, wish("ada@example.com")).await;
     assert_eq!(again.status, 201);
     let again = again.json();

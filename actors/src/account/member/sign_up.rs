@@ -6,8 +6,8 @@ use super::register::InviteTerms;
 use super::{Email, Member, MemberEvent, MemberStatus, Role};
 use crate::account::state::Account;
 use crate::account::{Denial, Event, GrantKind, NewKey};
-use crate::id::{GrantId, KeyHash, MemberId};
-use crate::money::NanoUsd;
+use crate::id::{GrantId, KeyHash, KeyId, MemberId};
+use crate::money::{Markup, NanoUsd};
 
 /// What the trial's grant is known by in every account.
 const TRIAL_REFERENCE: &str = "trial";
@@ -15,6 +15,14 @@ const TRIAL_REFERENCE: &str = "trial";
 const BY: &str = "sign-up";
 /// How long the same request, sent again, is answered with a new secret.
 const REPEATED_MS: u64 = 24 * 60 * 60 * 1_000;
+/// Until when a secret works that a repeated request replaces: it never came to anybody. No other rotation
+/// is written so, which is how the two are told apart.
+const NEVER_MS: u64 = 0;
+/// How often it is answered so: the secrets that were replaced are counted, and no more of them are listed.
+const REPEATS_MAX: usize = 16;
+/// What a new account always begins with: that it is opened, its owner, how it came about, its key, and
+/// whose that is.
+const BEGINNINGS: u64 = 5;
 
 /// Somebody's wish for an account of their own.
 #[derive(Clone, Debug)]
@@ -45,7 +53,8 @@ pub struct TrialGrant {
 impl Account {
     /// All that a new account begins with, as one batch: either all of it is there or nothing. Where it
     /// is there already and this is the same request once more, its answer may have been lost, and with
-    /// it the secret of the first key: that gets the one of this request.
+    /// it the secret of the first key: that gets the one of this request, as long as nothing else has
+    /// happened.
     pub(in crate::account) fn sign_up(
         &self,
         wish: &SignUp,
@@ -102,10 +111,28 @@ impl Account {
         let is_same = known.is_some() && known == wish.request;
         let is_late = now_ms.saturating_sub(self.opened_at_ms) > REPEATED_MS;
         let key = self.keys.first().filter(|_| is_same && !is_late).ok_or(Denial::EmailTaken)?;
-        if key.revoked_at_ms.is_some() {
+        if !self.is_as_signed_up(key.id, wish) {
             return Err(Denial::EmailTaken);
         }
         let (hash, hint) = (wish.key.hash, wish.key.hint.clone());
-        self.rotated(key.id, hash, hint, now_ms, now_ms)
+        self.rotated(key.id, hash, hint, NEVER_MS, now_ms)
+    }
+
+    /// Whether nothing has happened but that it was opened for such a wish, and that the same was asked
+    /// again. Whoever used the key, or changed or rotated it, had the answer: who asks again may be another.
+    /// So it is for an account that an operator has to do with, or that is not active any more.
+    fn is_as_signed_up(&self, key: KeyId, wish: &SignUp) -> bool {
+        let former = self.key_settings(key).former;
+        let begun = [
+            !wish.key.rest.is_empty(),
+            self.references.contains(TRIAL_REFERENCE),
+            // Its plan's price, where that is not the plain one.
+            self.markup != Markup::default(),
+        ];
+        let extras = begun.into_iter().filter(|has| *has).count();
+        let repeats = former.len();
+        repeats < REPEATS_MAX
+            && former.iter().all(|former| former.until_ms == NEVER_MS)
+            && self.number == BEGINNINGS.saturating_add((extras + repeats) as u64)
     }
 }
