@@ -137,12 +137,16 @@ pub(crate) struct Why {
 }
 
 impl Keys {
-    /// A page of those in `view`, in the order they were created.
-    pub(crate) fn page(view: &AccountView, page: &KeysPage) -> Result<Self, Problem> {
+    /// A page of those in `view` that whoever asks `sees`, in the order they were created.
+    pub(crate) fn page(
+        view: &AccountView,
+        sees: impl Fn(&KeyView) -> bool,
+        page: &KeysPage,
+    ) -> Result<Self, Problem> {
         let limit = page_limit(page.limit, PAGE_DEFAULT, PAGE_MAX)?;
         let after: Option<KeyId> = page.after.as_deref().map(id).transpose()?;
-        let is_behind = |key: &&KeyView| after.is_none_or(|after| key.key.id > after);
-        let mut found: Vec<&KeyView> = view.keys.iter().filter(is_behind).take(limit + 1).collect();
+        let is_asked = |key: &&KeyView| after.is_none_or(|after| key.key.id > after) && sees(key);
+        let mut found: Vec<&KeyView> = view.keys.iter().filter(is_asked).take(limit + 1).collect();
         let more = found.len() > limit;
         found.truncate(limit);
         let next = found.last().filter(|_| more).map(|last| last.key.id.to_string());

@@ -137,7 +137,7 @@ impl Shared {
         client: SocketAddr,
     ) -> Result<Response<AnswerBody>, ApiError> {
         let caller = self.caller(request, client).await?;
-        self.permitted(&caller, Purpose::Read, &OWN_SCOPES).await?;
+        let permitted = self.permitted(&caller, Purpose::Read, &OWN_SCOPES).await?;
         let account = caller.account;
         let asked = Query::<Asked>::try_from_uri(request.uri()).ok();
         let id = asked.and_then(|Query(asked)| asked.id);
@@ -152,6 +152,11 @@ impl Shared {
         let read = self.world.accounts.read(move |ledger| ledger.find_usage(account, hold));
         let found = read.await.map_err(|error| unreadable(&error))?.ok_or_else(unknown)?;
         let Event::Settled(bill) = &found.entry.record.event else { return Err(unknown()) };
+        // A key of a project sees what is that project's, and what it asked for itself before.
+        let is_seen = permitted.project().is_none_or(|own| bill.record.project == Some(own));
+        if !is_seen && bill.key != caller.key {
+            return Err(unknown());
+        }
         Ok(answer(Generation::of(&found, bill)))
     }
 

@@ -6,6 +6,7 @@ use http::Response;
 use infergate_actors::account::{
     AccountView, Denial, Key, KeyScope, KeyView, PlanView, Project, Status,
 };
+use infergate_actors::id::ProjectId;
 
 use super::endpoint::MODEL;
 use super::{AnswerBody, json};
@@ -25,6 +26,11 @@ pub(super) struct Permitted {
 }
 
 impl Permitted {
+    /// Of which project it is.
+    pub(super) fn project(&self) -> Option<ProjectId> {
+        self.project.as_ref().map(|project| project.id)
+    }
+
     /// Whether it may be used for the model of this public name, as far as that goes by the name.
     pub(super) fn allows(&self, model: &str) -> bool {
         self.name_denial(model).is_none()

@@ -19,7 +19,7 @@ use crate::api::{
 };
 use crate::dialect::chat;
 use crate::openapi::{Routes, doc, get, post};
-use crate::usage::{self, Format, Whose};
+use crate::usage::{self, Format};
 
 /// A change: what is not named stays. Limits are the operator's.
 #[derive(Deserialize, JsonSchema)]
@@ -93,7 +93,7 @@ pub(super) async fn usage(
     Asked(asked): Asked<usage::Asked>,
 ) -> Result<Response, Problem> {
     principal.may(Permission::ReadUsage)?;
-    used(&owners.world, Whose::Account(principal.id()), &headers, asked).await
+    used(&owners.world, principal.whose(), &headers, asked).await
 }
 
 pub(super) async fn statement(
@@ -103,6 +103,7 @@ pub(super) async fn statement(
     Asked(asked): Asked<OfMonth>,
 ) -> Result<Response, Problem> {
     principal.may(Permission::ReadUsage)?;
+    principal.has_account()?;
     crate::api::statement(&owners.world, principal.id(), &headers, asked).await
 }
 

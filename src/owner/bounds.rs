@@ -3,8 +3,9 @@
 //! A key that is made, changed or rotated by a key is afterwards no wider than that one in anything: what
 //! it is good for, its models, its project, where and how long it works, its limits and budgets. So whoever gets hold
 //! of a key that manages keys gets no more than that key was given. A key that is to give freely is given
-//! the scopes and no bounds of its own. Several keys together may spend more than the one that made them:
-//! the account's budgets bound them all.
+//! the scopes and no bounds of its own. Several keys together may ask more often than the one that made them:
+//! limits of its project and account bound them all. They do not spend more: a key with budgets of its own gives
+//! no other anything.
 
 use infergate_actors::account::{
     Budget, KeyChange, KeyScope, KeySettings, KeyView, Limits, Network, NewKey,
@@ -82,6 +83,16 @@ impl Reach {
         &self.scopes
     }
 
+    /// Whether it is good for more than asking models.
+    pub(super) fn is_for_more_than_asking(&self) -> bool {
+        self.scopes.iter().any(|scope| *scope != KeyScope::Inference)
+    }
+
+    /// Whether it goes further than a key goes now.
+    pub(super) fn is_further_than(&self, key: &KeyView) -> bool {
+        self.wider_than(key).is_some()
+    }
+
     /// Refuses what goes further than the key that asks for it.
     pub(super) fn within(&self, own: &KeyView) -> Result<(), Problem> {
         match self.wider_than(own) {
@@ -93,7 +104,7 @@ impl Reach {
         }
     }
 
-    /// In what it goes further.
+    /// In what it goes further than a key, if in anything.
     fn wider_than(&self, own: &KeyView) -> Option<&'static str> {
         let KeyView { key: own, settings, referrers, project, .. } = own;
         if project.is_some() && self.project != *project {

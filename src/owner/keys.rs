@@ -65,7 +65,7 @@ pub(super) async fn list(
     Asked(page): Asked<KeysPage>,
 ) -> Result<impl IntoResponse, Problem> {
     principal.may(Permission::ReadKeys)?;
-    Ok(Answer(Keys::page(&principal.account, &page)?))
+    Ok(Answer(Keys::page(&principal.account, |key| principal.sees(key), &page)?))
 }
 
 pub(super) async fn show(
@@ -73,7 +73,7 @@ pub(super) async fn show(
     KeyOf(key): KeyOf,
 ) -> Result<impl IntoResponse, Problem> {
     principal.may(Permission::ReadKeys)?;
-    Ok(Answer(Key::of(find(&principal.account, key)?)))
+    Ok(Answer(Key::of(principal.find_key(key)?)))
 }
 
 pub(super) async fn create(
@@ -82,6 +82,7 @@ pub(super) async fn create(
     Json(wanted): Json<KeyWanted>,
 ) -> Result<impl IntoResponse, Problem> {
     principal.may(Permission::ManageKeys)?;
+    principal.may_give_keys()?;
     wanted.has_no_secret()?;
     // It is theirs who made the key that makes it, unless somebody else is named.
     let member = wanted.member()?.or(principal.member);
@@ -108,12 +109,15 @@ pub(super) async fn change(
     principal.may(Permission::ManageKeys)?;
     let (account, by) = (principal.id(), principal.by().name);
     let now_ms = owners.world.clock.now().wall_ms;
-    let before = find(&principal.account, key)?;
+    let before = principal.find_key(key)?;
     let changes = update.over(before, now_ms)?;
     let (reach, after) = (Reach::of(before), Reach::of(before).after(&changes));
     // A name and tags are no power.
     if after != reach {
         principal.bounds(before.member, &after)?;
+    }
+    if after.is_further_than(before) {
+        principal.may_have(before, &after)?;
     }
     let view = owners.world.accounts.order(account, Order::ChangeKey { key, changes }).await?;
     tracing::info!(%account, %key, by, "key changed");
@@ -132,22 +136,25 @@ pub(super) async fn rotate(
     let (hash, hint) = (auth::hash(&secret), auth::hint(&secret));
     let (account, by) = (principal.id(), principal.by().name);
     // Whoever rotates a key has it then.
-    let before = find(&principal.account, key)?;
-    principal.bounds(before.member, &Reach::of(before))?;
+    let before = principal.find_key(key)?;
+    let reach = Reach::of(before);
+    principal.bounds(before.member, &reach)?;
+    principal.may_have(before, &reach)?;
     let order = Order::RotateKey { key, hash, hint, overlap };
     let view = owners.world.accounts.order(account, order).await?;
     tracing::info!(%account, %key, by, "key rotated");
     Ok(Answer(shown_once(&view, &secret, hash)?).into_response())
 }
 
-/// Any key of the account, also one that may more: nobody gains by that.
+/// Any key that they see, also one that may more: nobody gains by that.
 pub(super) async fn revoke(
     State(owners): State<Arc<Owners>>,
     principal: Principal,
     KeyOf(key): KeyOf,
     Asked(why): Asked<Why>,
 ) -> Result<impl IntoResponse, Problem> {
-    principal.may(Permission::ManageKeys)?;
+    principal.may_revoke()?;
+    principal.find_key(key)?;
     let view = revoke_for(&owners, &principal, key, why.or(REASON_DEFAULT)?).await?;
     Ok(Answer(Key::of(find(&view, key)?)))
 }
@@ -160,7 +167,8 @@ pub(super) async fn compromised(
     headers: HeaderMap,
     Asked(why): Asked<Why>,
 ) -> Result<impl IntoResponse, Problem> {
-    principal.may(Permission::ManageKeys)?;
+    principal.may_revoke()?;
+    principal.find_key(key)?;
     let reason = why.of_compromised()?;
     let view = revoke_in_turn(&owners, &principal, key, headers, reason).await?;
     let told = Compromised::of(&owners.world, find(&view, key)?, principal.id()).await;
@@ -195,8 +203,8 @@ pub(super) async fn own_compromised(
     let reason = why.of_compromised()?;
     let view = revoke_in_turn(&owners, &principal, key, headers, reason).await?;
     let shut = find(&view, key)?;
-    let may_see = [Permission::ReadUsage, Permission::ManageKeys];
-    let told = if may_see.into_iter().any(|each| principal.may(each).is_ok()) {
+    let may_see = principal.may(Permission::ReadUsage).or_else(|_| principal.may_revoke());
+    let told = if may_see.is_ok() {
         Compromised::of(&owners.world, shut, principal.id()).await
     } else {
         Compromised::unseen(shut)

@@ -1,4 +1,12 @@
 //! Who asks, for which account, and what they may.
+//!
+//! | what bounds them | |
+//! | --- | --- |
+//! | scopes, and the member's role | each permission |
+//! | a former secret | reads and revokes: what it made would outlive it |
+//! | a key of a project | that project's usage and keys, and nothing that is the whole account's |
+//! | a key with budgets of its own | gives no other key anything: it would spend beside them |
+//! | what the key is itself | `bounds` |
 
 use std::sync::Arc;
 
@@ -11,9 +19,10 @@ use infergate_actors::id::{AccountId, KeyId, MemberId, ProjectId, WebhookId};
 
 use super::bounds::Reach;
 use super::{Owners, client};
-use crate::api::{Problem, find_member, named, params};
+use crate::api::{Problem, find, find_member, named, params};
 use crate::front::{Purpose, caller, working_key};
 use crate::openapi::{Operation, Takes, pattern};
+use crate::usage::Whose;
 
 /// Who asks. Today that is who has a key; whatever else tells people apart gives one of these too.
 #[derive(Clone)]
@@ -27,6 +36,8 @@ pub(super) struct Principal {
     /// The member that they are, where that is known.
     pub(super) member: Option<MemberId>,
     role: Role,
+    /// Whether it is a secret that the key had before.
+    is_former: bool,
 }
 
 /// The key that the path names.
@@ -54,7 +65,8 @@ async fn who(owners: &Owners, parts: &Parts) -> Result<Principal, Problem> {
     if let Some(denial) = key.settings.denial(&key.key, scope, &caller.presented, now_ms) {
         return Err(denied(denial));
     }
-    Ok(Principal::of_key(account, key))
+    let is_former = caller.presented.secret.is_some_and(|secret| secret != key.key.hash);
+    Ok(Principal::of_key(account, key, is_former))
 }
 
 /// What the key is used for.
@@ -88,10 +100,10 @@ fn power(
 }
 
 impl Principal {
-    /// Whoever has `key`.
-    fn of_key(account: AccountView, key: KeyView) -> Self {
+    /// Whoever has `key`, or has a secret that it had before.
+    fn of_key(account: AccountView, key: KeyView, is_former: bool) -> Self {
         let (permissions, role) = power(&account, key.member, &key.settings.scopes);
-        Self { member: key.member, account, permissions, key, role }
+        Self { member: key.member, account, permissions, key, role, is_former }
     }
 
     /// Refuses to make a key that reaches so far, to change one so that it does, or to have one that
@@ -108,13 +120,50 @@ impl Principal {
         Err(Problem::forbidden("whoever made that key may more with it than this one may"))
     }
 
+    /// Refuses to have the secret of `key`, or to have it go further than before, as `reach` says, where such
+    /// a key would not be theirs to make. Their own is theirs.
+    pub(super) fn may_have(&self, key: &KeyView, reach: &Reach) -> Result<(), Problem> {
+        if key.key.id == self.key.key.id {
+            return Ok(());
+        }
+        self.may_give_keys()?;
+        match key.member {
+            Some(member) => self.may_give(member),
+            // When they are removed, what they made does no more than ask models; this one goes on.
+            None if self.member.is_some() && reach.is_for_more_than_asking() => {
+                let no_members = |_| {
+                    let id = key.key.id;
+                    Problem::forbidden(format!(
+                        "{id} is no member's and does more than ask models: that is for whoever manages \
+                         members"
+                    ))
+                };
+                self.may(Permission::ManageMembers).map_err(no_members)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses to make keys, or to have others: what they spend would not count for a budget of this one.
+    pub(super) fn may_give_keys(&self) -> Result<(), Problem> {
+        if self.key.settings.budgets.is_empty() {
+            return Ok(());
+        }
+        let id = self.key.key.id;
+        Err(Problem::forbidden(format!(
+            "{id} has a budget of its own, beside which other keys would spend: use a key without one, \
+             and give its project the budget"
+        )))
+    }
+
     /// Refuses to make a key that is `member`'s, unless that is themselves or somebody they look after.
     pub(super) fn may_give(&self, member: MemberId) -> Result<(), Problem> {
         if self.member == Some(member) {
             return Ok(());
         }
         self.may(Permission::ManageMembers)?;
-        let role = find_member(&self.account, member)?.role;
+        // Whoever is so long gone that nobody remembers looked after nobody.
+        let role = find_member(&self.account, member).map_or(Role::ReadOnly, |found| found.role);
         if self.role.may_manage(role) {
             return Ok(());
         }
@@ -126,8 +175,63 @@ impl Principal {
         self.account.id
     }
 
+    /// The project that they have to do with alone, if they do.
+    pub(super) fn project(&self) -> Option<ProjectId> {
+        self.key.project
+    }
+
+    /// Whose usage they see.
+    pub(super) fn whose(&self) -> Whose {
+        match self.project() {
+            None => Whose::Account(self.id()),
+            Some(project) => Whose::Project(self.id(), project),
+        }
+    }
+
+    /// Whether they see a key: of those of a project, others are not found.
+    pub(super) fn sees(&self, key: &KeyView) -> bool {
+        self.project().is_none() || self.project() == key.project
+    }
+
+    /// A key that they see.
+    pub(super) fn find_key(&self, key: KeyId) -> Result<&KeyView, Problem> {
+        // As `find` has it of one that is not there.
+        match find(&self.account, key) {
+            Ok(found) if !self.sees(found) => Err(Problem::not_found("the key is unknown")),
+            found => found,
+        }
+    }
+
     /// Refuses what they may not.
     pub(super) fn may(&self, permission: Permission) -> Result<(), Problem> {
+        self.holds(permission)?;
+        if self.is_former && !permission.is_reading() {
+            let (id, what) = (self.key.key.id, permission.name());
+            return Err(Problem::forbidden(format!(
+                "this secret of {id} was replaced, and what it makes or changes would outlive it: to \
+                 {what}, use the present one"
+            )));
+        }
+        if permission.is_of_account() { self.has_account() } else { Ok(()) }
+    }
+
+    /// Refuses to revoke keys. It takes what managing them takes, but a former secret may: nobody gains by
+    /// that.
+    pub(super) fn may_revoke(&self) -> Result<(), Problem> {
+        self.holds(Permission::ManageKeys)
+    }
+
+    /// Refuses what is the whole account's to whoever has a key of a project.
+    pub(super) fn has_account(&self) -> Result<(), Problem> {
+        self.project().map_or(Ok(()), |project| {
+            Err(Problem::forbidden(format!(
+                "a key of {project} has to do with that project alone, and this is the account's"
+            )))
+        })
+    }
+
+    /// Refuses what their scopes do not say, or not in their role.
+    fn holds(&self, permission: Permission) -> Result<(), Problem> {
         if self.permissions.contains(permission) {
             return Ok(());
         }

@@ -16,7 +16,6 @@ use infergate_actors::id::KeyId;
 
 use super::Owners;
 use super::principal::Principal;
-use super::projects::may_manage;
 use crate::api::version::{self, Part, Seen, check_match, put_etag};
 use crate::api::{OwnAccount, Problem, named, params};
 use crate::openapi::{Common, Served};
@@ -78,9 +77,10 @@ async fn answer_about(
     let account = principal.id();
     // What can't be read is the handler's to refuse.
     let named = subject.named(&mut parts, &principal).await.ok();
-    let seen = named.and_then(|named| named.seen(&principal.account));
+    let shown = named.filter(|named| named.is_shown_to(&principal));
+    let seen = shown.and_then(|named| named.seen(&principal.account));
     if named.is_some() && !is_reading && parts.headers.contains_key(header::IF_MATCH) {
-        subject.may_change(&principal)?;
+        subject.may_change(&principal, &parts.method)?;
         check_match(&parts.headers, seen.as_ref())?;
     }
     // The handler shows and changes what was seen here.
@@ -144,12 +144,13 @@ impl Subject {
     }
 
     /// Refuses whoever may not change it, as the handler would: a version is not for them to learn.
-    fn may_change(self, principal: &Principal) -> Result<(), Problem> {
+    fn may_change(self, principal: &Principal, method: &Method) -> Result<(), Problem> {
         match self {
             Self::Account | Self::Watch => principal.may(Permission::ManageMoney),
             Self::OwnKey => Ok(()),
+            Self::Key if method == Method::DELETE => principal.may_revoke(),
             Self::Key => principal.may(Permission::ManageKeys),
-            Self::Project => may_manage(principal),
+            Self::Project => principal.may(Permission::ManageProjects),
             Self::Member => principal.may(Permission::ManageMembers),
             Self::Webhook => principal.may(Permission::ManageWebhooks),
         }
@@ -157,6 +158,14 @@ impl Subject {
 }
 
 impl Named {
+    /// Whether it is there for whoever asks.
+    fn is_shown_to(self, principal: &Principal) -> bool {
+        match self {
+            Self::Part(Part::Key(key)) => principal.find_key(key).is_ok(),
+            Self::Account | Self::Part(_) => true,
+        }
+    }
+
     /// As its owners see it; `None` where there is none.
     fn seen(self, account: &AccountView) -> Option<Seen> {
         match self {

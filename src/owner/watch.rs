@@ -50,6 +50,7 @@ pub(super) fn routes() -> Routes<Arc<Owners>> {
 
 pub(super) async fn show(principal: Principal) -> Result<impl IntoResponse, Problem> {
     principal.may(Permission::ReadAccount)?;
+    principal.has_account()?;
     Ok(Answer(Watched::of(&principal.account.watch)))
 }
 

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use infergate_actors::account::{Dialect, End, Finish, Source};
-use infergate_actors::id::{AccountId, IdError};
+use infergate_actors::id::{AccountId, IdError, ProjectId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -79,6 +79,8 @@ pub(crate) enum Whose {
     Operator,
     /// Sees this account alone.
     Account(AccountId),
+    /// Sees of this account what this project paid.
+    Project(AccountId, ProjectId),
 }
 
 /// How an answer is written.
@@ -133,14 +135,14 @@ impl Asked {
     pub(super) fn read(self, whose: Whose, accept: Option<&str>) -> Result<Question, String> {
         let format = self.format.unwrap_or_else(|| Format::accepted(accept));
         let account = self.account.as_deref().map(str::parse::<AccountId>).transpose();
-        let account = match (whose, account.map_err(|error| error.to_string())?) {
-            (Whose::Operator, asked) => asked,
-            (Whose::Account(own), Some(asked)) if own != asked => {
-                return Err("`account` must be the key's own, or left out".to_owned());
-            }
-            (Whose::Account(own), _) => Some(own),
+        let (own, project) = match whose {
+            Whose::Operator => (None, None),
+            Whose::Account(account) => (Some(account), None),
+            Whose::Project(account, project) => (Some(account), Some(project)),
         };
-        let filter = Filter { account, ..self.filter()? };
+        let account = within_own("account", own, account.map_err(|error| error.to_string())?)?;
+        let mut filter = Filter { account, ..self.filter()? };
+        filter.kind.project = within_own("project", project, filter.kind.project)?;
         for (name, is_asked) in
             [("key", filter.kind.key.is_some()), ("project", filter.kind.project.is_some())]
         {
@@ -192,6 +194,18 @@ impl Asked {
     }
 }
 
+/// What is asked for, where that is what whoever asks is bound to, if they are.
+fn within_own<T: PartialEq>(
+    field: &str,
+    own: Option<T>,
+    asked: Option<T>,
+) -> Result<Option<T>, String> {
+    if own.is_some() && asked.is_some() && own != asked {
+        return Err(format!("`{field}` must be the key's own, or left out"));
+    }
+    Ok(own.or(asked))
+}
+
 fn within(min: Option<u64>, max: Option<u64>) -> Option<RangeInclusive<u64>> {
     let is_asked = min.is_some() || max.is_some();
     is_asked.then(|| min.unwrap_or(0)..=max.unwrap_or(u64::MAX))
@@ -218,10 +232,21 @@ mod tests {
         let text = |text: &str| Some(text.to_owned());
         let all = read(own, Asked::default()).unwrap();
         assert_eq!((all.filter.account, all.format), (Some(AccountId(7)), Format::Csv));
+        let bound = Whose::Project(AccountId(7), ProjectId(3));
+        for asked in [None, text("proj_3")] {
+            let asked = Asked { project: asked, key: text("key_1"), ..Asked::default() };
+            let filter = read(bound, asked).unwrap().filter;
+            assert_eq!(
+                (filter.account, filter.kind.project),
+                (all.filter.account, Some(ProjectId(3)))
+            );
+        }
         let json = Some(Format::Json);
         for (whose, asked, fault) in [
             (own, Asked { account: text("acct_0000000000000008"), ..Asked::default() }, "own"),
             (Whose::Operator, Asked { key: text("key_1"), ..Asked::default() }, "its `account`"),
+            (bound, Asked { account: text("acct_0000000000000008"), ..Asked::default() }, "own"),
+            (bound, Asked { project: text("proj_2"), ..Asked::default() }, "`project` must be"),
             (own, Asked { key: text("1"), ..Asked::default() }, "`key`"),
             (own, Asked { project: text("1"), ..Asked::default() }, "`project`"),
             (

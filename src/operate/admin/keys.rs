@@ -132,7 +132,7 @@ pub(super) async fn list(
     Asked(page): Asked<KeysPage>,
 ) -> Result<impl IntoResponse, Problem> {
     let view = operator.system.accounts.inspect(account).await?;
-    Ok(Answer(Keys::page(&view, &page)?))
+    Ok(Answer(Keys::page(&view, |_| true, &page)?))
 }
 
 pub(super) async fn show(

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use super::{House, SCOPES, problem};
 use crate::operate::fixture::{Setup, text};
 
-fn person(email: &str, role: &str) -> Value {
+pub(super) fn person(email: &str, role: &str) -> Value {
     json!({ "email": email, "name": "n", "role": role })
 }
 
 /// A house whose owner signed up; the first key's secret.
-async fn signed_up() -> (House, String) {
+pub(super) async fn signed_up() -> (House, String) {
     let mut setup = Setup::default();
     setup.config.push_str("[signup]\npolicy = \"open\"\n");
     let mut house = House::with(setup).await;

@@ -11,7 +11,13 @@ const ACCOUNT: &str = "/api/v1/account";
 
 impl House {
     /// Asks for a change of one version.
-    async fn change(&self, to: (Method, &str), key: &str, etag: &str, body: &Value) -> Reply {
+    pub(super) async fn change(
+        &self,
+        to: (Method, &str),
+        key: &str,
+        etag: &str,
+        body: &Value,
+    ) -> Reply {
         let request = Request::builder()
             .method(to.0)
             .uri(to.1)

@@ -13,7 +13,8 @@
 //! | manage projects | x | x | | | | `account_management` |
 //! | manage webhooks, read events | x | x | | | | `account_management` |
 //!
-//! An admin manages all people but owners: see [`Role::may_manage`].
+//! An admin manages all people but owners: see [`Role::may_manage`]. Whoever has a key of a project may none
+//! of what is the whole account's, whatever role and scopes say: see [`Permission::is_of_account`].
 
 use std::ops::BitAnd;
 
@@ -82,6 +83,24 @@ impl Permission {
             ManageMoney => "set budgets and redeem codes",
             ManageProjects => "manage projects",
             ManageWebhooks => "manage webhooks and read events",
+        }
+    }
+
+    /// Whether it changes nothing. Of webhooks and events it is one thing to do both.
+    pub fn is_reading(self) -> bool {
+        match self {
+            ReadAccount | ReadUsage | ReadKeys | ReadMembers => true,
+            Infer | ManageKeys | ManageMembers | ManageMoney | ManageProjects | ManageWebhooks => {
+                false
+            }
+        }
+    }
+
+    /// Whether it is about the whole account, and can't be about a part of it that is a project.
+    pub fn is_of_account(self) -> bool {
+        match self {
+            ReadMembers | ManageMembers | ManageMoney | ManageProjects | ManageWebhooks => true,
+            Infer | ReadAccount | ReadUsage | ReadKeys | ManageKeys => false,
         }
     }
 
