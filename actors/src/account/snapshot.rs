@@ -2,14 +2,18 @@
 
 use std::borrow::Cow;
 
+use super::refund::Parts;
 use super::rules::Rules;
 use super::state::Account;
 use super::tenancy::Tenancy;
 use crate::id::AccountId;
 use crate::ledger::{Digest, Fold, Record};
 
-/// The version that this build writes: the tenancy behind what version 2 has.
-const SNAPSHOT_VERSION: u8 = 3;
+/// The version that this build writes: behind what version 3 has, what movements have beside that.
+const SNAPSHOT_VERSION: u8 = 4;
+
+/// Which has the tenancy behind what version 2 has.
+const SNAPSHOT_3: u8 = 3;
 
 /// Which has `credit`, `status_set` and `codes` behind the other fields, and the rules behind those.
 const SNAPSHOT_2: u8 = 2;
@@ -34,10 +38,10 @@ pub enum SnapshotError {
 
 impl Account {
     /// The state as bytes: a version byte, then the fields in the postcard wire format, then the rules,
-    /// then the tenancy.
+    /// then the tenancy, then what movements have behind them.
     pub fn snapshot(&self) -> Vec<u8> {
         // Writing to a Vec can't fail, and no field refuses to be serialised.
-        let parts = (self, &self.rules, &self.tenancy);
+        let parts = (self, &self.rules, &self.tenancy, self.movement_parts());
         postcard::to_extend(&parts, vec![SNAPSHOT_VERSION]).unwrap_or_default()
     }
 
@@ -46,7 +50,7 @@ impl Account {
         let (version, rest) = bytes.split_first().ok_or(SnapshotError::Malformed)?;
         let completed = match *version {
             SNAPSHOT_1 => Cow::Owned([rest, &LACKING_IN_1].concat()),
-            SNAPSHOT_2 | SNAPSHOT_VERSION => Cow::Borrowed(rest),
+            SNAPSHOT_2 | SNAPSHOT_3 | SNAPSHOT_VERSION => Cow::Borrowed(rest),
             unknown => return Err(SnapshotError::UnknownVersion(unknown)),
         };
         let malformed = |_| SnapshotError::Malformed;
@@ -60,7 +64,12 @@ impl Account {
             SNAPSHOT_1 | SNAPSHOT_2 => (Tenancy::default(), rest),
             _ => postcard::take_from_bytes(rest).map_err(malformed)?,
         };
+        let (parts, rest) = match *version {
+            SNAPSHOT_VERSION => postcard::take_from_bytes(rest).map_err(malformed)?,
+            _ => (Parts::default(), rest),
+        };
         (account.rules, account.tenancy) = (rules, tenancy);
+        account.set_movement_parts(parts);
         if rest.is_empty() && account.check().is_ok() {
             Ok(account)
         } else {

@@ -171,8 +171,11 @@ fn a_snapshot_from_before_there_were_budgets_is_read_as_one_without() {
     assert_eq!(Account::restore(&bytes).as_ref(), Ok(account));
     // The first version had nothing of that: no payments, no status with a reason, no codes (seven
     // bytes), and no keys, no budgets, no sums (three). The second had nothing of what an account has
-    // besides money and keys (seven).
-    assert_eq!((bytes[0], &bytes[bytes.len() - 17..]), (3, &[0; 17][..]));
+    // besides money and keys (seven), the third nothing of what movements have besides (two).
+    assert_eq!((bytes[0], &bytes[bytes.len() - 19..]), (4, &[0; 19][..]));
+    bytes.truncate(bytes.len() - 2);
+    bytes[0] = 3;
+    assert_eq!(Account::restore(&bytes).as_ref(), Ok(account));
     bytes.truncate(bytes.len() - 7);
     bytes[0] = 2;
     assert_eq!(Account::restore(&bytes).as_ref(), Ok(account));
@@ -181,6 +184,6 @@ fn a_snapshot_from_before_there_were_budgets_is_read_as_one_without() {
     assert_eq!(Account::restore(&bytes).as_ref(), Ok(account));
     bytes[0] = 2;
     assert_eq!(Account::restore(&bytes), Err(SnapshotError::Malformed));
-    bytes[0] = 4;
-    assert_eq!(Account::restore(&bytes), Err(SnapshotError::UnknownVersion(4)));
+    bytes[0] = 5;
+    assert_eq!(Account::restore(&bytes), Err(SnapshotError::UnknownVersion(5)));
 }

@@ -26,6 +26,10 @@ mod random;
 #[cfg(test)]
 mod scripts;
 #[cfg(test)]
+mod subscription_books;
+#[cfg(test)]
+mod subscription_money;
+#[cfg(test)]
 mod subscriptions;
 #[cfg(test)]
 mod subscriptions_random;

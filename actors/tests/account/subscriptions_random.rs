@@ -1,22 +1,22 @@
 //! Subscriptions, plans, requests and time, in any order: judged by books that know every event and
 //! nothing of how it was decided.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use infergate_actors::account::{
-    Account, Denial, End, Event, Extend, GrantKind, Order, Overrides, PlanEvent, PlanOrder, Plans,
-    Settle, Status, SubscriptionEvent, SubscriptionOrder, SubscriptionState, SubscriptionStep,
-    Transfer, TransferKind, UsageRecord,
+    Account, CreditRules, Denial, End, Extend, GrantKind, KindRule, Order, Overrides, PlanOrder,
+    Plans, Settle, Status, SubscriptionOrder, Transfer, TransferKind, UsageRecord,
 };
 use infergate_actors::clock::Clock;
 use infergate_actors::id::{GrantId, HoldId};
-use infergate_actors::ledger::{Batch, Ledger, LedgerOptions, Record};
+use infergate_actors::ledger::{Batch, Ledger, LedgerOptions};
 use infergate_actors::money::{Markup, Usage};
 use proptest::prelude::*;
 
 use crate::bench::{Bench, UNIT, admit, denial, set_status};
+use crate::subscription_books::Books;
 use crate::subscriptions::{bench_writing, nano, paid_by, plans};
 
 const PLANS: [&str; 6] = ["small", "large", "gift", "weekly", "meagre", "fine"];
@@ -26,16 +26,21 @@ enum Step {
     Start {
         plan: usize,
         payment: Option<u8>,
+        more: i64,
     },
     Change {
         plan: usize,
         payment: Option<u8>,
+        more: i64,
     },
     Cancel {
         at_end: bool,
     },
+    End,
+    /// With so much more than the dearest price, where it is above nothing.
     Pay {
         payment: u8,
+        more: i64,
     },
     /// Ordinary credit.
     Buy {
@@ -51,6 +56,11 @@ enum Step {
     },
     Dispute {
         payment: u8,
+        nano: Option<i64>,
+    },
+    GrantRefund {
+        grant: u32,
+        nano: Option<i64>,
     },
     Status {
         status: Status,
@@ -90,20 +100,25 @@ fn step() -> impl Strategy<Value = Step> {
     let hold = || 0..6_u128;
     let payment = || 0..24_u8;
     let plan = || 0..PLANS.len();
+    let more = || prop_oneof![3 => Just(0), 1 => 1..2_000_i64];
     let status = prop::sample::select(vec![Status::Active, Status::Restricted, Status::Suspended]);
     let markups = prop::array::uniform6(prop_oneof![Just(1_000_000), 500_000..2_000_000_u32]);
     prop_oneof![
-        3 => (plan(), prop::option::weighted(0.9, payment()))
-            .prop_map(|(plan, payment)| Step::Start { plan, payment }),
-        3 => (plan(), prop::option::of(payment()))
-            .prop_map(|(plan, payment)| Step::Change { plan, payment }),
+        3 => (plan(), prop::option::weighted(0.9, payment()), more())
+            .prop_map(|(plan, payment, more)| Step::Start { plan, payment, more }),
+        3 => (plan(), prop::option::of(payment()), more())
+            .prop_map(|(plan, payment, more)| Step::Change { plan, payment, more }),
         2 => any::<bool>().prop_map(|at_end| Step::Cancel { at_end }),
-        4 => payment().prop_map(|payment| Step::Pay { payment }),
+        1 => Just(Step::End),
+        4 => (payment(), more()).prop_map(|(payment, more)| Step::Pay { payment, more }),
         2 => (payment(), 1..3_000_i64).prop_map(|(payment, nano)| Step::Buy { payment, nano }),
         1 => payment().prop_map(|payment| Step::Fail { payment }),
-        1 => (payment(), prop::option::of(1..3_000_i64))
+        3 => (payment(), prop::option::of(1..3_000_i64))
             .prop_map(|(payment, nano)| Step::Refund { payment, nano }),
-        1 => payment().prop_map(|payment| Step::Dispute { payment }),
+        1 => (payment(), prop::option::of(1..3_000_i64))
+            .prop_map(|(payment, nano)| Step::Dispute { payment, nano }),
+        1 => (1..8_u32, prop::option::of(1..3_000_i64))
+            .prop_map(|(grant, nano)| Step::GrantRefund { grant, nano }),
         2 => status.prop_map(|status| Step::Status { status }),
         1 => (1..500_i64).prop_map(|nano| Step::Grant { nano }),
         6 => (hold(), 1..900_u64, 1..900_u64)
@@ -119,143 +134,16 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What follows from the events alone.
-#[derive(Default)]
-struct Books {
-    /// What is left of each lot, and when an allowance lapses.
-    lots: BTreeMap<GrantId, (i64, Option<u64>)>,
-    /// When the periods began for which there was an allowance.
-    periods: BTreeSet<u64>,
-    last_end_ms: u64,
-    /// What was given in the present period, and the most that a plan gives that was paid for in it.
-    given: i64,
-    given_max: i64,
-    state: Option<SubscriptionState>,
-    /// The allowance that the event before has named.
-    named: Option<(GrantId, i64, u64)>,
-    markup: Markup,
-    holds: HashMap<HoldId, Markup>,
-    told: BTreeSet<String>,
-    /// The lot of each payment that came in, once it has one.
-    payments: BTreeMap<String, Option<GrantId>>,
-    status: Status,
-    /// Nobody has ordered the status that it has.
-    by_system: bool,
+/// Allowances are paid back, too.
+fn rules() -> CreditRules {
+    let mut rules = CreditRules::default();
+    rules.set(GrantKind::Subscription, KindRule { models: Vec::new(), refundable: true });
+    rules
 }
 
-impl Books {
-    fn take(&mut self, record: &Record) {
-        let named = self.named.take();
-        match &record.event {
-            Event::Granted { grant, kind, amount, expires_at_ms, .. } => {
-                if *kind == GrantKind::Subscription {
-                    let said = named.expect("an allowance that was named");
-                    assert_eq!((*grant, amount.nano(), expires_at_ms.unwrap()), said);
-                    assert!(record.at_ms < said.2, "an allowance behind its period's end");
-                }
-                self.lots.insert(*grant, (amount.nano(), *expires_at_ms));
-            }
-            Event::Paid(paid) => {
-                assert!(self.told.insert(paid.id.clone()), "told twice");
-                let known = self.payments.insert(paid.payment.clone(), Some(paid.grant));
-                assert_eq!(known, None, "a payment that counts twice");
-                self.lots.insert(paid.grant, (paid.amount.nano(), None));
-            }
-            Event::Expired { grant, amount } => {
-                let lapses_ms = self.lots[grant].1.unwrap();
-                assert!(record.at_ms >= lapses_ms, "lapsed before its time");
-                self.draw(*grant, amount.nano());
-            }
-            Event::Reclaimed { grant, amount } => self.draw(*grant, amount.nano()),
-            Event::Refunded(back) | Event::ChargedBack(back) => {
-                if back.taken.is_positive() {
-                    self.draw(back.grant, back.taken.nano());
-                }
-                assert!(self.told.insert(back.id.clone()), "told twice");
-            }
-            Event::Held { hold, .. } | Event::HeldOf { hold, .. } => {
-                self.holds.insert(*hold, self.markup);
-            }
-            Event::Settled(bill) => {
-                assert_eq!(self.holds.remove(&bill.hold), Some(bill.markup), "another markup");
-                assert_eq!(bill.cost, bill.rates.cost(&bill.usage, bill.markup));
-                for draw in &bill.draws {
-                    self.draw(draw.grant, draw.amount.nano());
-                }
-            }
-            Event::Voided { hold, .. } => {
-                self.holds.remove(hold).unwrap();
-            }
-            Event::StatusSet(set) => {
-                (self.status, self.by_system) = (set.status, set.by == "system");
-            }
-            Event::Plan(event) => {
-                if let PlanEvent::Priced { markup } = **event {
-                    assert_ne!(markup, self.markup, "a price that is none");
-                    self.markup = markup;
-                }
-            }
-            Event::Subscription(event) => self.subscription(event, record.at_ms),
-            _ => {}
-        }
-        assert!(self.named.is_none() || matches!(record.event, Event::Subscription(_)));
-    }
-
-    fn subscription(&mut self, event: &SubscriptionEvent, at_ms: u64) {
-        let SubscriptionEvent::Changed(change) = event;
-        let contract = &change.contract;
-        assert_eq!(change.due_at_ms, contract.due_at_ms());
-        if let Some(paid) = &change.payment {
-            assert!(self.told.insert(paid.id.clone()), "told twice");
-            if change.step != SubscriptionStep::PaymentFailed {
-                let known = self.payments.insert(paid.payment.clone(), None);
-                assert_eq!(known, None, "a payment that counts twice");
-            }
-        }
-        if let Some(payment) = change.allowance.as_ref().and_then(|it| it.payment.as_ref()) {
-            let lot = self.payments.get_mut(payment).expect("a payment that came in");
-            let lot = lot.replace(change.allowance.as_ref().unwrap().grant);
-            assert_eq!(lot, None, "a payment that gives twice");
-        }
-        if matches!(change.step, SubscriptionStep::Started | SubscriptionStep::Renewed) {
-            assert!(
-                contract.from_ms >= self.last_end_ms || change.step == SubscriptionStep::Started
-            );
-            assert!(contract.from_ms <= at_ms && at_ms < contract.to_ms, "not the present period");
-            let is_paid = !contract.offer.price.is_positive() || change.payment.is_some();
-            let was_paid = change.allowance.as_ref().is_none_or(|it| it.payment.is_some());
-            assert!(is_paid || was_paid, "a period that nobody paid for");
-            let is_new = self.periods.insert(contract.from_ms);
-            assert!(is_new || change.step == SubscriptionStep::Started, "a period given for twice");
-            self.last_end_ms = contract.to_ms;
-            (self.given, self.given_max) = (0, 0);
-        } else if change.allowance.is_some() {
-            assert_eq!(change.step, SubscriptionStep::PlanChanged);
-        }
-        self.state = Some(contract.state);
-        let allowance = change.allowance.as_ref();
-        self.given += allowance.map_or(0, |it| it.amount.nano());
-        self.given_max = self.given_max.max(contract.offer.allowance.nano());
-        assert!(self.given <= self.given_max, "more given in a period than any plan gives for one");
-        self.named = allowance.map(|it| (it.grant, it.amount.nano(), contract.to_ms));
-    }
-
-    /// The system restricts for nothing but what is overdue now (a dispute suspends).
-    fn check_restriction(&self) {
-        let is_overdue = self.state == Some(SubscriptionState::Overdue);
-        let is_restricted = self.by_system && self.status == Status::Restricted;
-        assert!(is_overdue || !is_restricted, "restricted for good");
-    }
-
-    fn draw(&mut self, grant: GrantId, nano: i64) {
-        let (left, _) = self.lots.get_mut(&grant).expect("a lot that was given");
-        *left -= nano;
-        assert!(nano >= 0 && *left >= 0, "{grant} below zero");
-    }
-
-    fn balance(&self) -> i64 {
-        self.lots.values().map(|(left, _)| left).sum()
-    }
+/// An amount that is above the dearest price, where it is to be so.
+fn above(more: i64) -> Option<i64> {
+    (more > 0).then_some(4_000 + more)
 }
 
 struct Run {
@@ -287,6 +175,24 @@ proptest! {
         }
         prop_assert_eq!(run.bench.machine.account().totals().absorbed, absorbed);
     }
+
+    #[test]
+    fn of_a_payment_that_went_back_in_full_nothing_is_left_but_what_was_spent(
+        steps in prop::collection::vec(step(), 1..150),
+    ) {
+        let mut run = Run::play(steps);
+        let mut batch = Batch::new();
+        let open: Vec<_> = run.bench.machine.account().holds().keys().copied().collect();
+        for hold in open {
+            let (end, now) = (End::ClientGone, run.bench.now);
+            denial(run.bench.machine.void(hold, end, now, &mut batch)).unwrap();
+        }
+        run.bench.machine.lapse(run.bench.now, &mut batch).unwrap();
+        for (record, _) in batch.decoded() {
+            run.books.take(&record);
+        }
+        run.books.check_at_rest();
+    }
 }
 
 proptest! {
@@ -317,7 +223,8 @@ impl Run {
     /// Takes all steps, and looks at everything behind each.
     fn play(steps: Vec<Step>) -> Self {
         let mut opening = Batch::new();
-        let bench = bench_writing("2027-01-31", &mut opening);
+        let mut bench = bench_writing("2027-01-31", &mut opening);
+        bench.machine.set_rules(Arc::new(rules()));
         let copy = bench.machine.account().clone();
         let (books, plans) = (Books::default(), Arc::new(plans()));
         let (written, holds) = (vec![opening], HashMap::new());
@@ -337,19 +244,22 @@ impl Run {
         let mut batch = Batch::new();
         let now = self.bench.now;
         let order = |order| Order::Subscription(Box::new(order));
-        let paid = |payment: Option<u8>| payment.map(|it| paid_by(&format!("p{it}"), None));
+        let paid = |payment: Option<u8>, more: i64| {
+            payment.map(|it| paid_by(&format!("p{it}"), above(more)))
+        };
         match step {
-            Step::Start { plan, payment } => {
-                let (plan, paid) = (PLANS[plan].to_owned(), paid(payment));
+            Step::Start { plan, payment, more } => {
+                let (plan, paid) = (PLANS[plan].to_owned(), paid(payment, more));
                 self.order(&order(SubscriptionOrder::Start { plan, paid }), &mut batch);
             }
-            Step::Change { plan, payment } => {
-                let (plan, paid) = (PLANS[plan].to_owned(), paid(payment));
+            Step::Change { plan, payment, more } => {
+                let (plan, paid) = (PLANS[plan].to_owned(), paid(payment, more));
                 self.order(&order(SubscriptionOrder::Change { plan, paid }), &mut batch);
             }
             Step::Cancel { at_end } => {
                 self.order(&order(SubscriptionOrder::CancelAtPeriodEnd(at_end)), &mut batch);
             }
+            Step::End => self.order(&order(SubscriptionOrder::CancelNow), &mut batch),
             Step::Status { status } => self.order(&set_status(status), &mut batch),
             Step::Grant { nano: amount } => {
                 let (kind, reference) = (GrantKind::Paid, place.to_string());
@@ -365,6 +275,7 @@ impl Run {
             | Step::Buy { .. }
             | Step::Fail { .. }
             | Step::Refund { .. }
+            | Step::GrantRefund { .. }
             | Step::Dispute { .. } => {
                 self.tell(step, place, &mut batch);
             }
@@ -382,6 +293,7 @@ impl Run {
             }
             Step::Restart => {
                 self.bench.restart();
+                self.bench.machine.set_rules(Arc::new(rules()));
                 self.bench.machine.set_plans(Arc::clone(&self.plans), now);
             }
             Step::Hold { .. } | Step::Extend { .. } | Step::Settle { .. } | Step::Void { .. } => {
@@ -402,9 +314,9 @@ impl Run {
     fn tell(&mut self, step: Step, place: usize, batch: &mut Batch) {
         let name = |payment: u8| format!("p{payment}");
         let (id, what) = match step {
-            Step::Pay { payment } => {
-                let id = format!("evt p{payment}");
-                (id, TransferKind::SubscriptionPaid { payment: name(payment), amount: None })
+            Step::Pay { payment, more } => {
+                let (id, amount) = (format!("evt p{payment}"), above(more).map(nano));
+                (id, TransferKind::SubscriptionPaid { payment: name(payment), amount })
             }
             Step::Buy { payment, nano: amount } => {
                 let (payment, amount) = (name(payment), nano(amount));
@@ -419,9 +331,13 @@ impl Run {
                 let amount = amount.map(nano);
                 (place.to_string(), TransferKind::Refund { payment: name(payment), amount })
             }
-            Step::Dispute { payment } => {
-                let payment = name(payment);
-                (place.to_string(), TransferKind::Dispute { payment, amount: None })
+            Step::Dispute { payment, nano: amount } => {
+                let (payment, amount) = (name(payment), amount.map(nano));
+                (place.to_string(), TransferKind::Dispute { payment, amount })
+            }
+            Step::GrantRefund { grant, nano: amount } => {
+                let (grant, amount) = (GrantId(grant), amount.map(nano));
+                (place.to_string(), TransferKind::GrantRefund { grant, amount })
             }
             _ => return,
         };
