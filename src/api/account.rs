@@ -85,10 +85,11 @@ pub(crate) struct Moved {
     payment: Option<String>,
     /// None where none was given yet.
     grant: Option<String>,
-    /// What it was about, what was given or could be taken of it, and what could not.
+    /// The money that it was about, the credit that was given or could be taken for it, what of that could
+    /// not be taken, and what of a subscription's payment was above what was due, and is paid credit.
     #[serde(flatten)]
     #[schemars(schema_with = "moved_amounts")]
-    amounts: Amounts<3>,
+    amounts: Amounts<4>,
     at_ms: u64,
 }
 
@@ -218,7 +219,7 @@ fn balance_amounts(_: &mut SchemaGenerator) -> Schema {
 }
 
 fn moved_amounts(_: &mut SchemaGenerator) -> Schema {
-    openapi::amounts(&["amount", "moved", "short"])
+    openapi::amounts(&["amount", "moved", "short", "surplus"])
 }
 
 fn grant_amounts(_: &mut SchemaGenerator) -> Schema {
@@ -251,7 +252,7 @@ impl Account {
             keys: view.keys.iter().map(Key::of).collect(),
             limits: view.limits,
             plan: PlanOf::of(&view.plan),
-            subscription: view.subscription.as_deref().map(Subscription::of),
+            subscription: Subscription::of(view),
             buckets: Buckets::of(&view.usage),
             budgets: Budgets::of(&view.budgets),
             projects: view.projects.iter().map(Project::of).collect(),
@@ -389,20 +390,27 @@ impl Moved {
     /// What was done under an id.
     pub(crate) fn of(id: String, account: AccountId, movement: &Movement) -> Self {
         let (asked, moved) = (wide(movement.asked), wide(movement.moved));
-        // What is paid for a subscription buys a period: its allowance may be more or less.
+        // What is paid for a subscription buys a period: its allowance may be more or less, and so is what
+        // goes back with it.
         let short = match movement.kind {
             MovementKind::SubscriptionPaid | MovementKind::SubscriptionUnpaid => 0,
             MovementKind::Paid | MovementKind::Refunded | MovementKind::ChargedBack => {
-                asked - moved
+                movement.credit.map_or(asked, wide) - moved
             }
         };
+        let surplus = movement.surplus.as_deref().map_or(0, |surplus| wide(surplus.amount));
         Self {
             id,
             account: account.to_string(),
             kind: movement.kind,
             payment: movement.payment.clone(),
             grant: (movement.grant != GrantId(0)).then(|| movement.grant.to_string()),
-            amounts: Amounts([("amount", asked), ("moved", moved), ("short", short)]),
+            amounts: Amounts([
+                ("amount", asked),
+                ("moved", moved),
+                ("short", short),
+                ("surplus", surplus),
+            ]),
             at_ms: movement.at_ms,
         }
     }

@@ -158,6 +158,7 @@ impl From<Denial> for Problem {
             | Denial::Restricted(_)
             | Denial::NotPaidYet
             | Denial::NotRefundable
+            | Denial::AboveLeft { .. }
             | Denial::ReusedId
             | Denial::ModelNotInPlan
             | Denial::PlanMissing

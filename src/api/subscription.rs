@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::plan::{OfferShown, OwnPlan, PlanOf};
+use crate::operate::amount::Amounts;
 
 /// A subscription as it stands.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -23,6 +24,8 @@ pub(crate) struct Subscription {
     next: Option<Next>,
     /// The payment that the next period was paid with.
     paid_ahead: Option<String>,
+    /// What its newest payment was above what was due: that is paid credit.
+    surplus: Option<Surplus>,
 }
 
 /// What an account's owners pay for and get: its subscription, the last where it is over, and what holds.
@@ -40,9 +43,28 @@ struct Next {
     offer: OfferShown,
 }
 
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SubscriptionSurplus")]
+struct Surplus {
+    payment: String,
+    grant: String,
+    #[serde(flatten)]
+    amount: Amounts<1>,
+}
+
 impl Subscription {
-    /// Of what was agreed.
-    pub(crate) fn of(contract: &Contract) -> Self {
+    /// Of the view its account's actor gave, if there is one or was.
+    pub(crate) fn of(view: &AccountView) -> Option<Self> {
+        let contract = view.subscription.as_deref()?;
+        let surplus = view.surplus.as_ref().map(|(payment, surplus)| Surplus {
+            payment: payment.clone(),
+            grant: surplus.grant.to_string(),
+            amount: Amounts::one(surplus.amount),
+        });
+        Some(Self { surplus, ..Self::agreed(contract) })
+    }
+
+    fn agreed(contract: &Contract) -> Self {
         let next = |NextTerms { plan, offer }: &NextTerms| Next {
             plan: plan.clone(),
             offer: OfferShown::of(offer),
@@ -58,6 +80,7 @@ impl Subscription {
             due_at_ms: contract.due_at_ms(),
             next: contract.next.as_ref().map(next),
             paid_ahead: contract.ahead.clone(),
+            surplus: None,
         }
     }
 }
@@ -65,7 +88,7 @@ impl Subscription {
 impl OwnSubscription {
     /// Of the view its account's actor gave.
     pub(crate) fn of(view: &AccountView) -> Self {
-        let subscription = view.subscription.as_deref().map(Subscription::of);
+        let subscription = Subscription::of(view);
         Self { subscription, plan: OwnPlan::of(PlanOf::of(&view.plan)) }
     }
 }

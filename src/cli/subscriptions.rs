@@ -62,6 +62,9 @@ pub enum Subscriptions {
         /// Let it go on after all
         #[arg(long)]
         undo: bool,
+        /// End it at once; nothing is paid back by that
+        #[arg(long, conflicts_with = "undo")]
+        now: bool,
     },
 }
 
@@ -101,6 +104,13 @@ struct Subscription {
     to_ms: u64,
     next: Option<Next>,
     paid_ahead: Option<String>,
+    surplus: Option<Surplus>,
+}
+
+#[derive(Deserialize)]
+struct Surplus {
+    payment: String,
+    amount_usd: String,
 }
 
 #[derive(Deserialize)]
@@ -129,8 +139,9 @@ pub(super) async fn run(command: Subscriptions, console: &mut Console<'_>) -> io
             let body = with(json!({ "plan": plan }), paid);
             tell(&of, Method::PATCH, Some(body), console).await
         }
-        Subscriptions::Cancel { of, undo } => {
-            let body = json!({ "cancel_at_period_end": !undo });
+        Subscriptions::Cancel { of, undo, now } => {
+            let at_end = json!({ "cancel_at_period_end": !undo });
+            let body = if now { json!({ "cancel_now": true }) } else { at_end };
             tell(&of, Method::PATCH, Some(body), console).await
         }
     };
@@ -157,6 +168,12 @@ async fn tell(
     }
     if let Some(payment) = &it.paid_ahead {
         writeln!(console.out, "  the next period is paid with {payment}")?;
+    }
+    if let Some(Surplus { payment, amount_usd }) = &it.surplus {
+        writeln!(
+            console.out,
+            "  {payment} was {amount_usd} USD more than due: that is paid credit"
+        )?;
     }
     Ok(())
 }

@@ -76,7 +76,8 @@ impl From<Denial> for ApiError {
             | Denial::PaidAhead
             | Denial::SubscriptionEnds
             | Denial::Underpaid { .. }
-            | Denial::NothingDue => Self::internal(),
+            | Denial::NothingDue
+            | Denial::AboveLeft { .. } => Self::internal(),
         }
     }
 }

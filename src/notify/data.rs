@@ -149,7 +149,11 @@ fn subscription(event: &SubscriptionEvent) -> Data {
         "to_ms": to_ms,
         "payment": change.payment.as_ref().map(|payment| &payment.payment),
     });
-    money(of(rest), "price", offer.price)
+    let data = money(of(rest), "price", offer.price);
+    // Of a payment, how much, and what of it is paid credit because it was above what was due.
+    let Some(payment) = &change.payment else { return data };
+    let surplus = change.surplus.as_ref().map_or(NanoUsd::ZERO, |surplus| surplus.amount);
+    money(money(data, "paid", payment.amount), "surplus", surplus)
 }
 
 /// What is said of a project.
@@ -265,9 +269,9 @@ fn of_payment(paid: &Payment) -> Data {
 }
 
 fn of_return(back: &Return) -> Data {
-    let Return { id, payment, grant, asked, taken } = back;
+    let Return { id, payment, grant, asked, .. } = back;
     let data = of(json!({ "id": id, "payment": payment, "grant": grant.to_string() }));
-    money(money(data, "asked", *asked), "taken", *taken)
+    money(money(data, "asked", *asked), "taken", back.taken_in_all())
 }
 
 fn codes_made(batch: &CodeBatch) -> Data {

@@ -42,7 +42,7 @@ impl Reach {
 }
 
 impl Account {
-    /// The credit lots whose time is over, and what disputes have still to take, as far as no open hold
+    /// The credit lots whose time is over, and what refunds and disputes have still to take, as far as no open hold
     /// needs them.
     ///
     /// A hold was promised while its credit was good. So of lapsed lots, what open holds may still

@@ -234,7 +234,9 @@ pub enum Denial {
     #[error("the account has a subscription already: change its plan")]
     AlreadySubscribed,
     /// The next period is paid for.
-    #[error("the next period is paid for already: try again when it has begun")]
+    #[error(
+        "the next period is paid for already: try again when it has begun, or pay that back first"
+    )]
     PaidAhead,
     /// It was cancelled.
     #[error("the subscription ends with its period: undo its cancellation first")]
@@ -248,4 +250,10 @@ pub enum Denial {
     /// A payment was told where nothing has to be paid.
     #[error("nothing is due now: the change takes effect with the next period")]
     NothingDue,
+    /// More is to be paid back than is left of the payment, or of the lot.
+    #[error("{left} USD are left of it to be paid back: no more can be")]
+    AboveLeft {
+        /// What is neither paid back nor disputed.
+        left: NanoUsd,
+    },
 }

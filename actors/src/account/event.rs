@@ -10,7 +10,8 @@ use smallvec::SmallVec;
 
 use super::code::CodeBatch;
 use super::credit_rules::Kinds;
-use super::payment::{Payment, Return};
+use super::payment::Payment;
+use super::refund::Return;
 use super::{
     Budget, KeyChange, MemberEvent, OnceEvent, OperatorEvent, PlanEvent, ProjectEvent,
     SubscriptionEvent, Suspicion, UsageRecord, WatchEvent,
@@ -148,7 +149,7 @@ pub enum Event {
         /// Whose use.
         account: AccountId,
     },
-    /// Of a disputed payment's credit, what an exchange had held and left unused was taken back too.
+    /// Of credit that was to be taken back, what an exchange had held and left unused was taken too.
     Reclaimed {
         /// The lot.
         grant: GrantId,

@@ -31,6 +31,7 @@ mod plan;
 mod project;
 mod record;
 mod referrer;
+mod refund;
 mod rules;
 mod settings;
 mod snapshot;
@@ -79,12 +80,13 @@ pub use operators::{
     Asked, Begun, Deed, Ended, Idempotency, KeptAnswer, NewToken, Operation, OperatorDenial,
     OperatorEvent, OperatorRefusal, OperatorRole, Operators, Outcome, RotatedToken, Token,
 };
-pub use payment::{Movement, MovementKind, Payment, Return, Transfer, TransferKind};
+pub use payment::{Movement, MovementKind, Payment, Transfer, TransferKind};
 pub use period::Period;
 pub use plan::{Overrides, PlanEvent, PlanOrder, PlanTerms, PlanView, Plans};
 pub use project::{NewProject, Project, ProjectChange, ProjectEvent};
 pub use record::{Dialect, Finish, Source, UsageRecord};
 pub use referrer::{Origin, is_pattern as is_referrer, origin_of};
+pub use refund::{Return, Surplus, SurplusReturn};
 pub use settings::{FormerSecret, KeyChange, KeyScope, KeySettings, Presented};
 pub use snapshot::SnapshotError;
 pub use standing::Standing;

@@ -120,7 +120,8 @@ impl Account {
         if !amount.is_positive() || self.totals.granted.checked_add(amount).is_none() {
             return Err(Denial::BadAmount);
         }
-        if self.references.contains(reference) {
+        // A payment for the subscription may have given nothing yet, and so is not among the references.
+        if self.references.contains(reference) || self.payment_of(reference).is_some() {
             return Err(Denial::DuplicateReference);
         }
         Ok(())

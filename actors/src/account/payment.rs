@@ -1,5 +1,7 @@
 //! Money that comes in from outside and goes back there: payments, refunds, disputes. Pure.
 //!
+//! How much goes back of what is in [`super::refund`].
+//!
 //! Each is told with an id of its own, the processor's or the operator's. What was done under an id is
 //! kept: told again, it is answered again and changes nothing.
 
@@ -7,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smallvec::{SmallVec, smallvec};
 
-use super::buckets::Buckets;
+use super::refund::Surplus;
 use super::state::{Account, Grant};
 use super::{CreditRules, Denial, Event, GrantKind, ReasonClass, Status, StatusSet};
 use crate::id::{GrantId, TopUpId};
@@ -86,21 +88,6 @@ pub struct Payment {
     pub expires_at_ms: Option<u64>,
 }
 
-/// Credit that was taken back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Return {
-    /// What it was told by.
-    pub id: String,
-    /// The payment that it is of, where it is one's.
-    pub payment: Option<String>,
-    /// The lot.
-    pub grant: GrantId,
-    /// How much was to be taken.
-    pub asked: NanoUsd,
-    /// How much could be: what was unused, and no open hold counts on.
-    pub taken: NanoUsd,
-}
-
 /// What was done under an id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Movement {
@@ -110,12 +97,19 @@ pub struct Movement {
     pub payment: Option<String>,
     /// The lot.
     pub grant: GrantId,
-    /// How much was to be moved.
+    /// How much money it was about.
     pub asked: NanoUsd,
-    /// How much was.
+    /// How much credit was moved with it.
     pub moved: NanoUsd,
     /// When, in milliseconds since 1970.
     pub at_ms: u64,
+    /// Where it went back: how much credit goes with it, in whatever way. Behind the other fields in a
+    /// snapshot, as is the next one.
+    #[serde(skip)]
+    pub credit: Option<NanoUsd>,
+    /// Of a payment for a subscription, what it was above what was due.
+    #[serde(skip)]
+    pub surplus: Option<Box<Surplus>>,
 }
 
 /// What kind of thing was done with money.
@@ -136,7 +130,7 @@ pub enum MovementKind {
 
 impl Movement {
     /// Whether money came in with it.
-    fn is_payment(&self) -> bool {
+    pub(super) fn is_payment(&self) -> bool {
         matches!(self.kind, MovementKind::Paid | MovementKind::SubscriptionPaid)
     }
 
@@ -199,14 +193,6 @@ impl Account {
         Ok(rest.into_iter().take(limit).map(|((_, id), it)| (id.to_owned(), it.clone())).collect())
     }
 
-    /// Whether a payment was ever received, or paid credit is left.
-    pub fn has_paid(&self) -> bool {
-        let is_payment =
-            |movement: &Movement| movement.is_payment() && movement.asked.is_positive();
-        self.credit.movements.values().any(is_payment)
-            || self.grants.iter().any(|lot| lot.kind == GrantKind::Paid)
-    }
-
     /// Decides what a transfer changes: nothing, if it was told before.
     pub fn transfer(
         &self,
@@ -219,14 +205,11 @@ impl Account {
             return Err(Denial::NoSuchAccount);
         }
         if let Some(done) = self.movement(id) {
-            return if done.is_of(what) { Ok(SmallVec::new()) } else { Err(Denial::ReusedId) };
+            let is_it = done.is_of(what) || self.is_cut_short(done, what);
+            return if is_it { Ok(SmallVec::new()) } else { Err(Denial::ReusedId) };
         }
         Ok(match what {
             TransferKind::Payment { payment, amount, expires_at_ms, top_up } => {
-                // One of the subscription may have given nothing yet, and so is not among the references.
-                if self.payment_of(payment).is_some() {
-                    return Err(Denial::DuplicateReference);
-                }
                 self.may_grant(*amount, payment)?;
                 let paid = Event::Paid(Box::new(Payment {
                     id: id.clone(),
@@ -240,12 +223,12 @@ impl Account {
                 std::iter::once(paid).chain(ended).collect()
             }
             TransferKind::Refund { payment, amount } => {
-                let back = self.back(id, payment, *amount)?;
+                let back = self.refund(id, payment, *amount)?;
                 let unpaid = self.unpaid_ahead(payment, back.asked);
                 std::iter::once(Event::Refunded(Box::new(back))).chain(unpaid).collect()
             }
             TransferKind::Dispute { payment, amount } => {
-                let back = self.back(id, payment, *amount)?;
+                let back = self.dispute(id, payment, *amount)?;
                 let reason = format!("payment {payment} is disputed");
                 let status = self.after_dispute(rules).map(|status| {
                     let (by, class) = ("system".to_owned(), ReasonClass::Payment);
@@ -277,38 +260,6 @@ impl Account {
         stricter.then_some(status)
     }
 
-    /// What can be taken back of a payment.
-    fn back(&self, id: &str, payment: &str, amount: Option<NanoUsd>) -> Result<Return, Denial> {
-        let paid = self.payment_of(payment).ok_or(Denial::UnknownPayment)?;
-        // Of a subscription, all of it is its allowance, where it has one.
-        let all = if paid.moved.is_positive() { paid.moved } else { paid.asked };
-        let asked = amount.unwrap_or(all);
-        if !asked.is_positive() {
-            return Err(Denial::BadAmount);
-        }
-        let (payment, grant) = (Some(payment.to_owned()), paid.grant);
-        Ok(Return { id: id.to_owned(), payment, grant, asked, taken: self.unused(grant, asked) })
-    }
-
-    /// What was done when a payment came in.
-    fn payment_of(&self, payment: &str) -> Option<&Movement> {
-        let is_it = |movement: &&Movement| {
-            movement.is_payment() && movement.payment.as_deref() == Some(payment)
-        };
-        self.credit.movements.values().find(is_it)
-    }
-
-    /// What is left of a payment behind all that went back of it, refunded or disputed.
-    pub(super) fn left_of(&self, payment: &str) -> NanoUsd {
-        let paid = self.payment_of(payment).map_or(NanoUsd::ZERO, |paid| paid.asked);
-        let is_back = |movement: &&Movement| {
-            matches!(movement.kind, MovementKind::Refunded | MovementKind::ChargedBack)
-                && movement.payment.as_deref() == Some(payment)
-        };
-        let back = self.credit.movements.values().filter(is_back);
-        back.fold(paid, |left, back| left.saturating_sub(back.asked))
-    }
-
     /// Folds in what was given for a payment of the subscription.
     pub(super) fn gave_for(
         &mut self,
@@ -325,40 +276,6 @@ impl Account {
         Ok(())
     }
 
-    /// What can be taken back of a lot that an operator names.
-    fn grant_back(
-        &self,
-        id: &str,
-        grant: GrantId,
-        amount: Option<NanoUsd>,
-        rules: &CreditRules,
-    ) -> Result<Return, Denial> {
-        if !(1..=self.grants_made).contains(&grant.0) {
-            return Err(Denial::UnknownGrant);
-        }
-        let lot = self.lot(grant);
-        if lot.is_some_and(|lot| !rules.rule(lot.kind).refundable) {
-            return Err(Denial::NotRefundable);
-        }
-        // Of a lot that is used up, nothing is known but that nothing is left.
-        let asked = amount.or(lot.map(|lot| lot.amount)).unwrap_or(NanoUsd::ZERO);
-        if asked.is_negative() || (amount.is_some() && !asked.is_positive()) {
-            return Err(Denial::BadAmount);
-        }
-        let taken = self.unused(grant, asked);
-        Ok(Return { id: id.to_owned(), payment: None, grant, asked, taken })
-    }
-
-    /// How much of `asked` a lot has unused: what open holds count on stays.
-    fn unused(&self, grant: GrantId, asked: NanoUsd) -> NanoUsd {
-        let take = |lot: &Grant| Buckets::of(self, None).take(lot, asked);
-        self.lot(grant).map_or(NanoUsd::ZERO, take)
-    }
-
-    fn lot(&self, grant: GrantId) -> Option<&Grant> {
-        self.grants.iter().find(|lot| lot.id == grant)
-    }
-
     /// Folds a payment in.
     pub(super) fn fold_payment(&mut self, paid: &Payment, at_ms: u64) -> Result<(), &'static str> {
         let Payment { id, payment, grant, amount, expires_at_ms } = paid;
@@ -368,56 +285,8 @@ impl Account {
             Grant { id: grant, kind, amount, remaining: amount, expires_at_ms: *expires_at_ms };
         self.grant(lot, payment)?;
         let (kind, payment) = (MovementKind::Paid, Some(payment.clone()));
-        self.moved(id, Movement { kind, payment, grant, asked: amount, moved: amount, at_ms })
-    }
-
-    /// Folds credit in that was taken back.
-    pub(super) fn fold_return(
-        &mut self,
-        kind: MovementKind,
-        back: &Return,
-        at_ms: u64,
-    ) -> Result<(), &'static str> {
-        let Return { id, payment, grant, asked, taken } = back;
-        let (grant, asked, moved) = (*grant, *asked, *taken);
-        if moved > asked {
-            return Err("it takes back more than was asked for");
-        }
-        // A lot that is used up is not there any more.
-        if moved != NanoUsd::ZERO {
-            self.draw(grant, moved)?;
-        }
-        let short = asked.saturating_sub(moved);
-        if kind == MovementKind::ChargedBack && short.is_positive() && self.lot(grant).is_some() {
-            let claim = self.credit.claims.entry(grant).or_default();
-            *claim = claim.saturating_add(short);
-        }
-        let sum = match kind {
-            MovementKind::ChargedBack => &mut self.credit.charged_back,
-            MovementKind::Refunded
-            | MovementKind::Paid
-            | MovementKind::SubscriptionPaid
-            | MovementKind::SubscriptionUnpaid => &mut self.credit.refunded,
-        };
-        *sum = sum.checked_add(moved).ok_or("a sum does not fit")?;
-        self.moved(id, Movement { kind, payment: payment.clone(), grant, asked, moved, at_ms })
-    }
-
-    /// Folds credit in that a dispute has taken later.
-    pub(super) fn fold_reclaimed(
-        &mut self,
-        grant: GrantId,
-        amount: NanoUsd,
-    ) -> Result<(), &'static str> {
-        let claim = self.credit.claims.get_mut(&grant);
-        let claim = claim.ok_or("it takes back what no dispute claims")?;
-        let left = claim.checked_sub(amount).filter(|left| !left.is_negative());
-        *claim = left.ok_or("it takes back more than a dispute claims")?;
-        self.draw(grant, amount)?;
-        let sum = self.credit.charged_back.checked_add(amount);
-        self.credit.charged_back = sum.ok_or("a sum does not fit")?;
-        self.credit.claims.retain(|_, claim| claim.is_positive());
-        Ok(())
+        let (asked, moved, credit, surplus) = (amount, amount, None, None);
+        self.moved(id, Movement { kind, payment, grant, asked, moved, at_ms, credit, surplus })
     }
 
     pub(super) fn moved(&mut self, id: &str, movement: Movement) -> Result<(), &'static str> {

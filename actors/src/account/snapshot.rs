@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 
+use super::refund::Parts;
 use super::rules::Rules;
 use super::state::Account;
 use super::tenancy::Tenancy;
 use crate::id::AccountId;
 use crate::ledger::{Digest, Fold, Record};
 
-/// The version that this build writes: idempotency keys behind what version 3 has.
+/// The version that this build writes: behind what version 3 has, idempotency keys, and what movements
+/// have beside that.
 const SNAPSHOT_VERSION: u8 = 4;
 
 /// Which has the tenancy behind what version 2 has.
@@ -40,10 +42,10 @@ pub enum SnapshotError {
 
 impl Account {
     /// The state as bytes: a version byte, then the fields in the postcard wire format, then the rules,
-    /// then the tenancy.
+    /// then the tenancy, then what movements have behind them.
     pub fn snapshot(&self) -> Vec<u8> {
         // Writing to a Vec can't fail, and no field refuses to be serialised.
-        let parts = (self, &self.rules, &self.tenancy);
+        let parts = (self, &self.rules, &self.tenancy, self.movement_parts());
         postcard::to_extend(&parts, vec![SNAPSHOT_VERSION]).unwrap_or_default()
     }
 
@@ -67,7 +69,12 @@ impl Account {
             SNAPSHOT_1 | SNAPSHOT_2 => (Tenancy::default(), rest),
             _ => postcard::take_from_bytes(rest).map_err(malformed)?,
         };
+        let (parts, rest) = match *version {
+            SNAPSHOT_VERSION => postcard::take_from_bytes(rest).map_err(malformed)?,
+            _ => (Parts::default(), rest),
+        };
         (account.rules, account.tenancy) = (rules, tenancy);
+        account.set_movement_parts(parts);
         if rest.is_empty() && account.check().is_ok() {
             Ok(account)
         } else {

@@ -70,7 +70,7 @@ pub(super) struct Credit {
     pub(super) movements: BTreeMap<String, Movement>,
     /// The kinds of credit that open holds count on, where those are not all.
     pub(super) hold_kinds: BTreeMap<HoldId, Kinds>,
-    /// What disputes have still to take of lots, when the holds that count on it have ended.
+    /// What refunds and disputes have still to take of lots, when the holds that count on it have ended.
     pub(super) claims: BTreeMap<GrantId, NanoUsd>,
     /// Ever taken back and paid back.
     pub(super) refunded: NanoUsd,

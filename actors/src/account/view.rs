@@ -5,7 +5,7 @@ use super::machine::Machine;
 use super::state::{Grant, Hold, Totals};
 use super::{
     Budget, BudgetView, Contract, Denial, Key, KeySettings, Limits, Member, PlanView, Presented,
-    Project, RateStatus, Restriction, Status, StatusSet, WatchView,
+    Project, RateStatus, Restriction, Status, StatusSet, Surplus, WatchView,
 };
 use crate::clock::Now;
 use crate::id::{AccountId, HoldId, KeyId, MemberId, ProjectId};
@@ -34,6 +34,8 @@ pub struct AccountView {
     pub paid_denial: Option<Denial>,
     /// Its subscription: the present one, or the last.
     pub subscription: Option<Box<Contract>>,
+    /// What its newest payment was above what was due, where it was, and what that is known by.
+    pub surplus: Option<(String, Surplus)>,
     /// Its own budgets.
     pub budgets: Vec<BudgetView>,
     /// Its sums.
@@ -142,6 +144,7 @@ impl AccountView {
             plan: Box::new(machine.plan_view()),
             paid_denial: machine.paid_denial(),
             subscription: account.subscription().cloned().map(Box::new),
+            surplus: account.newest_surplus().map(|(of, surplus)| (of.to_owned(), surplus)),
             budgets: account.budget_views(now.wall_ms),
             totals: account.totals,
             refunded,

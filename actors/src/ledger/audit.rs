@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::account::{
     Allowance, Event, GrantKind, Kinds, Payment, PlanEvent, Return, Settlement, SubscriptionEvent,
-    SubscriptionStep,
+    SubscriptionStep, SurplusReturn,
 };
 use crate::id::{GrantId, HoldId};
 use crate::money::{Markup, NanoUsd};
@@ -48,8 +48,12 @@ pub(super) struct Audit {
     has_kinds: bool,
     /// The lot of each payment.
     payments: HashMap<String, GrantId>,
-    /// What disputes asked for and did not get, by lot.
+    /// The lot of what a payment was above what was due.
+    surpluses: HashMap<String, GrantId>,
+    /// What refunds and disputes asked for and did not get, by lot.
     claims: HashMap<GrantId, i128>,
+    /// The lots that disputes have asked for.
+    disputed: HashSet<GrantId>,
     /// What payments, refunds and disputes were told by.
     told: HashSet<String>,
     ended: HashSet<HoldId>,
@@ -93,16 +97,9 @@ impl Audit {
             Event::CodeUsed { code, account } => {
                 self.told(&format!("code {code} for {account}"), &mut faults);
             }
-            Event::Refunded(back) => {
-                self.totals.refunded += wide(back.taken);
-                self.taken_back(back, &mut faults);
-            }
+            Event::Refunded(back) => self.refunded(back, &mut faults),
             Event::Reclaimed { grant, amount } => self.reclaimed(*grant, *amount, &mut faults),
-            Event::ChargedBack(back) => {
-                self.totals.charged_back += wide(back.taken);
-                *self.claims.entry(back.grant).or_default() += wide(back.asked) - wide(back.taken);
-                self.taken_back(back, &mut faults);
-            }
+            Event::ChargedBack(back) => self.charged_back(back, &mut faults),
             Event::Extended { hold, amount } => self.extended(*hold, *amount, &mut faults),
             Event::Settled(settlement) => self.settled(settlement, &mut faults),
             Event::Subscription(event) => self.subscription(event, &mut faults),
@@ -173,6 +170,9 @@ impl Audit {
                 faults.push(format!("payment {} is received twice", paid.payment));
             }
         }
+        if let Some(Allowance { grant, payment: Some(payment), .. }) = &change.surplus {
+            self.surpluses.insert(payment.clone(), *grant);
+        }
         if let Some(Allowance { grant, payment: Some(payment), .. }) = &change.allowance
             && self.payments.insert(payment.clone(), *grant) != Some(GrantId(0))
         {
@@ -180,15 +180,43 @@ impl Audit {
         }
     }
 
+    fn refunded(&mut self, back: &Return, faults: &mut Vec<String>) {
+        self.totals.refunded += wide(back.taken_in_all());
+        // Before that was told apart, only a dispute took later what was held.
+        if back.credit.is_some() {
+            self.claim(back);
+        }
+        self.taken_back(back, faults);
+    }
+
+    fn charged_back(&mut self, back: &Return, faults: &mut Vec<String>) {
+        self.totals.charged_back += wide(back.taken_in_all());
+        let surplus = back.payment.as_ref().and_then(|it| self.surpluses.get(it));
+        self.disputed.extend(surplus.copied().into_iter().chain([back.grant]));
+        self.claim(back);
+        self.taken_back(back, faults);
+    }
+
     fn taken_back(&mut self, back: &Return, faults: &mut Vec<String>) {
-        let Return { id, payment, grant, asked, taken } = back;
+        let Return { id, payment, grant, asked, taken, credit, surplus } = back;
         self.told(id, faults);
-        if taken > asked {
-            faults.push(format!("{taken} USD is taken back of {grant}, and {asked} was asked for"));
+        let wanted = credit.unwrap_or(*asked);
+        if *taken > wanted {
+            faults
+                .push(format!("{taken} USD is taken back of {grant}, and {wanted} was asked for"));
         }
         if let Some(payment) = payment.as_ref().filter(|it| self.payments.get(*it) != Some(grant)) {
             faults
                 .push(format!("{grant} is taken back for payment {payment}, which is not its own"));
+        }
+        if let Some(SurplusReturn { grant, asked, taken }) = surplus {
+            let own = payment.as_ref().and_then(|payment| self.surpluses.get(payment));
+            if own != Some(grant) || taken > asked {
+                faults
+                    .push(format!("{taken} USD is taken back of {grant}, as no payment's surplus"));
+            }
+            self.draw(*grant, *taken, "taken back", Kinds::ALL, faults);
+            self.totals.balance -= wide(*taken);
         }
         // Of a lot, no more is ever taken than was left, and so no more than was paid. A payment that has
         // given none has nothing to be taken.
@@ -199,14 +227,25 @@ impl Audit {
         self.totals.balance -= wide(*taken);
     }
 
+    /// Notes what was to be taken back and could not be yet.
+    fn claim(&mut self, back: &Return) {
+        let claimed = wide(back.credit.unwrap_or(back.asked)) - wide(back.taken);
+        *self.claims.entry(back.grant).or_default() += claimed;
+        if let Some(SurplusReturn { grant, asked, taken }) = back.surplus {
+            *self.claims.entry(grant).or_default() += wide(asked) - wide(taken);
+        }
+    }
+
     fn reclaimed(&mut self, grant: GrantId, amount: NanoUsd, faults: &mut Vec<String>) {
         let claim = self.claims.entry(grant).or_default();
         *claim -= wide(amount);
         if *claim < 0 {
-            faults.push(format!("{amount} USD is taken back of {grant}, which no dispute claims"));
+            faults.push(format!("{amount} USD is taken back of {grant}, which nothing claims"));
         }
         self.draw(grant, amount, "taken back", Kinds::ALL, faults);
-        self.totals.charged_back += wide(amount);
+        let is_disputed = self.disputed.contains(&grant);
+        let Totals { charged_back, refunded, .. } = &mut self.totals;
+        *(if is_disputed { charged_back } else { refunded }) += wide(amount);
         self.totals.balance -= wide(amount);
     }
 
@@ -392,7 +431,8 @@ mod tests {
         let back = |id: &str, grant, asked, taken| {
             let (id, payment) = (id.to_owned(), Some(format!("payment {grant}")));
             let (asked, taken) = (usd(asked), usd(taken));
-            Event::Refunded(Box::new(Return { id, payment, grant: GrantId(grant), asked, taken }))
+            let (grant, credit, surplus) = (GrantId(grant), None, None);
+            Event::Refunded(Box::new(Return { id, payment, grant, asked, taken, credit, surplus }))
         };
         let reclaimed = Event::Reclaimed { grant: GrantId(1), amount: usd(1) };
         let expired = |amount| Event::Expired { grant: GrantId(1), amount: usd(amount) };
@@ -419,7 +459,7 @@ mod tests {
                 vec!["0 nano-USD left", "1 nano-USD more"],
             ),
             (vec![granted(1, 9), back("b", 1, 9, 9)], vec!["not its own"]),
-            (vec![granted(1, 9), reclaimed], vec!["no dispute claims"]),
+            (vec![granted(1, 9), reclaimed], vec!["nothing claims"]),
         ] {
             let mut audit = Audit::default();
             let found: Vec<_> = events.iter().flat_map(|event| audit.event(event)).collect();

@@ -11,10 +11,10 @@
 //! | 2 | `served_model` and `source`, at the end of a settlement's [`UsageRecord`] |
 //! | 3 | `user`, behind them |
 //! | 4 | `project`, `dialect`, `finish` and `client`, behind that |
+//! | 5 | `credit` and `surplus` at the end of a [`Return`](crate::account::Return), `surplus` at that of a [`SubscriptionChange`](crate::account::SubscriptionChange) |
 //!
-//! Those are the very last bytes of a record that has them, and such a record is a settlement. So
-//! a settlement of an older version is read as one of the newest whose last fields, which it lacks, are
-//! the defaults. All versions may stand in one chain; a record is never written anew, and its digest is
+//! Those are the very last bytes of a record that has them. So a record of an older version is read as one
+//! of the newest whose last fields, which it lacks, are the defaults. All versions may stand in one chain; a record is never written anew, and its digest is
 //! never taken of anything but its own bytes.
 
 use std::fmt;
@@ -22,20 +22,24 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::account::{Dialect, Event, Source, UsageRecord};
+use crate::account::{Dialect, Event, Source, SubscriptionEvent, UsageRecord};
 use crate::id::AccountId;
 
 /// The version that this build writes.
-pub const RECORD_VERSION: u8 = 4;
+pub const RECORD_VERSION: u8 = 5;
 
 /// The oldest version that it reads.
 const RECORD_VERSION_OLDEST: u8 = 1;
 
-/// What settlements of older versions lack at their end, as this version writes the defaults: nothing
-/// or the first variant, a byte each.
+/// What records of older versions may lack at their end, as this version writes the defaults: nothing or
+/// the first variant, a byte each. Of versions 1 to 3 a settlement lacks all of it.
 const LACKING_IN_1: &[u8] = &[0; 7];
 const LACKING_IN_2: &[u8] = &[0; 5];
 const LACKING_IN_3: &[u8] = &[0; 4];
+const LACKING_IN_4: &[u8] = &[0; 2];
+/// What a return and a change of a subscription lack in all of them.
+const RETURN_LACKS: usize = 2;
+const SUBSCRIPTION_LACKS: usize = 1;
 
 /// One event of one account, as it stands in the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +87,7 @@ impl Record {
             (1, fields) => Self::decode_older(1, fields, LACKING_IN_1),
             (2, fields) => Self::decode_older(2, fields, LACKING_IN_2),
             (3, fields) => Self::decode_older(3, fields, LACKING_IN_3),
+            (4, fields) => Self::decode_older(4, fields, LACKING_IN_4),
             (_, fields) => match postcard::take_from_bytes(fields) {
                 Ok((record, [])) => Ok(record),
                 Ok(_) => Err(RecordError::Malformed("bytes left over")),
@@ -95,8 +100,9 @@ impl Record {
         let completed = [fields, lacking].concat();
         let undecodable = |_| RecordError::Malformed("undecodable fields");
         let (record, left) = postcard::take_from_bytes::<Self>(&completed).map_err(undecodable)?;
-        // Taken by a settlement, as its last fields and nothing else, or by nobody.
+        // Taken as the last fields and nothing else, or by nobody.
         let is_whole = match &record.event {
+            Event::Settled(_) if version == 4 => left.len() == lacking.len(),
             Event::Settled(settlement) => {
                 let UsageRecord { served_model, source, user, .. } = &settlement.record;
                 let UsageRecord { project, dialect, finish, client, .. } = &settlement.record;
@@ -106,6 +112,14 @@ impl Record {
                     && (lacks_4 && *dialect == Dialect::default())
                     && (version >= 3 || user.is_none())
                     && (version >= 2 || lacks_2)
+            }
+            Event::Refunded(back) | Event::ChargedBack(back) => {
+                left.len() + RETURN_LACKS == lacking.len()
+                    && (back.credit.is_none() && back.surplus.is_none())
+            }
+            Event::Subscription(event) => {
+                let SubscriptionEvent::Changed(change) = &**event;
+                left.len() + SUBSCRIPTION_LACKS == lacking.len() && change.surplus.is_none()
             }
             _ => left.len() == lacking.len(),
         };

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use infergate_actors::account::{
-    Account, Admit, CreditRules, Denial, Fallback, GrantKind, KindRule, Kinds, Limits, Movement,
-    MovementKind, NewKey, OnDispute, Order, Status, Terms, Transfer, TransferKind,
+    Account, Admit, CreditRules, Denial, End, Event, Fallback, GrantKind, KindRule, Kinds, Limits,
+    Movement, MovementKind, NewKey, OnDispute, Order, Return, Status, Terms, Transfer,
+    TransferKind,
 };
 use infergate_actors::id::{AccountId, GrantId, HoldId, KeyHash, KeyId};
-use infergate_actors::ledger::Batch;
+use infergate_actors::ledger::{Batch, Digest, Record};
 use infergate_actors::money::{NanoUsd, Rates};
+use smallvec::SmallVec;
 
 use crate::bench::{Bench, UNIT, admit, denial, set_status};
 
@@ -200,22 +202,112 @@ fn what_a_processor_tells_twice_happens_once() {
     assert_eq!((back.asked, back.moved), (nano(100), nano(30)), "what is held stays");
     bench.settle(1, 50).unwrap();
     assert_eq!(tell(&mut bench, "evt_4", refund("pay_1", None)), Ok(back));
-    assert_eq!(balance(&bench), 20);
-    let back = tell(&mut bench, "evt_5", refund("pay_1", Some(5))).unwrap();
-    assert_eq!((back.moved, balance(&bench)), (nano(5), 15));
-    let lot = |amount: Option<i64>| TransferKind::GrantRefund {
-        grant: GrantId(1),
-        amount: amount.map(nano),
-    };
-    assert_eq!(tell(&mut bench, "refund 1", lot(Some(6))).unwrap().moved, nano(6));
-    assert_eq!(tell(&mut bench, "refund 2", lot(None)).unwrap().moved, nano(9));
-    assert_eq!(tell(&mut bench, "refund 3", lot(None)).unwrap().moved, nano(0), "nothing is left");
+    assert_eq!(balance(&bench), 0, "what the request left goes too");
     assert_eq!(bench.machine.account().taken_back(), (nano(50), nano(0)));
-    let unknown = TransferKind::GrantRefund { grant: GrantId(2), amount: None };
+    let unknown = lot_refund(2, None);
     assert_eq!(tell(&mut bench, "refund 4", unknown), Err(Denial::UnknownGrant));
     grant(&mut bench, GrantKind::Trial, 10, None, "trial");
-    let trial = TransferKind::GrantRefund { grant: GrantId(2), amount: None };
-    assert_eq!(tell(&mut bench, "refund 5", trial), Err(Denial::NotRefundable));
+    assert_eq!(tell(&mut bench, "refund 5", lot_refund(2, None)), Err(Denial::NotRefundable));
+}
+
+fn lot_refund(grant: u32, amount: Option<i64>) -> TransferKind {
+    TransferKind::GrantRefund { grant: GrantId(grant), amount: amount.map(nano) }
+}
+
+fn left(left: i64) -> Result<Movement, Denial> {
+    Err(Denial::AboveLeft { left: nano(left) })
+}
+
+#[test]
+fn no_more_of_a_payment_is_paid_back_than_is_left_of_it_whoever_pays_it_back() {
+    let mut bench = bench(CreditRules::default());
+    tell(&mut bench, "evt_1", payment("pay_1", 100)).unwrap();
+    tell(&mut bench, "evt_2", payment("pay_2", 1_000)).unwrap();
+    assert_eq!(tell(&mut bench, "evt_3", refund("pay_1", Some(101))), left(100));
+    assert_eq!(tell(&mut bench, "evt_3", refund("pay_1", Some(30))).unwrap().moved, nano(30));
+    assert_eq!(tell(&mut bench, "refund 1", lot_refund(1, Some(71))), left(70));
+    assert_eq!(tell(&mut bench, "refund 1", lot_refund(1, Some(20))).unwrap().moved, nano(20));
+    assert_eq!(tell(&mut bench, "evt_4", refund("pay_1", Some(51))), left(50));
+    let disputed = TransferKind::Dispute { payment: "pay_1".into(), amount: Some(nano(10)) };
+    assert_eq!(tell(&mut bench, "evt_5", disputed.clone()).unwrap().moved, nano(10));
+    let more = TransferKind::Dispute { payment: "pay_1".into(), amount: Some(nano(11)) };
+    assert_eq!(tell(&mut bench, "evt_5", more), Err(Denial::ReusedId));
+    bench.order(&set_status(Status::Active)).unwrap();
+    let rest = tell(&mut bench, "evt_6", refund("pay_1", None)).unwrap();
+    assert_eq!((rest.asked, rest.moved, balance(&bench)), (nano(40), nano(40), 1_000));
+    assert_eq!(tell(&mut bench, "evt_7", refund("pay_1", None)), left(0));
+    assert_eq!(tell(&mut bench, "refund 2", lot_refund(1, None)), left(0));
+    assert_eq!(tell(&mut bench, "refund 2", lot_refund(1, Some(1))), left(0));
+    assert_eq!(tell(&mut bench, "evt_6", refund("pay_1", None)), Ok(rest), "told again, the same");
+    // A dispute has happened, whatever went back before: it takes what is left, and that is nothing.
+    let late = TransferKind::Dispute { payment: "pay_1".into(), amount: Some(nano(100)) };
+    let back = tell(&mut bench, "evt_8", late.clone()).unwrap();
+    assert_eq!((back.asked, back.moved), (nano(0), nano(0)));
+    assert_eq!(tell(&mut bench, "evt_8", late), Ok(back));
+    assert_eq!(tell(&mut bench, "evt_5", disputed).unwrap().moved, nano(10));
+    bench.restart();
+    assert_eq!(tell(&mut bench, "evt_9", refund("pay_1", Some(1))), left(0));
+    assert_eq!(bench.machine.account().taken_back(), (nano(90), nano(10)));
+}
+
+#[test]
+fn of_a_lot_that_no_payment_gave_no_more_is_paid_back_than_it_was() {
+    let mut bench = bench(CreditRules::default());
+    grant(&mut bench, GrantKind::Paid, 100, None, "invoice");
+    ask(&mut bench, &question(1, "gpt", 30)).unwrap();
+    bench.settle(1, 30).unwrap();
+    assert_eq!(tell(&mut bench, "refund 1", lot_refund(1, Some(101))), left(100));
+    // What was spent may be paid back too; what is unused is, where nothing is said.
+    let back = tell(&mut bench, "refund 1", lot_refund(1, Some(20))).unwrap();
+    assert_eq!((back.asked, back.moved), (nano(20), nano(20)));
+    let back = tell(&mut bench, "refund 2", lot_refund(1, None)).unwrap();
+    assert_eq!((back.asked, back.moved, balance(&bench)), (nano(50), nano(50), 0));
+    assert_eq!(tell(&mut bench, "refund 3", lot_refund(1, None)), left(0));
+}
+
+#[test]
+fn what_a_payment_is_known_by_is_no_grants_name_too() {
+    let mut bench = bench(CreditRules::default());
+    tell(&mut bench, "evt_1", payment("pay_1", 100)).unwrap();
+    let order = |reference: &str| {
+        let (kind, amount, reference) = (GrantKind::Paid, nano(5), reference.to_owned());
+        Order::Grant { kind, amount, expires_at_ms: None, reference }
+    };
+    assert_eq!(bench.order(&order("pay_1")), Err(Denial::DuplicateReference));
+    bench.order(&order("pay_2")).unwrap();
+    assert_eq!(tell(&mut bench, "evt_2", payment("pay_2", 5)), Err(Denial::DuplicateReference));
+    assert_eq!(balance(&bench), 105);
+}
+
+#[test]
+fn what_went_back_does_not_entitle_to_paid_models() {
+    let rules = || CreditRules { paid_entitlement: true, ..CreditRules::default() };
+    let mut bench = bench(CreditRules { on_dispute: OnDispute::Restrict, ..rules() });
+    grant(&mut bench, GrantKind::Trial, 100, None, "trial");
+    let mut asked = 0;
+    let mut is_open = |bench: &mut Bench| {
+        asked += 1;
+        let answer = ask(bench, &question(asked, "gpt", 1));
+        answer.map(|_| bench.void(asked).unwrap()).is_ok()
+    };
+    tell(&mut bench, "evt_1", payment("pay_1", 10)).unwrap();
+    assert!(is_open(&mut bench));
+    tell(&mut bench, "evt_2", refund("pay_1", Some(9))).unwrap();
+    assert!(is_open(&mut bench), "something of it is left");
+    tell(&mut bench, "evt_3", refund("pay_1", None)).unwrap();
+    assert!(!is_open(&mut bench));
+    tell(&mut bench, "evt_4", payment("pay_2", 10)).unwrap();
+    tell(&mut bench, "evt_5", dispute("pay_2")).unwrap();
+    bench.order(&set_status(Status::Active)).unwrap();
+    assert!(!is_open(&mut bench));
+    // What is still held of what went back does not count; what an operator gave as paid does.
+    tell(&mut bench, "evt_6", payment("pay_3", 10)).unwrap();
+    ask(&mut bench, &question(1_000, "gpt", 105)).unwrap();
+    tell(&mut bench, "evt_7", refund("pay_3", None)).unwrap();
+    assert!(!is_open(&mut bench));
+    bench.void(1_000).unwrap();
+    grant(&mut bench, GrantKind::Paid, 1, None, "invoice");
+    assert!(is_open(&mut bench));
 }
 
 #[test]
@@ -258,6 +350,48 @@ fn what_a_running_request_held_of_a_disputed_payment_is_taken_when_it_has_ended(
     assert_eq!(tell(&mut bench, "evt_3", dispute("pay_1")), Ok(back), "told again, the same");
 }
 
+/// What builds before journal version 5 wrote of money that goes back: in whatever unit, more than was
+/// paid, and only a dispute claims what is held.
+#[test]
+fn what_was_written_of_money_going_back_before_it_was_told_in_dollars_means_what_it_meant() {
+    let mut bench = bench(CreditRules::default());
+    tell(&mut bench, "evt_1", payment("pay_1", 100)).unwrap();
+    tell(&mut bench, "evt_2", payment("pay_2", 100)).unwrap();
+    ask(&mut bench, &question(1, "gpt", 150)).unwrap();
+    let mut account = bench.machine.account().clone();
+    let back = |id: &str, grant, asked, taken| {
+        let (payment, grant) = (Some(format!("pay_{grant}")), GrantId(grant));
+        let (asked, taken) = (nano(asked), nano(taken));
+        let (credit, surplus) = (None, None);
+        Box::new(Return { id: id.to_owned(), payment, grant, asked, taken, credit, surplus })
+    };
+    let refunded = Event::Refunded(back("evt_3", 1, 100, 50));
+    let disputed = Event::ChargedBack(back("evt_4", 2, 1_000, 0));
+    let voided = Event::Voided { hold: HoldId::from_bits(1), end: End::ClientGone };
+    let mut fold = |event| {
+        let (number, previous) = (account.number() + 1, account.digest());
+        let record = Record { account: account.id(), number, previous, at_ms: 1, event };
+        let digest = Digest::of(&record.encode());
+        account.apply(&record, digest).unwrap();
+        account.lapse(1).into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(fold(refunded), []);
+    assert_eq!(fold(disputed), []);
+    // All of the second payment's, and nothing of the first one's.
+    let reclaimed = Event::Reclaimed { grant: GrantId(2), amount: nano(100) };
+    assert_eq!(fold(voided), std::slice::from_ref(&reclaimed));
+    assert_eq!(fold(reclaimed), []);
+    assert_eq!((account.available(), account.taken_back()), (nano(50), (nano(50), nano(100))));
+    assert_eq!(Account::restore(&account.snapshot()).as_ref(), Ok(&account));
+    let back = |id: &str, payment: &str| {
+        let told = Transfer { id: id.to_owned(), what: refund(payment, None) };
+        account.transfer(&told, &CreditRules::default(), 1)
+    };
+    assert_eq!(back("evt_3", "pay_1"), Ok(SmallVec::new()), "told again, it is known");
+    assert_eq!(back("evt_5", "pay_1"), Err(Denial::AboveLeft { left: nano(0) }));
+    assert_eq!(back("evt_5", "pay_2"), Err(Denial::AboveLeft { left: nano(0) }));
+}
+
 #[test]
 fn a_snapshot_of_an_account_that_had_none_of_this_reads_as_it_always_did() {
     let account = Account::new(AccountId::new(1, 1));
@@ -265,9 +399,10 @@ fn a_snapshot_of_an_account_that_had_none_of_this_reads_as_it_always_did() {
     let (version, rest) = bytes.split_first().unwrap();
     assert_eq!(*version, 4);
     // Version 1 ended before the seven bytes that say that there was none, the three of no rules, the
-    // seven of no tenancy, and the two of no idempotency keys.
-    let (rest, lacking) = rest.split_at(rest.len() - 19);
-    assert_eq!(lacking, [0; 19]);
+    // seven of no tenancy, the two of no idempotency keys, and the two of movements that have nothing
+    // else.
+    let (rest, lacking) = rest.split_at(rest.len() - 21);
+    assert_eq!(lacking, [0; 21]);
     let old = [&[1], rest].concat();
     assert_eq!(Account::restore(&old).unwrap(), account);
     assert!(Account::restore(&[&[2], rest].concat()).is_err());

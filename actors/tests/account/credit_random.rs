@@ -69,8 +69,10 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
 pub(crate) struct Books {
     events: Vec<Event>,
     lots: BTreeMap<GrantId, (GrantKind, i64)>,
-    paid: HashMap<String, i64>,
-    returned: HashMap<String, i64>,
+    /// Of each payment, how much it was, and its lot.
+    paid: HashMap<String, (i64, GrantId)>,
+    /// How much money went back of each lot of a payment.
+    returned: HashMap<GrantId, i64>,
     /// Which models each hold may end up at, and under which rules it was taken.
     holds: HashMap<HoldId, (Vec<&'static str>, bool)>,
 }
@@ -83,7 +85,7 @@ impl Books {
             }
             Event::Paid(paid) => {
                 self.lots.insert(paid.grant, (GrantKind::Paid, paid.amount.nano()));
-                self.paid.insert(paid.payment.clone(), paid.amount.nano());
+                self.paid.insert(paid.payment.clone(), (paid.amount.nano(), paid.grant));
             }
             Event::Expired { grant, amount } | Event::Reclaimed { grant, amount } => {
                 self.draw(*grant, amount.nano());
@@ -93,9 +95,7 @@ impl Books {
                 if back.taken.is_positive() {
                     self.draw(back.grant, back.taken.nano());
                 }
-                if let Some(payment) = &back.payment {
-                    *self.returned.entry(payment.clone()).or_default() += back.taken.nano();
-                }
+                *self.returned.entry(back.grant).or_default() += back.asked.nano();
             }
             Event::Settled(settlement) => {
                 let (models, restricted) = self.holds.remove(&settlement.hold).expect("a hold");
@@ -113,8 +113,18 @@ impl Books {
             _ => {}
         }
         self.events.push(event);
-        for (payment, returned) in &self.returned {
-            assert!(*returned <= self.paid[payment], "more of {payment} went back than was paid");
+        for (payment, (paid, grant)) in &self.paid {
+            let returned = self.returned.get(grant).copied().unwrap_or(0);
+            assert!(returned <= *paid, "more of {payment} went back than was paid");
+        }
+    }
+
+    /// Of what went back in full, nothing is left but what was spent: once nothing is held.
+    fn check_at_rest(&self) {
+        for (payment, (paid, grant)) in &self.paid {
+            if self.returned.get(grant) == Some(paid) {
+                assert_eq!(self.lots[grant].1, 0, "{payment} went back, and its credit is there");
+            }
         }
     }
 
@@ -160,15 +170,29 @@ proptest! {
             prop_assert_eq!(account.totals().remaining.nano(), witness.books.balance());
             prop_assert!(account.totals().held <= account.totals().remaining);
         }
-        let Run { mut bench, .. } = run;
+        let Run { mut bench, mut witness, .. } = run;
         // What is held is covered: it settles in full, in whatever order.
         let open: Vec<_> =
             bench.machine.account().holds().iter().map(|(id, hold)| (*id, hold.amount)).collect();
         let before = bench.machine.account().totals().absorbed;
-        for (hold, amount) in open.into_iter().rev() {
-            bench.settle(hold.0, u64::try_from(amount.nano()).unwrap()).unwrap();
+        let mut batch = Batch::new();
+        for (place, (hold, amount)) in open.into_iter().rev().enumerate() {
+            // Every other one leaves something of what it held.
+            let tokens = amount.nano() / if place % 2 == 0 { 1 } else { 2 };
+            let settle = Settle {
+                hold,
+                usage: Usage { output: u64::try_from(tokens).unwrap(), ..Usage::default() },
+                estimated: false,
+                rates: UNIT,
+                end: End::Completed,
+                record: UsageRecord::default(),
+            };
+            denial(bench.machine.settle(settle, bench.now, &mut batch)).unwrap();
         }
         prop_assert_eq!(bench.machine.account().totals().absorbed, before);
+        bench.machine.lapse(bench.now, &mut batch).unwrap();
+        witness.read(&batch);
+        witness.books.check_at_rest();
     }
 }
 

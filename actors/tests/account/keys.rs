@@ -216,9 +216,10 @@ fn a_snapshot_from_before_there_were_budgets_is_read_as_one_without() {
     assert_eq!(Account::restore(&bytes).as_ref(), Ok(account));
     // The first version had nothing of that: no payments, no status with a reason, no codes (seven
     // bytes), and no keys, no budgets, no sums (three). The second had nothing of what an account has
-    // besides money and keys (seven). The third had no idempotency keys (two).
-    assert_eq!((bytes[0], &bytes[bytes.len() - 19..]), (4, &[0; 19][..]));
-    bytes.truncate(bytes.len() - 2);
+    // besides money and keys (seven). The third had no
+    // idempotency keys (two), and nothing of what movements have besides (two).
+    assert_eq!((bytes[0], &bytes[bytes.len() - 21..]), (4, &[0; 21][..]));
+    bytes.truncate(bytes.len() - 4);
     bytes[0] = 3;
     assert_eq!(Account::restore(&bytes).as_ref(), Ok(account));
     bytes.truncate(bytes.len() - 7);

@@ -30,6 +30,9 @@ mod random;
 #[cfg(test)]
 mod scripts;
 #[cfg(test)]
+#[cfg(test)]
+mod subscription_money;
+#[cfg(test)]
 mod subscriptions;
 #[cfg(test)]
 mod subscriptions_random;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use infergate_actors::account::{
-    Account, Denial, End, Extend, GrantKind, Order, Overrides, PlanOrder, Plans, Settle, Status,
-    SubscriptionOrder, Transfer, TransferKind, UsageRecord,
+    Account, CreditRules, Denial, End, Extend, GrantKind, KindRule, Order, Overrides, PlanOrder,
+    Plans, Settle, Status, SubscriptionOrder, Transfer, TransferKind, UsageRecord,
 };
 use infergate_actors::clock::Clock;
-use infergate_actors::id::HoldId;
+use infergate_actors::id::{GrantId, HoldId};
 use infergate_actors::ledger::{Batch, Ledger, LedgerOptions};
 use infergate_actors::money::{Markup, Usage};
 use proptest::prelude::*;
@@ -26,16 +26,21 @@ pub(crate) enum Step {
     Start {
         plan: usize,
         payment: Option<u8>,
+        more: i64,
     },
     Change {
         plan: usize,
         payment: Option<u8>,
+        more: i64,
     },
     Cancel {
         at_end: bool,
     },
+    End,
+    /// With so much more than the dearest price, where it is above nothing.
     Pay {
         payment: u8,
+        more: i64,
     },
     /// Ordinary credit.
     Buy {
@@ -51,6 +56,11 @@ pub(crate) enum Step {
     },
     Dispute {
         payment: u8,
+        nano: Option<i64>,
+    },
+    GrantRefund {
+        grant: u32,
+        nano: Option<i64>,
     },
     Status {
         status: Status,
@@ -90,20 +100,25 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
     let hold = || 0..6_u128;
     let payment = || 0..24_u8;
     let plan = || 0..PLANS.len();
+    let more = || prop_oneof![3 => Just(0), 1 => 1..2_000_i64];
     let status = prop::sample::select(vec![Status::Active, Status::Restricted, Status::Suspended]);
     let markups = prop::array::uniform6(prop_oneof![Just(1_000_000), 500_000..2_000_000_u32]);
     prop_oneof![
-        3 => (plan(), prop::option::weighted(0.9, payment()))
-            .prop_map(|(plan, payment)| Step::Start { plan, payment }),
-        3 => (plan(), prop::option::of(payment()))
-            .prop_map(|(plan, payment)| Step::Change { plan, payment }),
+        3 => (plan(), prop::option::weighted(0.9, payment()), more())
+            .prop_map(|(plan, payment, more)| Step::Start { plan, payment, more }),
+        3 => (plan(), prop::option::of(payment()), more())
+            .prop_map(|(plan, payment, more)| Step::Change { plan, payment, more }),
         2 => any::<bool>().prop_map(|at_end| Step::Cancel { at_end }),
-        4 => payment().prop_map(|payment| Step::Pay { payment }),
+        1 => Just(Step::End),
+        4 => (payment(), more()).prop_map(|(payment, more)| Step::Pay { payment, more }),
         2 => (payment(), 1..3_000_i64).prop_map(|(payment, nano)| Step::Buy { payment, nano }),
         1 => payment().prop_map(|payment| Step::Fail { payment }),
-        1 => (payment(), prop::option::of(1..3_000_i64))
+        3 => (payment(), prop::option::of(1..3_000_i64))
             .prop_map(|(payment, nano)| Step::Refund { payment, nano }),
-        1 => payment().prop_map(|payment| Step::Dispute { payment }),
+        1 => (payment(), prop::option::of(1..3_000_i64))
+            .prop_map(|(payment, nano)| Step::Dispute { payment, nano }),
+        1 => (1..8_u32, prop::option::of(1..3_000_i64))
+            .prop_map(|(grant, nano)| Step::GrantRefund { grant, nano }),
         2 => status.prop_map(|status| Step::Status { status }),
         1 => (1..500_i64).prop_map(|nano| Step::Grant { nano }),
         6 => (hold(), 1..900_u64, 1..900_u64)
@@ -117,6 +132,18 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         5 => prop_oneof![0..100_u64, 0..2_000_u64].prop_map(|hours| Step::Wait { hours }),
         1 => Just(Step::Restart),
     ]
+}
+
+/// Allowances are paid back, too.
+fn rules() -> CreditRules {
+    let mut rules = CreditRules::default();
+    rules.set(GrantKind::Subscription, KindRule { models: Vec::new(), refundable: true });
+    rules
+}
+
+/// An amount that is above the dearest price, where it is to be so.
+fn above(more: i64) -> Option<i64> {
+    (more > 0).then_some(4_000 + more)
 }
 
 /// An account under way, what it wrote, and its books.
@@ -138,6 +165,24 @@ proptest! {
         steps in prop::collection::vec(step(), 1..150),
     ) {
         Run::play(steps).settle_all();
+    }
+
+    #[test]
+    fn of_a_payment_that_went_back_in_full_nothing_is_left_but_what_was_spent(
+        steps in prop::collection::vec(step(), 1..150),
+    ) {
+        let mut run = Run::play(steps);
+        let mut batch = Batch::new();
+        let open: Vec<_> = run.bench.machine.account().holds().keys().copied().collect();
+        for hold in open {
+            let (end, now) = (End::ClientGone, run.bench.now);
+            denial(run.bench.machine.void(hold, end, now, &mut batch)).unwrap();
+        }
+        run.bench.machine.lapse(run.bench.now, &mut batch).unwrap();
+        for (record, _) in batch.decoded() {
+            run.books.take(&record);
+        }
+        run.books.check_at_rest();
     }
 }
 
@@ -191,6 +236,7 @@ impl Run {
     /// Takes all steps, and looks at everything behind each.
     fn play(steps: Vec<Step>) -> Self {
         let mut run = Self::new();
+        run.bench.machine.set_rules(Arc::new(rules()));
         for (place, step) in steps.into_iter().enumerate() {
             let batch = run.act(step, place);
             for (record, digest) in batch.decoded() {
@@ -227,19 +273,22 @@ impl Run {
         let mut batch = Batch::new();
         let now = self.bench.now;
         let order = |order| Order::Subscription(Box::new(order));
-        let paid = |payment: Option<u8>| payment.map(|it| paid_by(&format!("p{it}"), None));
+        let paid = |payment: Option<u8>, more: i64| {
+            payment.map(|it| paid_by(&format!("p{it}"), above(more)))
+        };
         match step {
-            Step::Start { plan, payment } => {
-                let (plan, paid) = (PLANS[plan].to_owned(), paid(payment));
+            Step::Start { plan, payment, more } => {
+                let (plan, paid) = (PLANS[plan].to_owned(), paid(payment, more));
                 self.order(&order(SubscriptionOrder::Start { plan, paid }), &mut batch);
             }
-            Step::Change { plan, payment } => {
-                let (plan, paid) = (PLANS[plan].to_owned(), paid(payment));
+            Step::Change { plan, payment, more } => {
+                let (plan, paid) = (PLANS[plan].to_owned(), paid(payment, more));
                 self.order(&order(SubscriptionOrder::Change { plan, paid }), &mut batch);
             }
             Step::Cancel { at_end } => {
                 self.order(&order(SubscriptionOrder::CancelAtPeriodEnd(at_end)), &mut batch);
             }
+            Step::End => self.order(&order(SubscriptionOrder::CancelNow), &mut batch),
             Step::Status { status } => self.order(&set_status(status), &mut batch),
             Step::Grant { nano: amount } => {
                 let (kind, reference) = (GrantKind::Paid, place.to_string());
@@ -255,6 +304,7 @@ impl Run {
             | Step::Buy { .. }
             | Step::Fail { .. }
             | Step::Refund { .. }
+            | Step::GrantRefund { .. }
             | Step::Dispute { .. } => {
                 self.tell(step, place, &mut batch);
             }
@@ -272,6 +322,7 @@ impl Run {
             }
             Step::Restart => {
                 self.bench.restart();
+                self.bench.machine.set_rules(Arc::new(rules()));
                 self.bench.machine.set_plans(Arc::clone(&self.plans), now);
             }
             Step::Hold { .. } | Step::Extend { .. } | Step::Settle { .. } | Step::Void { .. } => {
@@ -288,9 +339,9 @@ impl Run {
     fn tell(&mut self, step: Step, place: usize, batch: &mut Batch) {
         let name = |payment: u8| format!("p{payment}");
         let (id, what) = match step {
-            Step::Pay { payment } => {
-                let id = format!("evt p{payment}");
-                (id, TransferKind::SubscriptionPaid { payment: name(payment), amount: None })
+            Step::Pay { payment, more } => {
+                let (id, amount) = (format!("evt p{payment}"), above(more).map(nano));
+                (id, TransferKind::SubscriptionPaid { payment: name(payment), amount })
             }
             Step::Buy { payment, nano: amount } => {
                 let (payment, amount) = (name(payment), nano(amount));
@@ -305,9 +356,13 @@ impl Run {
                 let amount = amount.map(nano);
                 (place.to_string(), TransferKind::Refund { payment: name(payment), amount })
             }
-            Step::Dispute { payment } => {
-                let payment = name(payment);
-                (place.to_string(), TransferKind::Dispute { payment, amount: None })
+            Step::Dispute { payment, nano: amount } => {
+                let (payment, amount) = (name(payment), amount.map(nano));
+                (place.to_string(), TransferKind::Dispute { payment, amount })
+            }
+            Step::GrantRefund { grant, nano: amount } => {
+                let (grant, amount) = (GrantId(grant), amount.map(nano));
+                (place.to_string(), TransferKind::GrantRefund { grant, amount })
             }
             _ => return,
         };

@@ -236,8 +236,9 @@ fn facts_of_a_watch_read_what_they_have_always_read() {
         let record = Record { account, number, previous, at_ms: 1_800_000_000_123, event };
         let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
         let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect();
-        assert_eq!(record.encode(), bytes);
-        assert_eq!(Record::decode(&record.encode()), Ok(record));
+        // These bytes say version 4, what is written today says 5, and nothing else differs.
+        assert_eq!(record.encode().get(1..), bytes.get(1..));
+        assert_eq!(Record::decode(&bytes), Ok(record));
     }
     let lapsed = Event::Watch(Box::new(WatchEvent::TopUpEnded {
         top_up: TopUpId(2),

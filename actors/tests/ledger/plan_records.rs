@@ -58,6 +58,7 @@ fn events() -> [Event; 6] {
             amount: NanoUsd::from_nano(7),
             payment: Some("pay_1".into()),
         }),
+        surplus: None,
     };
     let next = NextTerms { plan: "small".into(), offer: offer(2, BillingPeriod::Days(30)) };
     let ended = SubscriptionChange {
@@ -71,6 +72,7 @@ fn events() -> [Event; 6] {
         },
         payment: None,
         allowance: None,
+        surplus: None,
     };
     let changed = |change| Event::Subscription(Box::new(SubscriptionEvent::Changed(change)));
     [
@@ -89,9 +91,33 @@ fn the_events_of_plans_and_subscriptions_read_as_they_have_always_read() {
         let previous = Digest::of(b"before");
         let account = AccountId::new(2, 5);
         let record = Record { account, number, previous, at_ms: 1_800_000_000_123, event };
-        assert_eq!(record.encode(), bytes(hex), "{:02x?}", record.encode());
+        // These bytes say version 4, what is written today says 5 and ends with what that has.
+        let lacking: &[u8] =
+            if matches!(record.event, Event::Subscription(_)) { &[0] } else { &[] };
+        assert_eq!(record.encode().get(1..), [&bytes(hex)[1..], lacking].concat().get(..));
         assert_eq!(Record::decode(&bytes(hex)), Ok(record));
+        for more in [&[0_u8][..], &[0, 0], &[1, 4, 2, 0]] {
+            let longer = [bytes(hex).as_slice(), more].concat();
+            assert!(Record::decode(&longer).is_err(), "{hex} and {more:?}");
+        }
     }
+}
+
+#[test]
+fn what_was_paid_above_what_was_due_reads_as_it_has_always_read() {
+    let Some(Event::Subscription(event)) = events().into_iter().nth(4) else { panic!() };
+    let SubscriptionEvent::Changed(change) = *event;
+    let (grant, payment) = (GrantId(4), Some("pay_1".to_owned()));
+    let surplus = Some(Allowance { grant, amount: NanoUsd::from_nano(9), payment });
+    let change = SubscriptionChange { surplus, ..change };
+    let event = Event::Subscription(Box::new(SubscriptionEvent::Changed(change)));
+    let (account, previous) = (AccountId::new(2, 5), Digest::of(b"before"));
+    let record = Record { account, number: 5, previous, at_ms: 1_800_000_000_123, event };
+    // As version 4, but for the version and what is at the end.
+    let bytes = bytes(RECORDS[4]);
+    let bytes = [&[5], &bytes[1..], &[1, 4, 18, 1, 5], b"pay_1"].concat();
+    assert_eq!(record.encode(), bytes);
+    assert_eq!(Record::decode(&bytes), Ok(record));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use infergate_actors::ledger::{Digest, Record};
 use infergate_actors::money::NanoUsd;
 
 use crate::desk::START_MS;
+use crate::records::bytes;
 
 /// One record of every kind.
 const FROZEN: [&str; 9] = [
@@ -72,8 +73,8 @@ fn records_of_projects_and_guarded_keys_are_written_as_they_always_were() {
         let previous = Digest::of(b"before");
         let account = AccountId::new(2, 5);
         let record = Record { account, number, previous, at_ms: START_MS, event };
-        let bytes = record.encode();
-        assert_eq!(hex(&bytes), frozen);
-        assert_eq!(Record::decode(&bytes), Ok(record));
+        // These bytes say version 4, what is written today says 5, and nothing else differs.
+        assert_eq!(hex(&record.encode()).get(2..), frozen.get(2..));
+        assert_eq!(Record::decode(&bytes(frozen)), Ok(record));
     }
 }

@@ -2,7 +2,7 @@
 
 use infergate_actors::account::{
     AttemptOutcome, CodeBatch, Dialect, End, Event, Finish, GrantKind, Limits, Payment,
-    ReasonClass, Return, Source, Status, StatusSet, UsageRecord,
+    ReasonClass, Return, Source, Status, StatusSet, SurplusReturn, UsageRecord,
 };
 use infergate_actors::id::{AccountId, GrantId, KeyHash, KeyId, ProjectId};
 use infergate_actors::ledger::{Digest, Record, RecordError};
@@ -54,6 +54,12 @@ const CREDIT: [&str; 9] = [
 /// What version 4 added, as it wrote it.
 const VERSION_4: [&str; 1] = [
     "048580808080808001116db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b134098780808080808080808080888080808009010c000000000000000000000080a8d6b9070000000000000000000000c0843d80f70280f70200010180f702000973696d2d736d616c6c0180a0f1c2b13401788407010973696d756c617465640e73696d2d736d616c6c2d323032360001c8013e00000001060101020100c0000207",
+];
+
+/// What version 5 added, as it wrote it.
+const VERSION_5: [&str; 2] = [
+    "058580808080808001126db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b13411056576745f3301057061795f3103880ef80a01dc0b0104d804f403",
+    "058580808080808001136db7d803e74f1ffa7d8f5adc0bf95b3efba0f1c2b13412056576745f3301057061795f3103880ef80a01880e00",
 ];
 
 pub(crate) fn bytes(hex: &str) -> Vec<u8> {
@@ -196,8 +202,46 @@ fn version_4_reads_what_it_has_always_read() {
     let events = [Event::Settled(Box::new(settled))];
     for ((number, hex), event) in (17..).zip(VERSION_4).zip(events) {
         let record = record(number, event);
-        assert_eq!(record.encode(), bytes(hex), "{:02x?}", record.encode());
+        // What is written today says 5, and nothing else differs.
+        assert_eq!(record.encode().get(1..), bytes(hex).get(1..));
         assert_eq!(Record::decode(&bytes(hex)), Ok(record));
+    }
+}
+
+#[test]
+fn version_5_reads_what_it_has_always_read() {
+    let nano = NanoUsd::from_nano;
+    let surplus = SurplusReturn { grant: GrantId(4), asked: nano(300), taken: nano(250) };
+    let back = Return {
+        id: "evt_3".into(),
+        payment: Some("pay_1".into()),
+        grant: GrantId(3),
+        asked: nano(900),
+        taken: nano(700),
+        credit: Some(nano(750)),
+        surplus: Some(surplus),
+    };
+    let plain = Return { credit: Some(nano(900)), surplus: None, ..back.clone() };
+    let events = [Event::Refunded(Box::new(back)), Event::ChargedBack(Box::new(plain))];
+    for ((number, hex), event) in (18..).zip(VERSION_5).zip(events) {
+        let record = record(number, event);
+        assert_eq!(record.encode(), bytes(hex));
+        assert_eq!(Record::decode(&bytes(hex)), Ok(record));
+    }
+}
+
+#[test]
+fn the_events_of_credit_take_no_byte_more_and_none_less() {
+    for hex in CREDIT.iter().chain(&VERSION_4) {
+        let whole = bytes(hex);
+        for len in 0..whole.len() {
+            assert!(Record::decode(&whole[..len]).is_err(), "{hex} up to {len}");
+        }
+        // The last of these are what version 5 has there.
+        for more in [&[0_u8][..], &[0, 0], &[1, 2, 0], &[1, 2, 1, 4, 2, 2]] {
+            let longer = [whole.as_slice(), more].concat();
+            assert!(Record::decode(&longer).is_err(), "{hex} and {more:?}");
+        }
     }
 }
 
@@ -211,6 +255,8 @@ fn the_events_of_credit_read_as_they_have_always_read() {
         grant: GrantId(3),
         asked: nano(900),
         taken: nano(taken),
+        credit: None,
+        surplus: None,
     };
     let events = [
         Event::StatusSet(StatusSet {
@@ -253,15 +299,17 @@ fn the_events_of_credit_read_as_they_have_always_read() {
     ];
     for ((number, hex), event) in (15..).zip(CREDIT).zip(events.into_iter().chain(codes)) {
         let record = record(number, event);
-        // These bytes say version 2, what is written today says 4, and nothing else differs.
-        assert_eq!(record.encode().get(1..), bytes(hex).get(1..));
+        // These bytes say version 2, what is written today says 5 and ends with what that has.
+        let lacks = matches!(record.event, Event::Refunded(_) | Event::ChargedBack(_));
+        let lacking: &[u8] = if lacks { &[0, 0] } else { &[] };
+        assert_eq!(record.encode().get(1..), [&bytes(hex)[1..], lacking].concat().get(..));
         assert_eq!(Record::decode(&bytes(hex)), Ok(record));
     }
 }
 
 #[test]
 fn another_version_is_refused_by_its_number() {
-    for version in [0, 5, 255] {
+    for version in [0, 6, 255] {
         let mut bytes = bytes(VERSION_1[0]);
         bytes[0] = version;
         assert_eq!(Record::decode(&bytes), Err(RecordError::UnknownVersion(version)));

@@ -292,6 +292,11 @@ async fn plans_are_listed_and_set_and_subscribed_to() {
     assert_eq!(shown["state"], "active");
     let (exit, out, _) = command(&format!("subscriptions show {id}")).await;
     assert!(exit == Exit::Well && out.contains("5 USD for 6 USD of credit, each 30d"), "{out}");
+    let (_, out, _) = command(&format!("subscriptions cancel {id} --now")).await;
+    assert!(out.contains("ended, to the plan `large`"), "{out}");
+    let start = format!("subscriptions start {id} --plan small --payment p2 --amount 5.5");
+    let (_, out, _) = command(&start).await;
+    assert!(out.contains("p2 was 0.5 USD more than due: that is paid credit"), "{out}");
 }
 
 pub(super) fn plan_of(name: &str) -> infergate_actors::account::PlanTerms {

@@ -55,6 +55,8 @@ pub(super) struct Change {
     #[schemars(range(min = 1))]
     amount_nano_usd: Option<i64>,
     cancel_at_period_end: Option<bool>,
+    /// Ends it at once; `true` and nothing else.
+    cancel_now: Option<bool>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -77,10 +79,13 @@ pub(super) fn routes() -> Routes<Arc<Operator>> {
         .example(json!({
             "plan": "team", "event_id": "evt_2", "payment": "pay_2", "amount_usd": "20",
         }));
-    let changed = doc("updateSubscription", "Changes its plan, or cancels it at the period's end.")
-        .answers::<Subscription>(200)
-        .refuses(&[409])
-        .example(json!({ "cancel_at_period_end": true }));
+    let changed = doc(
+        "updateSubscription",
+        "Changes its plan, or cancels it at the period's end or at once.",
+    )
+    .answers::<Subscription>(200)
+    .refuses(&[409])
+    .example(json!({ "cancel_at_period_end": true }));
     let shown = doc("getSubscription", "Shows an account's subscription.");
     let shown = shown.answers::<Subscription>(200);
     let told = doc("previewSubscription", "Tells what a change of plan would cost and give now.");
@@ -108,15 +113,16 @@ pub(super) async fn change(
 ) -> Result<impl IntoResponse, Problem> {
     let amount = (change.amount_usd.as_deref(), change.amount_nano_usd);
     let paid = paid_by(change.event_id, change.payment, amount)?;
-    let order = match (change.plan, change.cancel_at_period_end, paid) {
-        (Some(plan), None, paid) => {
+    let order = match (change.plan, change.cancel_at_period_end, change.cancel_now, paid) {
+        (Some(plan), None, None, paid) => {
             text("plan", &plan)?;
             SubscriptionOrder::Change { plan, paid }
         }
-        (None, Some(at_end), None) => SubscriptionOrder::CancelAtPeriodEnd(at_end),
+        (None, Some(at_end), None, None) => SubscriptionOrder::CancelAtPeriodEnd(at_end),
+        (None, None, Some(true), None) => SubscriptionOrder::CancelNow,
         _ => {
             let detail = "either `plan`, and what was paid for the change where something is due, or \
-                          `cancel_at_period_end` alone is needed";
+                          `cancel_at_period_end` alone, or `\"cancel_now\": true` alone is needed";
             return Err(Problem::invalid(detail));
         }
     };
@@ -160,8 +166,7 @@ async fn carry_out(
 }
 
 fn shown(view: &AccountView) -> Result<Subscription, Problem> {
-    let contract = view.subscription.as_deref().ok_or(Denial::NoSubscription)?;
-    Ok(Subscription::of(contract))
+    Ok(Subscription::of(view).ok_or(Denial::NoSubscription)?)
 }
 
 /// A payment: all that names it, or nothing of it.

@@ -6,7 +6,7 @@ use super::{
     Allowance, Contract, Offer, SubscriptionChange, SubscriptionEvent, SubscriptionPayment,
     SubscriptionState, SubscriptionStep,
 };
-use crate::account::payment::{MovementKind, Transfer, TransferKind};
+use crate::account::payment::{Transfer, TransferKind};
 use crate::account::state::Account;
 use crate::account::{Denial, Event, GrantKind, ReasonClass, Status, StatusSet};
 use crate::id::GrantId;
@@ -27,7 +27,9 @@ pub(super) type Decided = SmallVec<[Event; 2]>;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Beside {
     pub(super) payment: Option<SubscriptionPayment>,
-    /// The credit given.
+    /// What of it is above what was due: given as paid credit.
+    pub(super) surplus: NanoUsd,
+    /// The credit given for the period.
     pub(super) allowance: NanoUsd,
     /// The payment that it was paid with.
     pub(super) paid_with: Option<String>,
@@ -111,7 +113,7 @@ impl Account {
             TransferKind::SubscriptionPaid { payment, amount } => {
                 let (_, offer) = contract.next_terms();
                 let paid = self.paid(id, payment, *amount, offer.price)?;
-                self.paid_for_next(contract, paid, now_ms)
+                self.paid_for_next(contract, payment, paid, now_ms)
             }
             TransferKind::Payment { .. }
             | TransferKind::Refund { .. }
@@ -123,20 +125,19 @@ impl Account {
     fn paid_for_next(
         &self,
         contract: &Contract,
-        paid: SubscriptionPayment,
+        payment: &str,
+        paid: Beside,
         now_ms: u64,
     ) -> Result<Decided, Denial> {
-        let paid_with = Some(paid.payment.clone());
+        let paid_with = Some(payment.to_owned());
         match contract.state {
             SubscriptionState::Active if contract.ahead.is_some() => Err(Denial::PaidAhead),
             SubscriptionState::Active => {
                 let contract = Contract { ahead: paid_with, ..contract.clone() };
-                let beside = Beside { payment: Some(paid), ..Beside::default() };
-                Ok(self.changed(SubscriptionStep::PaidAhead, contract, beside))
+                Ok(self.changed(SubscriptionStep::PaidAhead, contract, paid))
             }
             SubscriptionState::PastDue | SubscriptionState::Overdue => {
-                let beside = Beside { payment: Some(paid), paid_with, ..Beside::default() };
-                Ok(self.renewed(contract, now_ms, beside))
+                Ok(self.renewed(contract, now_ms, Beside { paid_with, ..paid }))
             }
             SubscriptionState::Cancelled => Err(Denial::SubscriptionEnds),
             SubscriptionState::Ended => Err(Denial::NoSubscription),
@@ -148,7 +149,8 @@ impl Account {
     pub(in crate::account) fn unpaid_ahead(&self, payment: &str, back: NanoUsd) -> Option<Event> {
         let paid_with = |contract: &&Contract| contract.ahead.as_deref() == Some(payment);
         let contract = self.subscription().filter(paid_with)?;
-        let left = self.left_of(payment).saturating_sub(back);
+        let left = self.payment_of(payment).map_or(NanoUsd::ZERO, |paid| self.left_of(paid));
+        let left = left.saturating_sub(back);
         if left.is_positive() && left >= contract.next_terms().1.price {
             return None;
         }
@@ -167,25 +169,28 @@ impl Account {
         running.ok_or(Denial::NoSubscription)
     }
 
-    /// A payment of at least `due` that is not known yet.
+    /// A payment of at least `due` that is not known yet, and what of it is above that.
     pub(super) fn paid(
         &self,
         id: &str,
         payment: &str,
         amount: Option<NanoUsd>,
         due: NanoUsd,
-    ) -> Result<SubscriptionPayment, Denial> {
+    ) -> Result<Beside, Denial> {
         let amount = amount.unwrap_or(due);
         if amount < due {
             return Err(Denial::Underpaid { due });
         }
-        let is_same = |known: &str| known == payment;
-        let known = self.payments().any(is_same) || self.references.contains(payment);
-        if known {
+        if self.references.contains(payment) || self.payment_of(payment).is_some() {
             return Err(Denial::DuplicateReference);
         }
+        let surplus = amount.saturating_sub(due);
+        if self.totals.granted.checked_add(surplus).is_none() {
+            return Err(Denial::BadAmount);
+        }
         let (id, payment) = (id.to_owned(), payment.to_owned());
-        Ok(SubscriptionPayment { id, payment, amount })
+        let payment = Some(SubscriptionPayment { id, payment, amount });
+        Ok(Beside { payment, surplus, ..Beside::default() })
     }
 
     /// The next period, or the one that is now where that has ended too, and what comes with it.
@@ -219,34 +224,58 @@ impl Account {
         events
     }
 
-    /// The event of a change, and the credit that comes with it.
+    /// The event of a change, and the credit that comes with it: the allowance, and behind it the surplus.
     pub(super) fn changed(
         &self,
         step: SubscriptionStep,
         contract: Contract,
         beside: Beside,
     ) -> Decided {
-        let Beside { payment, allowance: amount, paid_with } = beside;
+        let Beside { payment, surplus, allowance: amount, paid_with } = beside;
         // One that fits in no sum is not given: the books stay whole.
-        let fits = self.totals.granted.checked_add(amount).is_some();
-        let gives = amount.is_positive() && fits;
+        let granted = self.totals.granted.saturating_add(surplus);
+        let gives = amount.is_positive() && granted.checked_add(amount).is_some();
         let grant = GrantId(self.grants_made.saturating_add(1));
-        let reference = self.free_reference(paid_with.as_deref());
-        let expires_at_ms = Some(contract.to_ms);
-        let kind = GrantKind::Subscription;
+        let allowance = gives.then(|| Event::Granted {
+            grant,
+            kind: GrantKind::Subscription,
+            amount,
+            expires_at_ms: Some(contract.to_ms),
+            reference: self.free_reference(paid_with.as_deref()),
+        });
+        let next = GrantId(self.grants_made.saturating_add(if gives { 2 } else { 1 }));
+        let surplus = payment.as_ref().filter(|_| surplus.is_positive()).map(|paid| Allowance {
+            grant: next,
+            amount: surplus,
+            payment: Some(paid.payment.clone()),
+        });
+        let beyond = surplus.as_ref().map(|surplus| self.beyond(surplus));
         let change = SubscriptionChange {
             due_at_ms: contract.due_at_ms(),
             step,
             contract,
             payment,
             allowance: gives.then_some(Allowance { grant, amount, payment: paid_with }),
+            surplus,
         };
         let event = SubscriptionEvent::Changed(change);
         let mut events: Decided = smallvec![Event::Subscription(Box::new(event))];
-        if gives {
-            events.push(Event::Granted { grant, kind, amount, expires_at_ms, reference });
-        }
+        events.extend(allowance);
+        events.extend(beyond);
         events
+    }
+
+    /// The credit for what was paid above what was due. It does not lapse.
+    fn beyond(&self, surplus: &Allowance) -> Event {
+        let Allowance { grant, amount, payment } = surplus;
+        let payment = payment.as_deref().unwrap_or_default();
+        Event::Granted {
+            grant: *grant,
+            kind: GrantKind::Paid,
+            amount: *amount,
+            expires_at_ms: None,
+            reference: self.free_reference(Some(&format!("{payment} surplus"))),
+        }
     }
 
     /// What an allowance is known by: its payment, or a number. Whatever was given under such a name
@@ -258,12 +287,6 @@ impl Account {
             reference.push('+');
         }
         reference
-    }
-
-    fn payments(&self) -> impl Iterator<Item = &str> {
-        let movements = self.credit.movements.values();
-        let paid = |kind| matches!(kind, MovementKind::Paid | MovementKind::SubscriptionPaid);
-        movements.filter(move |it| paid(it.kind)).filter_map(|it| it.payment.as_deref())
     }
 }
 

@@ -20,13 +20,16 @@
 //!      '--------------------------------------------------------------'
 //! ```
 //!
+//! An operator may end it at once from any state: `Ended`, whatever is left of the period.
+//!
 //! Silence is a row of its own: a period that nobody pays for ends in `PastDue`, and after the plan's
 //! grace in `Overdue`, which restricts the account. Only what the subscription itself restricted does a
 //! payment reinstate: not what an operator or a dispute did.
 //!
 //! An allowance is a credit lot of the kind `subscription` that lapses at the end of its period, one for
 //! each period; a change to a dearer plan gives a second one, for the time that is left. A payment that
-//! comes before its period begins is kept, and the allowance is given when the period begins.
+//! comes before its period begins is kept, and the allowance is given when the period begins. What is paid
+//! above what is due is paid credit at once.
 //!
 //! What was agreed (price, allowance, length, grace) is in the subscription's own facts: other figures in
 //! the configuration concern those who start or change from then on, and nobody silently.
@@ -44,6 +47,7 @@ pub use period::BillingPeriod;
 pub use proration::Proration;
 
 use super::payment::{Movement, MovementKind};
+use super::refund::Surplus;
 use super::state::Account;
 use crate::id::GrantId;
 use crate::money::NanoUsd;
@@ -131,6 +135,9 @@ pub struct SubscriptionChange {
     pub payment: Option<SubscriptionPayment>,
     /// The credit given with it, by the event behind this one.
     pub allowance: Option<Allowance>,
+    /// What of the payment is above what was due: given as paid credit, by the event behind that. Since
+    /// journal version 5.
+    pub surplus: Option<Allowance>,
 }
 
 /// Credit given for a period, or for the rest of one.
@@ -267,7 +274,7 @@ impl Account {
         at_ms: u64,
     ) -> Result<(), &'static str> {
         let SubscriptionEvent::Changed(change) = event;
-        let SubscriptionChange { due_at_ms, step, contract, payment, allowance } = change;
+        let SubscriptionChange { due_at_ms, step, contract, payment, allowance, surplus } = change;
         if contract.due_at_ms() != *due_at_ms {
             return Err("it does not say when its subscription is due");
         }
@@ -280,8 +287,13 @@ impl Account {
                 _ => MovementKind::SubscriptionPaid,
             };
             let (payment, moved) = (Some(payment.clone()), NanoUsd::ZERO);
-            let grant = GrantId(0);
-            self.moved(id, Movement { kind, payment, grant, asked: *amount, moved, at_ms })?;
+            let (grant, asked, credit) = (GrantId(0), *amount, None);
+            let surplus = surplus.as_ref().map(|above| {
+                let Allowance { grant, amount, .. } = *above;
+                Box::new(Surplus { grant, amount, back: NanoUsd::ZERO })
+            });
+            let movement = Movement { kind, payment, grant, asked, moved, at_ms, credit, surplus };
+            self.moved(id, movement)?;
         }
         if let Some(Allowance { grant, amount, payment: Some(payment) }) = allowance {
             // Its lot is what a refund or a dispute takes back.

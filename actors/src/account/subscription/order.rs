@@ -1,7 +1,7 @@
 //! What an operator orders about a subscription. Pure.
 
 use super::decide::{Beside, Decided};
-use super::{Contract, NextTerms, Offer, SubscriptionPayment, SubscriptionState, SubscriptionStep};
+use super::{Contract, NextTerms, Offer, SubscriptionState, SubscriptionStep};
 use crate::account::payment::{Movement, MovementKind};
 use crate::account::state::Account;
 use crate::account::{Denial, Plans};
@@ -37,6 +37,8 @@ pub enum SubscriptionOrder {
     },
     /// Let it end with its period, or not.
     CancelAtPeriodEnd(bool),
+    /// End it now, before its period ends. Nothing is paid back by that.
+    CancelNow,
 }
 
 impl Account {
@@ -65,6 +67,7 @@ impl Account {
             }
             SubscriptionOrder::CancelAtPeriodEnd(true) => self.cancel(),
             SubscriptionOrder::CancelAtPeriodEnd(false) => self.undo_cancel(),
+            SubscriptionOrder::CancelNow => self.cancel_now(),
         }
     }
 
@@ -93,9 +96,8 @@ impl Account {
             Err(Denial::NoSubscription) => {}
             Err(denial) => return Err(denial),
         }
-        let payment = self.payment(paid, offer.price)?;
-        let paid_with = payment.as_ref().map(|paid| paid.payment.clone());
-        let beside = Beside { payment, allowance: offer.allowance, paid_with };
+        let received = self.received(paid, offer.price)?;
+        let beside = Beside { allowance: offer.allowance, ..received };
         let contract = Contract::begun(plan, offer, now_ms);
         let mut events = self.changed(SubscriptionStep::Started, contract, beside);
         events.extend(self.assigned(Some(plan)));
@@ -142,9 +144,8 @@ impl Account {
         if contract.ahead.is_some() {
             return Err(Denial::PaidAhead);
         }
-        let payment = self.payment(paid, proration.due)?;
-        let paid_with = payment.as_ref().map(|paid| paid.payment.clone());
-        let beside = Beside { payment, allowance: proration.allowance, paid_with };
+        let received = self.received(paid, proration.due)?;
+        let beside = Beside { allowance: proration.allowance, ..received };
         let follows = self.plan() == Some(contract.plan.as_str());
         let plan = plan.to_owned();
         let assigned = follows.then(|| self.assigned(Some(&plan))).flatten();
@@ -172,6 +173,15 @@ impl Account {
         }
     }
 
+    fn cancel_now(&self) -> Result<Decided, Denial> {
+        let contract = self.running()?;
+        // What was paid for the next period would be lost.
+        if contract.ahead.is_some() {
+            return Err(Denial::PaidAhead);
+        }
+        Ok(self.ended(contract))
+    }
+
     fn undo_cancel(&self) -> Result<Decided, Denial> {
         let contract = self.running()?;
         if contract.state != SubscriptionState::Cancelled {
@@ -181,16 +191,15 @@ impl Account {
         Ok(self.changed(SubscriptionStep::CancelUndone, contract, Beside::default()))
     }
 
-    /// A payment of at least `due`; none where nothing is due and nothing is told.
-    fn payment(
-        &self,
-        paid: Option<&PaidBy>,
-        due: NanoUsd,
-    ) -> Result<Option<SubscriptionPayment>, Denial> {
+    /// A payment of at least `due`, for what is given with it; none where nothing is due and nothing is told.
+    fn received(&self, paid: Option<&PaidBy>, due: NanoUsd) -> Result<Beside, Denial> {
         match paid {
             None if due.is_positive() => Err(Denial::Underpaid { due }),
-            None => Ok(None),
-            Some(PaidBy { id, payment, amount }) => self.paid(id, payment, *amount, due).map(Some),
+            None => Ok(Beside::default()),
+            Some(PaidBy { id, payment, amount }) => {
+                let received = self.paid(id, payment, *amount, due)?;
+                Ok(Beside { paid_with: Some(payment.clone()), ..received })
+            }
         }
     }
 }

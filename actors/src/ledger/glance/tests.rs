@@ -11,8 +11,8 @@ use crate::account::{
     End, Finish, GrantKind, Key, KeyChange, KeyScope, Kinds, Limits, NewProject, NextTerms, Offer,
     Overrides, Payment, Period, PlanEvent, ProjectChange, ProjectEvent, ReasonClass, Return,
     Settlement, Source, Status, StatusSet, SubscriptionChange, SubscriptionEvent,
-    SubscriptionPayment, SubscriptionState, SubscriptionStep, Suspicion, UsageRecord,
-    any_once_event, any_operator_event, watch_event,
+    SubscriptionPayment, SubscriptionState, SubscriptionStep, SurplusReturn, Suspicion,
+    UsageRecord, any_once_event, any_operator_event, watch_event,
 };
 use crate::id::{ExchangeId, GrantId, ProjectId};
 use crate::ledger::{RECORD_VERSION, Record};
@@ -132,8 +132,10 @@ fn of_credit() -> impl Strategy<Value = Event> {
     let texts = any::<(String, String)>;
     let back = (texts(), any::<(u32, bool)>(), amount(), amount()).prop_map(
         |((id, payment), (grant, is_of_payment), asked, taken)| {
-            let payment = is_of_payment.then_some(payment);
-            Box::new(Return { id, payment, grant: GrantId(grant), asked, taken })
+            let (payment, grant) = (is_of_payment.then_some(payment), GrantId(grant));
+            let credit = is_of_payment.then_some(asked);
+            let surplus = credit.map(|asked| SurplusReturn { grant, asked, taken });
+            Box::new(Return { id, payment, grant, asked, taken, credit, surplus })
         },
     );
     let kinds = prop::collection::vec(prop::sample::select(GrantKind::ALL.to_vec()), 0..4);
@@ -253,8 +255,10 @@ fn of_subscriptions() -> impl Strategy<Value = Event> {
             let payment =
                 (!flag).then(|| SubscriptionPayment { id, payment: payment.clone(), amount });
             let allowance = flag.then_some(Allowance { grant, amount, payment: Some(paid) });
+            let surplus = allowance.clone().filter(|_| period % 2 == 0);
             let step = SubscriptionStep::PastDue;
-            let change = SubscriptionChange { due_at_ms, step, contract, payment, allowance };
+            let change =
+                SubscriptionChange { due_at_ms, step, contract, payment, allowance, surplus };
             Event::Subscription(Box::new(SubscriptionEvent::Changed(change)))
         },
     )
@@ -330,7 +334,7 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_are_refused_or_read(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        let versions = [1, 2, RECORD_VERSION].map(|version| [&[version], bytes.as_slice()].concat());
+        let versions = [1, 2, 4, RECORD_VERSION].map(|version| [&[version], bytes.as_slice()].concat());
         for bytes in versions.iter().chain([&bytes]) {
             if Record::decode(bytes).is_ok() {
                 prop_assert!(Glance::read(bytes).is_ok());

@@ -1,9 +1,11 @@
-//! Every credit lot, who may spend it until when, and what a subscription was given for which payment.
+//! Every credit lot, who may spend it until when, what a subscription was given for which payment, and how
+//! much of each payment went back.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use infergate_actors::account::{
-    Event, GrantKind, PlanEvent, Status, SubscriptionEvent, SubscriptionState, SubscriptionStep,
+    Event, GrantKind, PlanEvent, Return, Status, SubscriptionEvent, SubscriptionState,
+    SubscriptionStep,
 };
 use infergate_actors::id::{GrantId, HoldId};
 use infergate_actors::ledger::Record;
@@ -29,6 +31,10 @@ pub(crate) struct Credit {
     references: BTreeSet<String>,
     /// The lot of each payment that came in, once it has one.
     payments: BTreeMap<String, Option<GrantId>>,
+    /// How much each was, the lot of what of that was above what was due, and how much went back.
+    paid: BTreeMap<String, i64>,
+    surpluses: BTreeMap<String, (GrantId, i64)>,
+    back: BTreeMap<String, i64>,
     pub(crate) status: Status,
     /// Nobody has ordered the status that it has.
     by_system: bool,
@@ -51,6 +57,7 @@ impl Credit {
                 assert!(self.told.insert(paid.id.clone()), "told twice");
                 let known = self.payments.insert(paid.payment.clone(), Some(paid.grant));
                 assert_eq!(known, None, "a payment that counts twice");
+                self.paid.insert(paid.payment.clone(), paid.amount.nano());
                 self.lots.insert(paid.grant, (paid.amount.nano(), paid.expires_at_ms));
             }
             Event::Expired { grant, amount } => {
@@ -63,7 +70,17 @@ impl Credit {
                 if back.taken.is_positive() {
                     self.draw(back.grant, back.taken.nano());
                 }
+                if let Some(surplus) = back.surplus {
+                    assert_eq!(self.surpluses[back.payment.as_ref().unwrap()].0, surplus.grant);
+                    self.draw(surplus.grant, surplus.taken.nano());
+                }
                 assert!(self.told.insert(back.id.clone()), "told twice");
+                if let Some(payment) = self.payment_of(back) {
+                    let sum = self.back.entry(payment.clone()).or_default();
+                    *sum += back.asked.nano();
+                    let paid = self.paid[&payment];
+                    assert!(*sum <= paid, "more of {payment} went back than was paid");
+                }
             }
             Event::Held { hold, .. } | Event::HeldOf { hold, .. } => {
                 self.holds.insert(*hold, self.markup);
@@ -100,6 +117,10 @@ impl Credit {
         if let Some(paid) = &change.payment {
             assert!(self.told.insert(paid.id.clone()), "told twice");
             if change.step != SubscriptionStep::PaymentFailed {
+                self.paid.insert(paid.payment.clone(), paid.amount.nano());
+                let surplus = change.surplus.as_ref();
+                let surplus = surplus.map(|surplus| (surplus.grant, surplus.amount.nano()));
+                self.surpluses.extend(surplus.map(|surplus| (paid.payment.clone(), surplus)));
                 let known = self.payments.insert(paid.payment.clone(), None);
                 assert_eq!(known, None, "a payment that counts twice");
             }
@@ -137,6 +158,30 @@ impl Credit {
         let is_overdue = self.state == Some(SubscriptionState::Overdue);
         let is_restricted = self.by_system && self.status == Status::Restricted;
         assert!(is_overdue || !is_restricted, "restricted for good");
+    }
+
+    /// The payment that some money went back of; by its lot, where an operator has named that.
+    fn payment_of(&self, back: &Return) -> Option<String> {
+        let is_of = |payment: &&String| {
+            self.payments[*payment] == Some(back.grant)
+                || self.surpluses.get(*payment).is_some_and(|(grant, _)| *grant == back.grant)
+        };
+        back.payment.clone().or_else(|| self.payments.keys().find(is_of).cloned())
+    }
+
+    /// Of what went back in full, nothing is left but what was spent: once nothing is held.
+    pub(crate) fn check_at_rest(&self) {
+        for (payment, paid) in &self.paid {
+            if *paid > 0 && self.back.get(payment) == Some(paid) {
+                let surplus = self.surpluses.get(payment);
+                // What a plan gives that costs nothing was not paid for.
+                let is_bought = surplus.is_none_or(|(_, amount)| amount < paid);
+                let bought = self.payments[payment].as_ref().filter(|_| is_bought);
+                let lots = bought.into_iter().chain(surplus.map(|(grant, _)| grant));
+                let left: i64 = lots.map(|grant| self.lots[grant].0).sum();
+                assert_eq!(left, 0, "{payment} went back, and its credit is there");
+            }
+        }
     }
 
     /// Whether credit was given under this reference.

@@ -273,8 +273,9 @@ async fn refund(day: &mut Day) {
         assert_eq!(back["moved_usd"], "2", "{back}");
     }
     day.returned += 2 * USD;
-    let back = day.gateway().post(&refunds, &refund("50", "re_2"), 200).await;
-    assert_eq!((&back["moved_usd"], &back["short_usd"]), (&json!("3"), &json!("47")), "{back}");
+    day.gateway().post(&refunds, &refund("50", "re_2"), 409).await;
+    let back = day.gateway().post(&refunds, &refund("3", "re_2"), 200).await;
+    assert_eq!((&back["moved_usd"], &back["short_usd"]), (&json!("3"), &json!("0")), "{back}");
     day.returned += 3 * USD;
     day.agrees().await;
 }

@@ -101,6 +101,39 @@ async fn a_payment_is_credited_once_and_goes_back_as_far_as_it_is_unused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_goes_back_than_is_left_and_what_is_left_is_said() {
+    let gateway = start().await;
+    let (account, _) = account(&gateway).await;
+    gateway.post(EVENTS, &event("payment_succeeded", "evt_1", &account, Some("10")), 200).await;
+    let refused = async |id: &str, amount: Option<&str>, left: &str| {
+        let problem = gateway.post(EVENTS, &event("refunded", id, &account, amount), 409).await;
+        let detail = text(&problem["detail"]);
+        assert!(detail.starts_with(&format!("{left} USD are left of it")), "{detail}");
+    };
+    refused("evt_2", Some("1000"), "10").await;
+    let part = event("refunded", "evt_2", &account, Some("4"));
+    let back = gateway.post(EVENTS, &part, 200).await;
+    refused("evt_3", Some("6.000000001"), "6").await;
+    let lot = json!({ "reference": "r1", "grant": "grant_1", "amount_usd": "7" });
+    let problem = gateway.post(&path(&account, "/refunds"), &lot, 409).await;
+    assert!(text(&problem["detail"]).starts_with("6 USD are left"), "{problem}");
+    let rest = gateway.post(EVENTS, &event("refunded", "evt_3", &account, None), 200).await;
+    assert_eq!((&rest["amount_usd"], &rest["short_usd"]), (&json!("6"), &json!("0")));
+    refused("evt_4", None, "0").await;
+    assert_eq!(gateway.post(EVENTS, &part, 200).await, back, "told again, the same");
+    let dispute = event("disputed", "evt_5", &account, Some("10"));
+    let late = gateway.post(EVENTS, &dispute, 200).await;
+    assert_eq!((&late["amount_usd"], &late["short_usd"]), (&json!("0"), &json!("0")));
+    assert_eq!(gateway.post(EVENTS, &dispute, 200).await, late);
+    let shown = gateway.get(&path(&account, "")).await;
+    assert_eq!((&shown["refunded_usd"], &shown["status"]), (&json!("10"), &json!("restricted")));
+    // Its name is no grant's too.
+    let grant = json!({ "amount_usd": "5", "kind": "paid", "reference": "pay_1" });
+    gateway.post(&path(&account, "/grants"), &grant, 409).await;
+    verify(&gateway).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_pays_back_what_may_be_paid_back() {
     let gateway = start().await;
     let (account, _) = account(&gateway).await;

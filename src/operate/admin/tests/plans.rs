@@ -292,6 +292,92 @@ async fn money_that_a_subscription_has_no_use_for_is_answered_with_what_to_do_wi
     verify(&gateway).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_paid_above_what_is_due_is_shown_everywhere_and_goes_back_with_its_payment() {
+    let gateway = start(Clock::manual(START_MS)).await;
+    let (account, _) = account(&gateway).await;
+    let subscription = path(&account, "/subscription");
+    let begin =
+        json!({ "plan": "team", "event_id": "evt p1", "payment": "p1", "amount_usd": "500" });
+    let shown = gateway.post(&subscription, &begin, 201).await;
+    let surplus = json!({
+        "payment": "p1", "grant": "grant_2", "amount_usd": "490", "amount_nano_usd": 490_000_000_000_i64,
+    });
+    assert_eq!(shown["surplus"], surplus);
+    assert_eq!(gateway.post(&subscription, &begin, 201).await, shown);
+    assert_eq!(gateway.get(&path(&account, "")).await["balance_usd"], "502");
+    let events = gateway.get("/admin/v1/events?type=subscription.changed").await;
+    let data = &events["events"][0]["data"];
+    assert_eq!((&data["paid_usd"], &data["surplus_usd"]), (&json!("500"), &json!("490")));
+
+    let mut ahead = told("subscription_payment_succeeded", &account, "p2");
+    ahead["amount_usd"] = json!("10.5");
+    let moved = gateway.post(EVENTS, &ahead, 200).await;
+    assert_eq!((&moved["amount_usd"], &moved["surplus_usd"]), (&json!("10.5"), &json!("0.5")));
+    let grant = json!({ "amount_usd": "10", "kind": "paid", "reference": "p2" });
+    gateway.post(&path(&account, "/grants"), &grant, 409).await;
+
+    // The surplus goes first, and then the period's, whose credit is more than its price.
+    let back = |payment: &str, id: &str, amount: Option<&str>| {
+        let mut event = told("refunded", &account, payment);
+        event["event_id"] = json!(id);
+        event["amount_usd"] = json!(amount);
+        event
+    };
+    let moved = gateway.post(EVENTS, &back("p1", "b1", Some("495")), 200).await;
+    assert_eq!((&moved["amount_usd"], &moved["moved_usd"]), (&json!("495"), &json!("496")));
+    let moved = gateway.post(EVENTS, &back("p1", "b2", None), 200).await;
+    assert_eq!((&moved["amount_usd"], &moved["moved_usd"]), (&json!("5"), &json!("6")));
+    patch(&gateway, &subscription, &json!({ "cancel_now": true }), 409).await;
+    let moved = gateway.post(EVENTS, &back("p2", "b3", None), 200).await;
+    assert_eq!((&moved["amount_usd"], &moved["moved_usd"]), (&json!("10.5"), &json!("0.5")));
+    assert_eq!(gateway.get(&path(&account, "")).await["balance_usd"], "0");
+    statement_tells_what_went_back(&gateway, &account).await;
+
+    // What went back in full goes on to its end, unless it is ended.
+    patch(&gateway, &subscription, &json!({ "cancel_now": false }), 422).await;
+    patch(&gateway, &subscription, &json!({ "cancel_now": true, "plan": "team" }), 422).await;
+    let ended = patch(&gateway, &subscription, &json!({ "cancel_now": true }), 200).await;
+    assert_eq!(ended["state"], "ended");
+    assert_eq!(gateway.get(&path(&account, "")).await["plan"]["in_force"], "list");
+    verify(&gateway).await;
+}
+
+/// What was paid for periods, and above that, and went back: each in the line of its own part.
+async fn statement_tells_what_went_back(gateway: &Gateway, account: &str) {
+    let statement = gateway.get(&path(account, "/statement?month=2027-01")).await;
+    let lines = statement["lines"].as_array().unwrap();
+    let of = |line: &Value| {
+        let field = |name: &str| line[name].as_str().unwrap_or("-").to_owned();
+        ["line", "item", "reference", "amount_usd", "paid_usd"].map(field).join(" | ")
+    };
+    let told: Vec<String> = lines[1..lines.len() - 1].iter().map(of).collect();
+    assert_eq!(
+        told,
+        [
+            "credit | grant_1 subscription | p1 | 12 | -",
+            "credit | grant_2 paid | p1 surplus | 490 | -",
+            "credit | grant_3 paid | p2 surplus | 0.5 | -",
+            "refund | grant_1 | p1 | -6 | -5",
+            "refund | grant_2 | p1 | -490 | -",
+            "refund | grant_1 | p1 | -6 | -5",
+            "refund | team | p2 | 0 | -10",
+            "refund | grant_3 | p2 | -0.5 | -",
+            "subscription | team | p1 | 0 | 10",
+            "subscription | team | p2 | 0 | 10",
+        ]
+    );
+    assert_eq!(statement["subscription_paid_usd"], "0");
+    assert_eq!(
+        (&statement["returned_usd"], &statement["closing_usd"]),
+        (&json!("502.5"), &json!("0"))
+    );
+    let csv = path(account, "/statement?month=2027-01&format=csv");
+    let csv = gateway.ask(Method::GET, &csv, None).await;
+    let csv = String::from_utf8(csv.body.to_vec()).unwrap();
+    assert!(csv.contains(",team,p2,,0,0,-10,-10000000000"), "{csv}");
+}
+
 /// Each month's sums, and what was paid beside them, are those of the ledger.
 async fn statements_agree(gateway: &Gateway, account: &str) {
     let (mut closing, mut paid) = (0, 0);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use infergate_actors::account::{
     self, Budget, CodeBatch, Event, GrantKind, KeyChange, Kinds, Limits, NewProject, Payment,
-    PlanEvent, ProjectChange, ProjectEvent, Return, Settlement, Status, StatusSet, Suspicion,
-    UsageRecord,
+    PlanEvent, ProjectChange, ProjectEvent, Return, Settlement, Status, StatusSet, SurplusReturn,
+    Suspicion, UsageRecord,
 };
 use infergate_actors::id::{GrantId, HoldId, KeyId, ProjectId};
 use infergate_actors::ledger::JournalEntry;
@@ -172,6 +172,20 @@ pub(crate) enum JournalEvent<'e> {
 pub(crate) struct Back<'e> {
     id: &'e str,
     payment: Option<&'e str>,
+    grant: String,
+    /// Money.
+    asked: NanoUsd,
+    /// Credit of the grant.
+    taken: NanoUsd,
+    /// How much of the grant goes with the money; none in what was written before that was told apart.
+    credit: Option<NanoUsd>,
+    /// What of it is of the payment's surplus.
+    surplus: Option<BackOfSurplus>,
+}
+
+/// What was taken back of what a payment was above what was due.
+#[derive(Debug, Serialize, JsonSchema)]
+struct BackOfSurplus {
     grant: String,
     asked: NanoUsd,
     taken: NanoUsd,
@@ -385,7 +399,16 @@ impl<'e> Back<'e> {
             grant: back.grant.to_string(),
             asked: back.asked,
             taken: back.taken,
+            credit: back.credit,
+            surplus: back.surplus.as_ref().map(BackOfSurplus::of),
         }
+    }
+}
+
+impl BackOfSurplus {
+    fn of(surplus: &SurplusReturn) -> Self {
+        let SurplusReturn { grant, asked, taken } = *surplus;
+        Self { grant: grant.to_string(), asked, taken }
     }
 }
 

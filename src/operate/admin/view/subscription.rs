@@ -1,7 +1,7 @@
 //! What happened to a subscription, and what a change of it would cost, as JSON. Pure.
 
 use infergate_actors::account::{
-    Contract, Proration, SubscriptionChange, SubscriptionEvent, SubscriptionPayment,
+    Allowance, Contract, Proration, SubscriptionChange, SubscriptionEvent, SubscriptionPayment,
     SubscriptionStep,
 };
 use infergate_actors::money::NanoUsd;
@@ -35,10 +35,12 @@ pub(crate) struct Happened<'e> {
     contract: &'e Contract,
     payment: Option<&'e SubscriptionPayment>,
     allowance: Option<Given<'e>>,
+    /// What of the payment is above what was due.
+    surplus: Option<Given<'e>>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "AllowanceGiven")]
+#[schemars(rename = "CreditGiven")]
 struct Given<'e> {
     grant: String,
     amount: NanoUsd,
@@ -66,13 +68,22 @@ impl<'p> Preview<'p> {
 impl<'e> Happened<'e> {
     pub(super) fn of(event: &'e SubscriptionEvent) -> Self {
         let SubscriptionEvent::Changed(change) = event;
-        let SubscriptionChange { due_at_ms, step, contract, payment, allowance } = change;
-        let allowance = allowance.as_ref().map(|given| Given {
-            grant: given.grant.to_string(),
-            amount: given.amount,
-            payment: given.payment.as_deref(),
-        });
-        let (step, due_at_ms, payment) = (*step, *due_at_ms, payment.as_ref());
-        Self { step, due_at_ms, contract, payment, allowance }
+        let SubscriptionChange { due_at_ms, step, contract, payment, allowance, surplus } = change;
+        let (allowance, surplus) = (allowance.as_ref(), surplus.as_ref());
+        Self {
+            step: *step,
+            due_at_ms: *due_at_ms,
+            contract,
+            payment: payment.as_ref(),
+            allowance: allowance.map(Given::of),
+            surplus: surplus.map(Given::of),
+        }
+    }
+}
+
+impl<'e> Given<'e> {
+    fn of(given: &'e Allowance) -> Self {
+        let Allowance { grant, amount, payment } = given;
+        Self { grant: grant.to_string(), amount: *amount, payment: payment.as_deref() }
     }
 }

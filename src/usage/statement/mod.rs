@@ -3,20 +3,24 @@
 //! It is a fold over all of the account's events: those before the month give what it opened with,
 //! so that one month's closing is the next one's opening to the nano-dollar, whatever lies between.
 
+mod bought;
+mod line;
+mod moved;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use infergate_actors::account::{
-    Event, GrantKind, Return, Settlement, SubscriptionEvent, SubscriptionPayment, SubscriptionStep,
-};
+use infergate_actors::account::{Event, GrantKind, Return, SubscriptionEvent, SurplusReturn};
 use infergate_actors::id::{AccountId, GrantId};
 use infergate_actors::ledger::{LedgerError, Sums};
 use infergate_actors::money::NanoUsd;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::calendar;
-use super::column::{Columns, Json, Value, csv_head, csv_line};
+use self::bought::Bought;
+use self::line::Line;
+use self::moved::{Moved, Why};
+use super::column::{Json, csv_head, csv_line};
 use super::row::served;
 use crate::exchange::World;
 use crate::operate::amount::{usd, wide};
@@ -36,36 +40,16 @@ pub(crate) struct Statement {
     taken: Vec<Taken>,
     /// What was paid for the subscription, which buys a period and is no credit.
     periods: Vec<PaidPeriod>,
-}
-
-/// What an event moves.
-enum Moved<'e> {
-    /// Credit that came in.
-    In {
-        grant: GrantId,
-        kind: GrantKind,
-        amount: NanoUsd,
-        reference: &'e str,
-    },
-    /// Credit that went other than for use.
-    Out {
-        why: Why,
-        grant: GrantId,
-        amount: NanoUsd,
-        reference: Option<&'e str>,
-    },
-    /// Credit that was used.
-    Used(&'e Settlement),
-    /// Money that is no credit.
-    Outside(&'e SubscriptionEvent),
-    Nothing,
+    bought: Bought,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct PaidPeriod {
     at_ms: u64,
     plan: String,
-    payment: SubscriptionPayment,
+    payment: String,
+    /// How much, in nano-USD.
+    paid: i128,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,29 +65,11 @@ struct Credit {
 struct Taken {
     why: Why,
     at_ms: u64,
-    grant: GrantId,
+    /// The lot, or the plan that was paid for where nothing was given for it yet.
+    item: String,
     amount: NanoUsd,
     reference: Option<String>,
-}
-
-/// Why credit was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Why {
-    Expiry,
-    Refund,
-    Dispute,
-}
-
-/// One line of a statement.
-struct Line<'s> {
-    what: &'static str,
-    at_ms: Option<u64>,
-    item: String,
-    reference: Option<&'s str>,
-    requests: Option<u64>,
-    /// What it does to the balance; of the first and the last line the balance itself.
-    amount: i128,
-    /// What was paid for it that is no credit.
+    /// What had been paid for a period and went back, in nano-USD.
     paid: Option<i128>,
 }
 
@@ -141,6 +107,7 @@ impl Statement {
             usage: BTreeMap::new(),
             taken: Vec::new(),
             periods: Vec::new(),
+            bought: Bought::default(),
         }
     }
 
@@ -149,9 +116,13 @@ impl Statement {
         if at_ms >= self.span.end {
             return;
         }
+        self.bought.observe(event);
         let moved = Moved::by(event);
         if at_ms < self.span.start {
             self.opening += moved.change();
+            if let Moved::Back { back, .. } = moved {
+                self.bought.went_back(back);
+            }
             return;
         }
         match moved {
@@ -159,29 +130,44 @@ impl Statement {
                 let reference = reference.to_owned();
                 self.credits.push(Credit { at_ms, grant, kind, amount, reference });
             }
-            Moved::Out { why, grant, amount, reference } => {
-                let reference = reference.map(str::to_owned);
-                self.taken.push(Taken { why, at_ms, grant, amount, reference });
+            Moved::Lapsed { grant, amount } => {
+                self.taken.push(Taken::of(grant, Why::Expiry, at_ms, amount));
             }
+            Moved::Later { grant, amount } => {
+                let is_disputed = self.bought.is_disputed(grant);
+                let why = if is_disputed { Why::Dispute } else { Why::Refund };
+                self.taken.push(Taken::of(grant, why, at_ms, amount));
+            }
+            Moved::Back { why, back } => self.went_back(why, at_ms, back),
             Moved::Used(bill) => {
                 self.usage.entry(served(bill).to_owned()).or_default().add(&Sums::of(bill));
             }
-            Moved::Outside(event) => self.paid_for(at_ms, event),
+            Moved::Outside(event) => {
+                let SubscriptionEvent::Changed(change) = event;
+                self.periods.extend(PaidPeriod::of(at_ms, change));
+            }
             Moved::Nothing => {}
         }
     }
 
-    fn paid_for(&mut self, at_ms: u64, SubscriptionEvent::Changed(change): &SubscriptionEvent) {
-        let paid =
-            change.payment.as_ref().filter(|_| change.step != SubscriptionStep::PaymentFailed);
-        let plan = match change.step {
-            SubscriptionStep::PaidAhead => change.contract.next_terms().0,
-            _ => change.contract.plan.as_str(),
-        };
-        self.periods.extend(paid.map(|payment| PaidPeriod {
-            at_ms,
-            plan: plan.to_owned(),
-            payment: payment.clone(),
+    /// A line for what was bought, and one for what was paid above that, where it went back too.
+    fn went_back(&mut self, why: Why, at_ms: u64, back: &Return) {
+        let reference = Some(back.payment.as_deref().unwrap_or(&back.id).to_owned());
+        let period = self.bought.went_back(back);
+        let paid = period.as_ref().map(|period| period.paid);
+        let is_of_surplus_alone = back.surplus.is_some() && paid.unwrap_or(0) == 0;
+        if !is_of_surplus_alone {
+            let bought = Taken::of(back.grant, why, at_ms, back.taken);
+            // What has given nothing yet has no lot.
+            let item = match period {
+                Some(period) if back.grant == GrantId(0) => period.plan,
+                Some(_) | None => bought.item.clone(),
+            };
+            self.taken.push(Taken { item, reference: reference.clone(), paid, ..bought });
+        }
+        self.taken.extend(back.surplus.map(|surplus| {
+            let SurplusReturn { grant, taken, .. } = surplus;
+            Taken { reference, ..Taken::of(grant, why, at_ms, taken) }
         }));
     }
 
@@ -211,8 +197,10 @@ impl Statement {
         self.taken_by(|why| why != Why::Expiry)
     }
 
+    /// What was paid for periods, less what was paid back.
     fn subscriptions(&self) -> i128 {
-        self.periods.iter().map(|paid| wide(paid.payment.amount)).sum()
+        let paid: i128 = self.periods.iter().map(|period| period.paid).sum();
+        paid - self.taken.iter().filter_map(|taken| taken.paid).sum::<i128>()
     }
 
     fn taken_by(&self, is_meant: impl Fn(Why) -> bool) -> i128 {
@@ -261,138 +249,9 @@ impl Statement {
     }
 }
 
-impl<'e> Moved<'e> {
-    fn by(event: &'e Event) -> Self {
-        match event {
-            Event::Granted { grant, kind, amount, reference, .. } => {
-                Self::In { grant: *grant, kind: *kind, amount: *amount, reference }
-            }
-            Event::Paid(payment) => Self::In {
-                grant: payment.grant,
-                kind: GrantKind::Paid,
-                amount: payment.amount,
-                reference: &payment.payment,
-            },
-            Event::Expired { grant, amount } => Self::out(Why::Expiry, *grant, *amount),
-            Event::Reclaimed { grant, amount } => Self::out(Why::Dispute, *grant, *amount),
-            Event::Refunded(back) => Self::back(Why::Refund, back),
-            Event::ChargedBack(back) => Self::back(Why::Dispute, back),
-            Event::Settled(bill) => Self::Used(bill),
-            Event::Subscription(event) => Self::Outside(event),
-            Event::Opened { .. }
-            | Event::StatusChanged { .. }
-            | Event::LimitsChanged { .. }
-            | Event::KeyCreated { .. }
-            | Event::KeyRevoked { .. }
-            | Event::KeyChanged { .. }
-            | Event::KeyRotated { .. }
-            | Event::BudgetsChanged { .. }
-            | Event::StatusSet(_)
-            | Event::CodesMade(_)
-            | Event::CodeUsed { .. }
-            | Event::Held { .. }
-            | Event::HeldOf { .. }
-            | Event::Extended { .. }
-            | Event::Voided { .. }
-            | Event::Project(_)
-            | Event::Member(_)
-            | Event::Plan(_)
-            | Event::Watch(_)
-            | Event::Operator(_)
-            | Event::Once(_)
-            | Event::KeyGuarded { .. }
-            | Event::KeyRestricted { .. }
-            | Event::KeyReleased { .. } => Self::Nothing,
-        }
-    }
-
-    fn out(why: Why, grant: GrantId, amount: NanoUsd) -> Self {
-        Self::Out { why, grant, amount, reference: None }
-    }
-
-    fn back(why: Why, back: &'e Return) -> Self {
-        let reference = Some(back.payment.as_deref().unwrap_or(&back.id));
-        Self::Out { why, grant: back.grant, amount: back.taken, reference }
-    }
-
-    /// What it does to the balance.
-    fn change(&self) -> i128 {
-        match self {
-            Self::In { amount, .. } => wide(*amount),
-            Self::Out { amount, .. } => -wide(*amount),
-            Self::Used(bill) => -wide(bill.charged),
-            Self::Outside(_) | Self::Nothing => 0,
-        }
-    }
-}
-
-impl Credit {
-    fn line(&self) -> Line<'_> {
-        let kind = match self.kind {
-            GrantKind::Trial => "trial",
-            GrantKind::Paid => "paid",
-            GrantKind::Subscription => "subscription",
-            GrantKind::Promotional => "promotional",
-            GrantKind::Adjustment => "adjustment",
-            GrantKind::Compensation => "compensation",
-        };
-        Line {
-            what: "credit",
-            at_ms: Some(self.at_ms),
-            item: format!("{} {kind}", self.grant),
-            reference: Some(&self.reference),
-            requests: None,
-            amount: wide(self.amount),
-            paid: None,
-        }
-    }
-}
-
-impl PaidPeriod {
-    fn line(&self) -> Line<'_> {
-        Line {
-            what: "subscription",
-            at_ms: Some(self.at_ms),
-            item: self.plan.clone(),
-            reference: Some(&self.payment.payment),
-            requests: None,
-            amount: 0,
-            paid: Some(wide(self.payment.amount)),
-        }
-    }
-}
-
 impl Taken {
-    fn line(&self) -> Line<'_> {
-        Line {
-            what: match self.why {
-                Why::Expiry => "expiry",
-                Why::Refund => "refund",
-                Why::Dispute => "dispute",
-            },
-            at_ms: Some(self.at_ms),
-            item: self.grant.to_string(),
-            reference: self.reference.as_deref(),
-            requests: None,
-            amount: -wide(self.amount),
-            paid: None,
-        }
-    }
-}
-
-impl Columns for Line<'_> {
-    fn say(&self, tell: &mut dyn FnMut(&'static str, Value<'_>)) {
-        tell("line", Value::text(Some(self.what)));
-        let at = self.at_ms.map(calendar::text);
-        tell("at", Value::text(at.as_deref()));
-        tell("item", Value::text(Some(&self.item)));
-        tell("reference", Value::text(self.reference));
-        tell("requests", Value::number(self.requests));
-        tell("amount_usd", Value::owned(&usd(self.amount)));
-        tell("amount_nano_usd", Value::Number(self.amount));
-        let paid = self.paid.map(usd);
-        tell("paid_usd", Value::text(paid.as_deref()));
-        tell("paid_nano_usd", Value::number(self.paid));
+    fn of(grant: GrantId, why: Why, at_ms: u64, amount: NanoUsd) -> Self {
+        Self { why, at_ms, item: grant.to_string(), amount, reference: None, paid: None }
     }
 }
 
