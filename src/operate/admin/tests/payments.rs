@@ -225,16 +225,18 @@ async fn what_was_told_is_listed_in_the_order_it_was_told() {
     // Ids that do not sort as time does.
     let paid = tell("evt_9", "payment_succeeded", "10").await;
     let refunded = tell("evt_5", "refunded", "4").await;
-    let disputed = tell("evt_7", "disputed", "8").await;
-    assert_eq!((&disputed["moved_usd"], &disputed["short_usd"]), (&json!("6"), &json!("2")));
     let back = json!({ "reference": "ticket 1", "grant": "grant_1", "amount_usd": "1" });
     let back = gateway.post(&format!("{of_account}/refunds"), &back, 200).await;
+    clock.advance(Duration::from_secs(1));
+    // Of more than is left, what is left.
+    let disputed = tell("evt_7", "disputed", "8").await;
+    assert_eq!((&disputed["moved_usd"], &disputed["short_usd"]), (&json!("5"), &json!("0")));
     let all = gateway.get(&format!("{of_account}/payments")).await;
-    assert_eq!(all, json!({ "payments": [paid, refunded, disputed, back], "next": null }));
+    assert_eq!(all, json!({ "payments": [paid, refunded, back, disputed], "next": null }));
     let first = gateway.get(&format!("{of_account}/payments?limit=3")).await;
-    assert_eq!((&first["payments"][2], &first["next"]), (&disputed, &json!("evt_7")));
-    let rest = gateway.get(&format!("{of_account}/payments?limit=3&after=evt_7")).await;
-    assert_eq!(rest, json!({ "payments": [back], "next": null }));
+    assert_eq!((&first["payments"][2], &first["next"]), (&back, &json!("ticket 1")));
+    let rest = gateway.get(&format!("{of_account}/payments?limit=3&after=ticket%201")).await;
+    assert_eq!(rest, json!({ "payments": [disputed], "next": null }));
     for (path, status) in [
         (format!("{of_account}/payments?after=none"), 404),
         (format!("{of_account}/payments?limit=0"), 400),
