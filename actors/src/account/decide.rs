@@ -1,6 +1,8 @@
 //! What an account answers: a command is a question to the state and changes nothing; the answer is
 //! events, or a named refusal. Pure.
 
+use std::cell::LazyCell;
+
 use smallvec::SmallVec;
 
 use super::buckets::Buckets;
@@ -149,6 +151,7 @@ impl Account {
         now_ms: u64,
     ) -> Reach {
         let mut reach = Reach::new(admit, kinds_for(&admit.model, admit.free, rules));
+        let may_pay = LazyCell::new(|| self.paid_denial(rules, plan).is_none());
         for fallback in &admit.fallbacks {
             let kinds = reach.kinds & kinds_for(&fallback.model, fallback.free, rules);
             let rates = reach.rates.max(fallback.rates);
@@ -156,7 +159,7 @@ impl Account {
                 || kinds == reach.kinds || self.affords(admit, &rates, kinds, now_ms).is_ok();
             let allowed = self.allows(key, &fallback.model)
                 && plan.allows(&fallback.model)
-                && (fallback.free || self.paid_denial(rules, plan).is_none())
+                && (fallback.free || *may_pay)
                 && is_covered();
             if allowed {
                 (reach.rates, reach.kinds) = (rates, kinds);

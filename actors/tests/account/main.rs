@@ -30,7 +30,6 @@ mod random;
 #[cfg(test)]
 mod scripts;
 #[cfg(test)]
-#[cfg(test)]
 mod subscription_money;
 #[cfg(test)]
 mod subscriptions;

@@ -265,6 +265,7 @@ impl Run {
         assert_eq!(account, &self.copy);
         assert_eq!(account.totals().remaining.nano(), self.books.balance());
         assert!(account.totals().held <= account.totals().remaining);
+        assert_eq!(account.has_paid(), self.books.has_paid());
         self.books.check_restriction();
     }
 

@@ -202,7 +202,9 @@ impl Machine {
         self.reprice(now, batch)?;
         let plan = self.in_force();
         let key = self.account.permitted_key(admit, &plan, now.wall_ms)?;
-        if let Some(denial) = self.paid_denial().filter(|_| !admit.free) {
+        if !admit.free
+            && let Some(denial) = self.paid_denial()
+        {
             return Err(denial.into());
         }
         let reach = self.account.reach(admit, key, (&self.rules, &plan), now.wall_ms);

@@ -11,6 +11,7 @@
 //!
 //! What open holds count on of that credit is taken when they have ended.
 
+mod paid;
 mod part;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use self::part::Part;
 use super::buckets::Buckets;
 use super::payment::{Movement, MovementKind, TransferKind};
 use super::state::{Account, Grant};
-use super::{CreditRules, Denial, GrantKind};
+use super::{CreditRules, Denial};
 use crate::id::GrantId;
 use crate::money::NanoUsd;
 
@@ -198,10 +199,6 @@ impl Account {
     }
 
     fn parts(&self, paid: &Movement) -> (Part, Option<Part>) {
-        let surplus = paid.surplus.as_deref().map(|surplus| {
-            let Surplus { grant, amount, back } = *surplus;
-            Part { grant, paid: amount, credit: amount, back }
-        });
         let is_of = |movement: &&Movement| {
             movement.is_return()
                 && match &movement.payment {
@@ -215,16 +212,7 @@ impl Account {
             .values()
             .filter(is_of)
             .fold(NanoUsd::ZERO, |sum, movement| sum.saturating_add(movement.asked));
-        let of_surplus =
-            |amount: fn(&Part) -> NanoUsd| surplus.as_ref().map_or(NanoUsd::ZERO, amount);
-        let bought = Part {
-            grant: paid.grant,
-            paid: paid.asked.saturating_sub(of_surplus(|part| part.paid)),
-            credit: paid.moved,
-            back: back.saturating_sub(of_surplus(|part| part.back)),
-        };
-        // What went back before it was told in dollars may be more than was paid.
-        (Part { back: bought.back.min(bought.paid), ..bought }, surplus)
+        paid.parts(back)
     }
 
     /// The part of a payment that this lot is; of a lot that is none's, what is known of the lot.
@@ -238,18 +226,6 @@ impl Account {
         let back = self.credit.movements.values().filter(is_of);
         let back = back.fold(NanoUsd::ZERO, |sum, back| sum.saturating_add(back.asked));
         Part { grant, paid, credit: paid, back: back.min(paid) }
-    }
-
-    /// Whether something is left of a payment that neither went back nor is disputed, or paid credit of an
-    /// operator's is.
-    pub fn has_paid(&self) -> bool {
-        let mut movements = self.credit.movements.values();
-        let is_left =
-            |movement: &Movement| movement.is_payment() && self.left_of(movement).is_positive();
-        let is_given = |lot: &Grant| {
-            lot.kind == GrantKind::Paid && self.paid_by(|paid| paid.gave(lot.id)).is_none()
-        };
-        movements.any(is_left) || self.grants.iter().any(is_given)
     }
 
     /// The surplus of the subscription's newest payment, and what that is known by.
@@ -383,6 +359,24 @@ impl Account {
 }
 
 impl Movement {
+    /// What a payment bought, and what of it was above what was due, where so much went back.
+    fn parts(&self, back: NanoUsd) -> (Part, Option<Part>) {
+        let surplus = self.surplus.as_deref().map(|surplus| {
+            let Surplus { grant, amount, back } = *surplus;
+            Part { grant, paid: amount, credit: amount, back }
+        });
+        let of_surplus =
+            |amount: fn(&Part) -> NanoUsd| surplus.as_ref().map_or(NanoUsd::ZERO, amount);
+        let bought = Part {
+            grant: self.grant,
+            paid: self.asked.saturating_sub(of_surplus(|part| part.paid)),
+            credit: self.moved,
+            back: back.saturating_sub(of_surplus(|part| part.back)),
+        };
+        // What went back before it was told in dollars may be more than was paid.
+        (Part { back: bought.back.min(bought.paid), ..bought }, surplus)
+    }
+
     /// Whether money went back with it.
     fn is_return(&self) -> bool {
         matches!(self.kind, MovementKind::Refunded | MovementKind::ChargedBack)

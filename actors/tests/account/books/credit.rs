@@ -35,6 +35,8 @@ pub(crate) struct Credit {
     paid: BTreeMap<String, i64>,
     surpluses: BTreeMap<String, (GrantId, i64)>,
     back: BTreeMap<String, i64>,
+    /// Lots of paid credit that no payment is known of.
+    given_paid: BTreeSet<GrantId>,
     pub(crate) status: Status,
     /// Nobody has ordered the status that it has.
     by_system: bool,
@@ -49,6 +51,10 @@ impl Credit {
                     let said = named.expect("an allowance that was named");
                     assert_eq!((*grant, amount.nano(), expires_at_ms.unwrap()), said);
                     assert!(record.at_ms < said.2, "an allowance behind its period's end");
+                }
+                let is_surplus = self.surpluses.values().any(|(surplus, _)| surplus == grant);
+                if *kind == GrantKind::Paid && !is_surplus {
+                    self.given_paid.insert(*grant);
                 }
                 assert!(self.references.insert(reference.clone()), "granted twice: {reference}");
                 self.lots.insert(*grant, (amount.nano(), *expires_at_ms));
@@ -182,6 +188,13 @@ impl Credit {
                 assert_eq!(left, 0, "{payment} went back, and its credit is there");
             }
         }
+    }
+
+    /// Whether something was paid that did not go back, or paid credit of an operator's is left.
+    pub(crate) fn has_paid(&self) -> bool {
+        let back = |payment: &String| self.back.get(payment).copied().unwrap_or_default();
+        self.paid.iter().any(|(payment, paid)| *paid > back(payment))
+            || self.given_paid.iter().any(|grant| self.lots[grant].0 > 0)
     }
 
     /// Whether credit was given under this reference.

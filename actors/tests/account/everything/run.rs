@@ -203,7 +203,10 @@ impl Run {
             money::Step::Settle { hold, .. } => {
                 // Whatever became of it, there is no second time.
                 let hold = HoldId::from_bits(self.money.hold(hold, place));
-                let (bench, written) = (&mut self.money.bench, batch.len());
+                let bench = &mut self.money.bench;
+                // What the hold kept from lapsing has lapsed with its end.
+                bench.machine.lapse(bench.now, &mut batch).unwrap();
+                let written = batch.len();
                 let again = bench.machine.settle(settlement(hold, 1), bench.now, &mut batch);
                 assert_eq!(denial(again), Err(Denial::UnknownHold));
                 assert_eq!(batch.len(), written);
