@@ -90,7 +90,8 @@ impl From<OnceRefusal> for Problem {
         };
         let (status, retry_after) = match denial {
             OnceDenial::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, None),
-            OnceDenial::TooManyKeys { retry_after } => {
+            OnceDenial::TooManyKeys { retry_after }
+            | OnceDenial::TooManyKeysOfAsker { retry_after } => {
                 (StatusCode::TOO_MANY_REQUESTS, Some(retry_after))
             }
         };

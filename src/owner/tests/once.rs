@@ -229,8 +229,8 @@ async fn an_actor_that_breaks_down_over_it_has_done_it_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_account_remembers_so_many_and_is_told_when_there_is_room() {
-    const KEYS_MAX: usize = 1_000;
+async fn an_api_key_has_room_for_so_many_and_is_told_when_there_is_more() {
+    const KEYS_MAX: usize = 250;
     let clock = Clock::manual(1_790_000_000_000);
     let house = House::with(Setup { clock: clock.clone(), ..Setup::default() }).await;
     let (_, owner) = house.key(&SCOPES, json!({})).await;
@@ -244,11 +244,13 @@ async fn an_account_remembers_so_many_and_is_told_when_there_is_room() {
     });
     assert!(join_all(answers).await.into_iter().all(|kept| kept.is_ok()));
     let refused = post(&house, PROJECTS, &owner, "one more", &body).await;
-    assert!(problem(&refused, 429).contains("1000"));
+    assert!(problem(&refused, 429).contains("this API key used 250"));
     assert_eq!(refused.header("retry-after"), "86400");
     assert_eq!(post(&house, PROJECTS, &owner, "7", &body).await.status, 200);
-    // Without one, it is done as ever, and another account has room of its own.
+    // Without one, it is done as ever, and another API key and another account have room of their own.
     assert_eq!(house.post(PROJECTS, &owner, body.clone()).await.status, 201);
+    let (_, second) = house.key(&SCOPES, json!({})).await;
+    assert_eq!(post(&house, PROJECTS, &second, "one more", &body).await.status, 201);
     let two = house.gateway.account("two").await;
     let (_, other) = house.key_of(&two, &SCOPES, json!({})).await;
     assert_eq!(post(&house, PROJECTS, &other, "one more", &body).await.status, 201);
