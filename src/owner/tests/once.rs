@@ -107,6 +107,51 @@ async fn a_key_is_its_api_keys_own_and_a_refusal_frees_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_answered_is_told_again_to_whoever_may_still_do_it() {
+    let house = House::with(with_webhooks()).await;
+    let (id, owner) = house.key(&SCOPES, json!({})).await;
+    let member = json!({ "email": "ada@example.com", "name": "Ada", "role": "owner" });
+    let hook = json!({ "url": "https://a.example/", "events": ["codes.used"] });
+    let asked = [
+        (Method::POST, "/api/v1/keys", json!({ "name": "laptop" })),
+        (Method::PATCH, "/api/v1/keys/key_2", json!({ "name": "desktop" })),
+        (Method::POST, PROJECTS, json!({ "name": "research" })),
+        (Method::POST, "/api/v1/members", member),
+        (Method::POST, "/api/v1/webhooks", hook),
+        (Method::PATCH, "/api/v1/account", json!({ "budgets": { "day_usd": "5" } })),
+        (Method::PATCH, "/api/v1/watch", json!({ "low_balance_usd": ["5"] })),
+    ];
+    let all = async |key: &str, is_allowed: bool| {
+        for (method, path, body) in &asked {
+            let once = format!("{method} {path}");
+            let reply = ask(&house.gateway, (method.clone(), path), key, &once, body).await;
+            if is_allowed {
+                assert!(matches!(reply.status, 200 | 201), "{once} {:?}", reply.body);
+            } else {
+                problem(&reply, 403);
+            }
+        }
+    };
+    all(&owner, true).await;
+    let path = format!("/admin/v1/accounts/{}/keys/{id}", house.id);
+    let scoped = async |scopes: &[&str]| {
+        let change = json!({ "scopes": scopes });
+        let reply = house.gateway.ask(Method::PATCH, &path, Some(&change)).await;
+        assert_eq!(reply.status, 200);
+    };
+    scoped(&["inference", "usage_read"]).await;
+    all(&owner, false).await;
+    scoped(&SCOPES).await;
+    all(&owner, true).await;
+    // As a secret that was replaced, it makes and changes nothing.
+    let path = format!("/api/v1/keys/{id}/rotate");
+    let rotated = house.post(&path, &owner, json!({ "overlap": "1h" })).await;
+    let present = text(&rotated.json()["secret"]);
+    all(&owner, false).await;
+    all(&present, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_changed_nothing_is_answered_again_and_not_done_later() {
     let house = House::new().await;
     let (_, owner) = house.key(&SCOPES, json!({})).await;
