@@ -152,6 +152,16 @@ async fn what_was_answered_is_told_again_to_whoever_may_still_do_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_looks_like_a_secret_is_told_again() {
+    let house = House::new().await;
+    let (_, owner) = house.key(&SCOPES, json!({})).await;
+    let body = json!({ "name": "sk-service-for-the-search" });
+    let first = post(&house, PROJECTS, &owner, "k", &body).await;
+    let again = post(&house, PROJECTS, &owner, "k", &body).await;
+    assert_eq!((again.body.clone(), is_replayed(&again)), (first.body, true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_changed_nothing_is_answered_again_and_not_done_later() {
     let house = House::new().await;
     let (_, owner) = house.key(&SCOPES, json!({})).await;
