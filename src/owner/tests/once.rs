@@ -152,6 +152,18 @@ async fn what_was_answered_is_told_again_to_whoever_may_still_do_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_keys_are_no_key() {
+    let house = House::new().await;
+    let (_, owner) = house.key(&SCOPES, json!({})).await;
+    let body = json!({ "name": "research" });
+    let two = [("idempotency-key", "a"), ("idempotency-key", "b")];
+    let to = (Method::POST, PROJECTS);
+    let reply = house.gateway.ask_data_as(&owner, to, &two, Some(&body)).await;
+    assert!(problem(&reply, 400).contains("more than one"));
+    assert_eq!(projects(&house.gateway, &owner).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_that_looks_like_a_secret_is_told_again() {
     let house = House::new().await;
     let (_, owner) = house.key(&SCOPES, json!({})).await;
