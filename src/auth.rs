@@ -97,6 +97,24 @@ pub fn is_mistyped_admin_token(token: &str) -> bool {
     has_other_checksum(token, ADMIN_TOKEN_PREFIX)
 }
 
+/// Whether a text has the whole form of a key or an operator's token that is made here, with the checksum
+/// that it must have. The token of the first start has none.
+pub fn is_made_here(text: &str) -> bool {
+    let is_formed = |prefix: &str| {
+        let letters = text.strip_prefix(prefix).unwrap_or_default();
+        letters.len() == SECRET_LETTERS + CHECKSUM_LETTERS
+            && are_letters(letters)
+            && !has_other_checksum(text, prefix)
+    };
+    let is_first = text.strip_prefix(ADMIN_PREFIX).is_some_and(are_letters_of_secret);
+    is_formed(KEY_PREFIX) || is_formed(ADMIN_TOKEN_PREFIX) || is_first
+}
+
+/// Whether these are as many letters as [`new_secret`] puts behind a prefix.
+pub fn are_letters_of_secret(letters: &str) -> bool {
+    letters.len() == SECRET_LETTERS && are_letters(letters)
+}
+
 fn has_other_checksum(token: &str, prefix: &str) -> bool {
     let letters = token.strip_prefix(prefix).unwrap_or_default();
     let is_formed = letters.len() == SECRET_LETTERS + CHECKSUM_LETTERS && are_letters(letters);

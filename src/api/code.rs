@@ -11,6 +11,9 @@ use crate::auth;
 use crate::exchange::World;
 use crate::operate::amount::Amounts;
 
+/// Of the batch's id, in a code.
+const BATCH_DIGITS: usize = 16;
+
 /// What codes are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
@@ -52,6 +55,16 @@ impl Code {
             Self::Credit => "igc-",
             Self::Invite => "igi-",
         }
+    }
+
+    /// Whether a text has the whole form of one.
+    pub(crate) fn is_form_of(self, text: &str) -> bool {
+        let rest = text.strip_prefix(self.prefix()).and_then(|rest| rest.split_once('-'));
+        rest.is_some_and(|(digits, letters)| {
+            digits.len() == BATCH_DIGITS
+                && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+                && auth::are_letters_of_secret(letters)
+        })
     }
 
     /// New ones of this batch, and their hashes.

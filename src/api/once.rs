@@ -21,7 +21,7 @@ const LOST: &str = "this was carried out, and the gateway stopped before it coul
 
 /// The key that a request brings, quoted or not; none is no wish that it be done once.
 pub(crate) fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get(KEY) else { return Ok(None) };
+    let Some(value) = only(headers)? else { return Ok(None) };
     let text = value.to_str().unwrap_or_default().trim();
     let key = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
     let is_printable = key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
@@ -30,6 +30,16 @@ pub(crate) fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         return Err(Problem::bad_request(detail));
     }
     Ok(Some(key.to_owned()))
+}
+
+/// The header's one value; of two, it is not known which is meant.
+pub(crate) fn only(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Problem> {
+    let mut values = headers.get_all(KEY).iter();
+    let first = values.next();
+    if values.next().is_some() {
+        return Err(Problem::bad_request(format!("there is more than one `{KEY}`: send one")));
+    }
+    Ok(first)
 }
 
 /// Of all that is asked: another under the same key is a mistake.

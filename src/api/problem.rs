@@ -144,6 +144,7 @@ impl From<Denial> for Problem {
             | Denial::BadBudget
             | Denial::BadReferrer
             | Denial::BadWatch
+            | Denial::RequestReused
             | Denial::Underpaid { .. }
             | Denial::NothingDue => StatusCode::UNPROCESSABLE_ENTITY,
             Denial::RoleTooHigh | Denial::AboveCeiling { .. } => StatusCode::FORBIDDEN,

@@ -3,7 +3,9 @@
 use infergate_actors::account::KeptAnswer;
 use serde_json::{Map, Value, json};
 
-use crate::auth::{ADMIN_TOKEN_PREFIX, KEY_PREFIX};
+use super::Code;
+use crate::auth::{self, ADMIN_TOKEN_PREFIX, KEY_PREFIX};
+use crate::notify::SigningSecret;
 
 /// Of a request's body, and of what it changed, in bytes.
 const NOTE_BYTES_MAX: usize = 4 * 1024;
@@ -36,6 +38,9 @@ const SECRET_PREFIXES: [&str; 6] =
 /// Shorter texts with such a beginning are no secrets.
 const SECRET_BYTES_MIN: usize = 16;
 
+/// Which texts are secrets, whatever field they stand in.
+type Looks = fn(&str) -> bool;
+
 /// A request's body as it is written down.
 pub(crate) fn body(bytes: &[u8]) -> String {
     if bytes.iter().all(u8::is_ascii_whitespace) {
@@ -43,7 +48,7 @@ pub(crate) fn body(bytes: &[u8]) -> String {
     }
     match serde_json::from_slice::<Value>(bytes) {
         Ok(mut value) => {
-            cleanse(&mut value, &mut Vec::new());
+            cleanse(&mut value, is_like_a_secret, &mut Vec::new());
             bounded(&value, NOTE_BYTES_MAX)
         }
         Err(_) => json!({ "not_json": true, "bytes": bytes.len() }).to_string(),
@@ -56,7 +61,7 @@ pub(crate) fn path(text: &str) -> String {
     for part in text.split_inclusive(['/', '?', '&', '=']) {
         let word = part.trim_end_matches(['/', '?', '&', '=']);
         let (_, end) = part.split_at(word.len());
-        cleansed.push_str(if is_secret(word) { INSTEAD } else { word });
+        cleansed.push_str(if is_like_a_secret(word) { INSTEAD } else { word });
         cleansed.push_str(end);
     }
     cut(&cleansed, PATH_BYTES_MAX).to_owned()
@@ -79,16 +84,17 @@ pub(crate) fn changes(before: Option<&Value>, after: Option<&Value>) -> String {
         })
     };
     let mut value = json!({ "before": differing(&was, &is), "after": differing(&is, &was) });
-    cleanse(&mut value, &mut Vec::new());
+    cleanse(&mut value, is_like_a_secret, &mut Vec::new());
     bounded(&value, NOTE_BYTES_MAX)
 }
 
-/// An answer as it is kept for whoever asks again: it says which secrets it withholds.
+/// An answer as it is kept for whoever asks again: it says which secrets it withholds. A name that only
+/// begins like one is told again, as it was.
 pub(crate) fn answer(media_type: &str, etag: Option<&str>, bytes: &[u8]) -> KeptAnswer {
     let mut withheld = Vec::new();
     let body = match serde_json::from_slice::<Value>(bytes) {
         Ok(mut value) => {
-            cleanse(&mut value, &mut withheld);
+            cleanse(&mut value, is_secret_of_ours, &mut withheld);
             withheld.sort_unstable();
             withheld.dedup();
             if let (Some(fields), false) = (value.as_object_mut(), withheld.is_empty()) {
@@ -113,30 +119,31 @@ pub(crate) fn answer(media_type: &str, etag: Option<&str>, bytes: &[u8]) -> Kept
     KeptAnswer { media_type: media_type.to_owned(), etag: etag.map(str::to_owned), body }
 }
 
-/// Puts something else in the place of secrets. `found` are the names of the fields they were in.
-fn cleanse(value: &mut Value, found: &mut Vec<String>) {
+/// Puts something else in the place of secrets: what is in a field for them, and what looks like one.
+/// `found` are the names of the fields they were in.
+fn cleanse(value: &mut Value, looks: Looks, found: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
                 // What counts how often there was none has no secret.
                 let is_nothing = value.is_null() || (value.is_number() && name.starts_with("no_"));
                 let is_named = !is_nothing && is_secret_field(name);
-                let is_one = value.as_str().is_some_and(is_secret);
+                let is_one = value.as_str().is_some_and(looks);
                 if is_named || is_one {
                     *value = Value::String(INSTEAD.to_owned());
                     found.push(name.clone());
                 } else {
-                    cleanse(value, found);
+                    cleanse(value, looks, found);
                 }
             }
         }
         Value::Array(values) => {
             for value in values {
-                if value.as_str().is_some_and(is_secret) {
+                if value.as_str().is_some_and(looks) {
                     *value = Value::String(INSTEAD.to_owned());
                     found.push("in a list".to_owned());
                 } else {
-                    cleanse(value, found);
+                    cleanse(value, looks, found);
                 }
             }
         }
@@ -150,11 +157,25 @@ fn is_secret_field(name: &str) -> bool {
         || SECRET_ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
-fn is_secret(text: &str) -> bool {
-    let text = text.trim();
-    let text = text.strip_prefix("Bearer ").unwrap_or(text);
+/// Whether a text begins like a secret, of ours or of a provider. For what is written down of anybody's
+/// requests: rather a name too many than a secret.
+fn is_like_a_secret(text: &str) -> bool {
+    let text = bare(text);
     let begins_so = SECRET_PREFIXES.iter().any(|prefix| text.starts_with(prefix));
     begins_so && text.len() >= SECRET_BYTES_MIN
+}
+
+/// Whether a text has the whole form of a secret that is made here.
+fn is_secret_of_ours(text: &str) -> bool {
+    let text = bare(text);
+    auth::is_made_here(text)
+        || [Code::Credit, Code::Invite].into_iter().any(|code| code.is_form_of(text))
+        || text.starts_with("whsec_") && SigningSecret::parse(text).is_ok()
+}
+
+fn bare(text: &str) -> &str {
+    let text = text.trim();
+    text.strip_prefix("Bearer ").unwrap_or(text)
 }
 
 fn bounded(value: &Value, bytes_max: usize) -> String {
@@ -175,6 +196,8 @@ pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use infergate_actors::id::AccountId;
+
     use super::*;
 
     #[test]
@@ -234,6 +257,19 @@ mod tests {
         let kept = answer("application/json", Some("\"1\""), bytes.as_bytes());
         let body: Value = serde_json::from_slice(&kept.body).unwrap();
         assert_eq!(body, json!({ "id": "key_1", "secret": null, "withheld": ["secret"] }));
+        // What is made here is no name, wherever it stands; what begins like it is.
+        let code = Code::Credit.make(AccountId(2), 1).unwrap().0.remove(0);
+        let secrets = [auth::new_key().unwrap(), auth::new_admin_token().unwrap(), code];
+        let admin = auth::new_secret(auth::ADMIN_PREFIX).unwrap();
+        let webhook = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned();
+        for secret in secrets.into_iter().chain([admin, webhook]) {
+            let named = json!({ "name": secret, "list": [format!("Bearer {secret}")] }).to_string();
+            let kept = answer("application/json", None, named.as_bytes()).body;
+            assert!(!String::from_utf8(kept).unwrap().contains(&secret), "{secret}");
+            let told = json!({ "name": secret[..secret.len() - 1] }).to_string();
+            assert_eq!(answer("a", None, told.as_bytes()).body, told.as_bytes(), "{secret}");
+            assert!(!super::body(told.as_bytes()).contains(&secret[..20]), "the audit log has it");
+        }
         let long = json!({ "list": vec!["x"; 50_000] }).to_string();
         assert!(answer("application/json", None, long.as_bytes()).body.len() < 200);
     }

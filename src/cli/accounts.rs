@@ -9,6 +9,7 @@ use infergate_actors::money::NanoUsd;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::before::Lost;
 use super::bounds::{BudgetWanted, Limits, LimitsChange, budgets};
 use super::call::{Error, ask, ask_once, date, query, raw, told};
 use super::expiry::Expiry;
@@ -267,8 +268,12 @@ async fn create(new: &NewAccount, console: &mut Console<'_>) -> Result<(), Error
     if new.gateway.json {
         return raw(&answer, console);
     }
-    let made: Account = serde_json::from_slice(&answer)?;
-    writeln!(console.out, "{}", made.id)?;
+    // Of a lost answer, what was done has the id.
+    let id = match Lost::of(&answer).and_then(|lost| lost.done_to) {
+        Some(id) => id,
+        None => serde_json::from_slice::<Account>(&answer)?.id,
+    };
+    writeln!(console.out, "{id}")?;
     Ok(())
 }
 
@@ -319,6 +324,15 @@ async fn grant(new: &NewGrant, console: &mut Console<'_>) -> Result<(), Error> {
     let answer = ask_once(&new.gateway, to, Some(&body), key, console).await?;
     if new.gateway.json {
         return raw(&answer, console);
+    }
+    if Lost::of(&answer).is_some() {
+        let NewGrant { account, amount, reference, .. } = new;
+        writeln!(
+            console.err,
+            "{account} was granted {amount} USD before under this key, as `{reference}`, and the answer is \
+             lost; `infergate accounts show {account}` tells what it has"
+        )?;
+        return Ok(());
     }
     let Granted { id, account } = serde_json::from_slice(&answer)?;
     let (id, balance) = (id.unwrap_or_default(), account.balance_usd);

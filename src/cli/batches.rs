@@ -4,6 +4,7 @@ use http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::before::{Lost, codes_lost};
 use super::call::{Error, ask, date, query};
 use super::{Console, Gateway};
 
@@ -35,13 +36,32 @@ pub(super) fn tell_made(
     let Some(codes) = codes else {
         writeln!(
             console.err,
-            "{batch} was made before under this key; its {what} are not shown again"
+            "{batch} was made before under this key; its {what} are not shown again: if they \
+             never arrived, {}",
+            codes_lost(batch, what)
         )?;
         return Ok(());
     };
     writeln!(console.err, "{batch}; its {what} are not shown again:")?;
     for code in codes {
         writeln!(console.out, "{code}")?;
+    }
+    Ok(())
+}
+
+/// The same where they were made before, and the gateway stopped before it could answer.
+pub(super) fn tell_lost(lost: &Lost, what: &str, console: &mut Console<'_>) -> Result<(), Error> {
+    match &lost.done_to {
+        Some(batch) => writeln!(
+            console.err,
+            "{batch} was made before under this key, and its {what} are lost with the answer: {}",
+            codes_lost(batch, what)
+        )?,
+        None => writeln!(
+            console.err,
+            "a batch was made before under this key, and its {what} are lost: find it with `infergate \
+             {what} list`, take it back, and make others under another key"
+        )?,
     }
     Ok(())
 }

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::args::time;
-use super::batches::{all, state, tell_made, used};
+use super::batches::{all, state, tell_lost, tell_made, used};
+use super::before::Lost;
 use super::call::{Error, ask, ask_once, date, query, raw, told};
 use super::expiry::Expiry;
 use super::{Console, Exit, Gateway};
@@ -163,7 +164,14 @@ async fn create(new: &NewCodes, console: &mut Console<'_>) -> Result<(), Error> 
     if new.gateway.json {
         return raw(&answer, console);
     }
-    let Made { batch, codes } = serde_json::from_slice(&answer)?;
+    tell(&answer, console)
+}
+
+fn tell(answer: &[u8], console: &mut Console<'_>) -> Result<(), Error> {
+    if let Some(lost) = Lost::of(answer) {
+        return tell_lost(&lost, "codes", console);
+    }
+    let Made { batch, codes } = serde_json::from_slice(answer)?;
     tell_made((&batch, codes), "codes", console)
 }
 
@@ -296,6 +304,7 @@ mod tests {
         let (exit, again, err) = codes(new).await;
         assert_eq!((exit, again.as_str()), (Exit::Well, ""), "a secret is not told again");
         assert!(err.starts_with(batch) && err.contains("made before under this key"), "{err}");
+        assert!(err.contains(&format!("`infergate codes revoke {batch}`")), "{err}");
 
         let code = made.lines().next().unwrap();
         let redeem = format!("redeem --account {account} {code}");
@@ -330,6 +339,20 @@ mod tests {
         assert!(exit == Exit::Wrong && err.contains("no such batch of codes"), "{err}");
         let (_, told, _) = codes(&format!("{redeem} --json")).await;
         assert_eq!(serde_json::from_str::<Value>(&told).unwrap()["account"], json!(account));
+    }
+
+    #[test]
+    fn codes_whose_answer_was_lost_are_told_with_what_to_do() {
+        let did = [json!({ "account": "acct_0000000000000002", "events": [] })];
+        for (did, what) in [(&did[..], "revoke acct_0000000000000002`"), (&[], "codes list`")] {
+            let answer = crate::api::once::lost(json!({}), did).to_string();
+            let (mut out, mut err) = (Vec::new(), Vec::new());
+            let environment = |_: &str| None;
+            let mut console = Console { out: &mut out, err: &mut err, environment: &environment };
+            tell(answer.as_bytes(), &mut console).unwrap();
+            let err = String::from_utf8(err).unwrap();
+            assert!(out.is_empty() && err.contains("are lost") && err.contains(what), "{err}");
+        }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

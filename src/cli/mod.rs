@@ -4,6 +4,7 @@ mod accounts;
 mod args;
 mod audit;
 mod batches;
+mod before;
 mod bounds;
 mod call;
 mod catalog;

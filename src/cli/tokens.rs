@@ -9,6 +9,7 @@ use infergate_actors::id::TokenId;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::before::Lost;
 use super::call::{Error, ask, ask_once, date, query, raw, told};
 use super::expiry::Expiry;
 use super::{Console, Exit, Gateway};
@@ -144,6 +145,14 @@ fn tell_secret(gateway: &Gateway, answer: &[u8], console: &mut Console<'_>) -> R
     if gateway.json {
         return raw(answer, console);
     }
+    if Lost::of(answer).is_some() {
+        writeln!(
+            console.err,
+            "it was made before under this key, and its secret is lost: find it with `infergate tokens \
+             list`, and give it another with `infergate tokens rotate`"
+        )?;
+        return Ok(());
+    }
     let Token { id, name, role, secret, .. } = serde_json::from_slice(answer)?;
     match secret {
         Some(secret) => {
@@ -152,7 +161,8 @@ fn tell_secret(gateway: &Gateway, answer: &[u8], console: &mut Console<'_>) -> R
         }
         None => writeln!(
             console.err,
-            "{id} (`{name}`, {role}) was made before under this key; its secret is not shown again"
+            "{id} (`{name}`, {role}) was made before under this key; its secret is not shown again: if \
+             it never arrived, `infergate tokens rotate {id}` gives it another"
         )?,
     }
     Ok(())

@@ -68,6 +68,7 @@ impl From<Denial> for ApiError {
             | Denial::TooManyMembers
             | Denial::RoleTooHigh
             | Denial::EmailTaken
+            | Denial::RequestReused
             | Denial::AboveCeiling { .. }
             | Denial::UnknownPlan
             | Denial::NoOffer

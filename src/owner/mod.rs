@@ -10,6 +10,7 @@
 //! | `projects` | its projects |
 //! | `watch`, `webhooks` | what it is watched for and what happened to it, and where that is told |
 //! | `turn` | one change at a time, by whoever may make it then |
+//! | `need` | what a change takes of whoever asks for it |
 //! | `version` | versions of all that, and changes that are meant for one |
 //! | `once` | what is asked under an idempotency key is done once |
 //! | `sign_up`, `tries` | an account of one's own, and how often that may be tried |
@@ -21,6 +22,7 @@ mod account;
 mod bounds;
 mod keys;
 mod members;
+mod need;
 mod once;
 mod principal;
 mod projects;

@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, MatchedPath};
 use axum::response::Response;
+use http::request::Parts;
 use http::{Method, Request, StatusCode};
 use infergate_actors::account::{Answered, Once, OnceDenial, OnceRefusal, Recalled, doing_once};
 use infergate_actors::id::AccountId;
 use serde_json::{Value, json};
 
 use super::Owners;
+use super::need::may_change;
 use super::principal::Principal;
 use super::turn::is_apart;
 use crate::api::{Problem, once, read};
@@ -36,8 +38,14 @@ pub(super) async fn carry_out<F: Future<Output = Response>>(
     let once = Once::new(principal.key.key.id, &name, once::fingerprint(&parts, &bytes));
     match owners.world.accounts.recall(account, once).await? {
         Recalled::New => {}
-        Recalled::Answered(number) => return replay(owners, account, number).await,
-        Recalled::Done(first, last) => return lost(owners, account, once, (first, last)).await,
+        Recalled::Answered(number) => {
+            may_see(&principal, &parts)?;
+            return replay(owners, account, number).await;
+        }
+        Recalled::Done(first, last) => {
+            may_see(&principal, &parts)?;
+            return lost(owners, account, once, (first, last)).await;
+        }
     }
     let request = Request::from_parts(parts, Body::from(bytes));
     let (parts, body) = doing_once(account, once, endpoint(request)).await.into_parts();
@@ -47,6 +55,12 @@ pub(super) async fn carry_out<F: Future<Output = Response>>(
     let answered = Answered { once, status: parts.status.as_u16(), answer };
     owners.world.accounts.keep_answer(account, answered).await?;
     Ok(Response::from_parts(parts, Body::from(bytes)))
+}
+
+/// Refuses whoever may not do it any more: their key was given less since, or is replaced.
+fn may_see(principal: &Principal, parts: &Parts) -> Result<(), Problem> {
+    let path = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    may_change(principal, &parts.method, path)
 }
 
 /// The answer that was given before, without secrets.
@@ -90,7 +104,8 @@ impl From<OnceRefusal> for Problem {
         };
         let (status, retry_after) = match denial {
             OnceDenial::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, None),
-            OnceDenial::TooManyKeys { retry_after } => {
+            OnceDenial::TooManyKeys { retry_after }
+            | OnceDenial::TooManyKeysOfAsker { retry_after } => {
                 (StatusCode::TOO_MANY_REQUESTS, Some(retry_after))
             }
         };

@@ -18,7 +18,8 @@ use serde_json::json;
 use super::tries::Tries;
 use super::{Owners, client};
 use crate::api::{
-    Code, CreatedKey, Json, MemberLine, OwnAccount, Problem, email, new_secret, shown_once, text,
+    Code, CreatedKey, Json, MemberLine, OwnAccount, Problem, email, new_secret, once, shown_once,
+    text,
 };
 use crate::auth;
 use crate::config::{SignUp, SignUpPolicy};
@@ -206,7 +207,7 @@ impl Asked {
 
 /// What the same request is known by when it is sent again.
 fn request(headers: &HeaderMap) -> Result<Option<KeyHash>, Problem> {
-    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let Some(value) = once::only(headers)? else { return Ok(None) };
     let bytes = value.as_bytes();
     if !(REQUEST_BYTES_MIN..=REQUEST_BYTES_MAX).contains(&bytes.len()) {
         return Err(Problem::bad_request(format!(

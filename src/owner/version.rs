@@ -11,10 +11,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, header};
-use infergate_actors::account::{AccountView, Permission};
+use infergate_actors::account::AccountView;
 use infergate_actors::id::KeyId;
 
 use super::Owners;
+use super::need::may_change;
 use super::principal::Principal;
 use crate::api::version::{self, Part, Seen, check_match, put_etag};
 use crate::api::{OwnAccount, Problem, named, params};
@@ -54,11 +55,12 @@ enum Named {
 /// Answers with the version of what a route is about, if it has one. A change is made of the versions that
 /// are asked for, and is in the account's turn already.
 pub(super) async fn answer(owners: &Arc<Owners>, request: Request<Body>, next: Next) -> Response {
-    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    match path.and_then(Subject::of) {
-        Some(subject) => {
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let about = path.and_then(|path| Subject::of(path.as_str()).map(|subject| (subject, path)));
+    match about {
+        Some(about) => {
             let (parts, body) = request.into_parts();
-            let answered = answer_about(owners, subject, parts, body, next).await;
+            let answered = answer_about(owners, about, parts, body, next).await;
             answered.unwrap_or_else(Problem::into_response)
         }
         None => next.run(request).await,
@@ -67,7 +69,7 @@ pub(super) async fn answer(owners: &Arc<Owners>, request: Request<Body>, next: N
 
 async fn answer_about(
     owners: &Arc<Owners>,
-    subject: Subject,
+    (subject, path): (Subject, MatchedPath),
     mut parts: Parts,
     body: Body,
     next: Next,
@@ -80,7 +82,7 @@ async fn answer_about(
     let shown = named.filter(|named| named.is_shown_to(&principal));
     let seen = shown.and_then(|named| named.seen(&principal.account));
     if named.is_some() && !is_reading && parts.headers.contains_key(header::IF_MATCH) {
-        subject.may_change(&principal, &parts.method)?;
+        may_change(&principal, &parts.method, path.as_str())?;
         check_match(&parts.headers, seen.as_ref())?;
     }
     // The handler shows and changes what was seen here.
@@ -141,19 +143,6 @@ impl Subject {
             Self::Watch => Part::Watch,
             Self::Webhook => Part::Webhook(named(&params, "webhook")?),
         }))
-    }
-
-    /// Refuses whoever may not change it, as the handler would: a version is not for them to learn.
-    fn may_change(self, principal: &Principal, method: &Method) -> Result<(), Problem> {
-        match self {
-            Self::Account | Self::Watch => principal.may(Permission::ManageMoney),
-            Self::OwnKey => Ok(()),
-            Self::Key if method == Method::DELETE => principal.may_revoke(),
-            Self::Key => principal.may(Permission::ManageKeys),
-            Self::Project => principal.may(Permission::ManageProjects),
-            Self::Member => principal.may(Permission::ManageMembers),
-            Self::Webhook => principal.may(Permission::ManageWebhooks),
-        }
     }
 }
 

@@ -204,6 +204,9 @@ pub enum Denial {
     /// Somebody has signed up with this address, or one that leads to the same mailbox.
     #[error("there is an account for this address already")]
     EmailTaken,
+    /// Somebody has signed up with this idempotency key and another name or address.
+    #[error("this idempotency key was used for another request: use a new one for each")]
+    RequestReused,
     /// A budget that the operator has set.
     #[error("the operator has set a budget of {limit} USD ({}): it may only be lowered", period.name())]
     AboveCeiling {

@@ -135,16 +135,17 @@ fn a_sign_up_is_one_piece_and_only_the_same_request_gets_another_secret() {
     let now = Bench::new(Limits::default(), Limits::default()).now;
     let account = infergate_actors::account::Account::new(infergate_actors::id::AccountId(7));
     let mut bench = Bench { machine: infergate_actors::account::Machine::new(account, now), now };
-    let wish = |secret, request: Option<u8>| {
+    let wish_of = |name: &str, email: &str, secret, request: Option<u8>| {
         Order::SignUp(Box::new(SignUp {
-            name: "ACME".into(),
-            email: "ada@example.com".parse().unwrap(),
+            name: name.into(),
+            email: email.parse().unwrap(),
             key: key(secret),
             trial: Some(TrialGrant { amount: NanoUsd::from_usd(5), expires_at_ms: None }),
             invite: None,
             request: request.map(|byte| KeyHash([byte; 32])),
         }))
     };
+    let wish = |secret, request| wish_of("ACME", "ada@example.com", secret, request);
     bench.order(&wish(1, Some(40))).unwrap();
     let number = bench.machine.account().number();
     // Asked again after a breakdown, it is done.
@@ -153,6 +154,10 @@ fn a_sign_up_is_one_piece_and_only_the_same_request_gets_another_secret() {
     assert_eq!(bench.machine.account().number(), number);
     for other in [None, Some(41)] {
         assert_eq!(bench.order(&wish(2, other)), Err(Denial::EmailTaken));
+    }
+    for (name, email) in [("Other", "ada@example.com"), ("ACME", "ada+1@example.com")] {
+        let other = wish_of(name, email, 2, Some(40));
+        assert_eq!(bench.order(&other), Err(Denial::RequestReused));
     }
     bench.order(&wish(3, Some(40))).unwrap();
     bench.restart();

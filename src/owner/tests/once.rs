@@ -107,6 +107,73 @@ async fn a_key_is_its_api_keys_own_and_a_refusal_frees_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_answered_is_told_again_to_whoever_may_still_do_it() {
+    let house = House::with(with_webhooks()).await;
+    let (id, owner) = house.key(&SCOPES, json!({})).await;
+    let member = json!({ "email": "ada@example.com", "name": "Ada", "role": "owner" });
+    let hook = json!({ "url": "https://a.example/", "events": ["codes.used"] });
+    let asked = [
+        (Method::POST, "/api/v1/keys", json!({ "name": "laptop" })),
+        (Method::PATCH, "/api/v1/keys/key_2", json!({ "name": "desktop" })),
+        (Method::POST, PROJECTS, json!({ "name": "research" })),
+        (Method::POST, "/api/v1/members", member),
+        (Method::POST, "/api/v1/webhooks", hook),
+        (Method::PATCH, "/api/v1/account", json!({ "budgets": { "day_usd": "5" } })),
+        (Method::PATCH, "/api/v1/watch", json!({ "low_balance_usd": ["5"] })),
+    ];
+    let all = async |key: &str, is_allowed: bool| {
+        for (method, path, body) in &asked {
+            let once = format!("{method} {path}");
+            let reply = ask(&house.gateway, (method.clone(), path), key, &once, body).await;
+            if is_allowed {
+                assert!(matches!(reply.status, 200 | 201), "{once} {:?}", reply.body);
+            } else {
+                problem(&reply, 403);
+            }
+        }
+    };
+    all(&owner, true).await;
+    let path = format!("/admin/v1/accounts/{}/keys/{id}", house.id);
+    let scoped = async |scopes: &[&str]| {
+        let change = json!({ "scopes": scopes });
+        let reply = house.gateway.ask(Method::PATCH, &path, Some(&change)).await;
+        assert_eq!(reply.status, 200);
+    };
+    scoped(&["inference", "usage_read"]).await;
+    all(&owner, false).await;
+    scoped(&SCOPES).await;
+    all(&owner, true).await;
+    // As a secret that was replaced, it makes and changes nothing.
+    let path = format!("/api/v1/keys/{id}/rotate");
+    let rotated = house.post(&path, &owner, json!({ "overlap": "1h" })).await;
+    let present = text(&rotated.json()["secret"]);
+    all(&owner, false).await;
+    all(&present, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_keys_are_no_key() {
+    let house = House::new().await;
+    let (_, owner) = house.key(&SCOPES, json!({})).await;
+    let body = json!({ "name": "research" });
+    let two = [("idempotency-key", "a"), ("idempotency-key", "b")];
+    let to = (Method::POST, PROJECTS);
+    let reply = house.gateway.ask_data_as(&owner, to, &two, Some(&body)).await;
+    assert!(problem(&reply, 400).contains("more than one"));
+    assert_eq!(projects(&house.gateway, &owner).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_looks_like_a_secret_is_told_again() {
+    let house = House::new().await;
+    let (_, owner) = house.key(&SCOPES, json!({})).await;
+    let body = json!({ "name": "sk-service-for-the-search" });
+    let first = post(&house, PROJECTS, &owner, "k", &body).await;
+    let again = post(&house, PROJECTS, &owner, "k", &body).await;
+    assert_eq!((again.body.clone(), is_replayed(&again)), (first.body, true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_changed_nothing_is_answered_again_and_not_done_later() {
     let house = House::new().await;
     let (_, owner) = house.key(&SCOPES, json!({})).await;
@@ -229,8 +296,8 @@ async fn an_actor_that_breaks_down_over_it_has_done_it_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_account_remembers_so_many_and_is_told_when_there_is_room() {
-    const KEYS_MAX: usize = 1_000;
+async fn an_api_key_has_room_for_so_many_and_is_told_when_there_is_more() {
+    const KEYS_MAX: usize = 250;
     let clock = Clock::manual(1_790_000_000_000);
     let house = House::with(Setup { clock: clock.clone(), ..Setup::default() }).await;
     let (_, owner) = house.key(&SCOPES, json!({})).await;
@@ -244,11 +311,13 @@ async fn an_account_remembers_so_many_and_is_told_when_there_is_room() {
     });
     assert!(join_all(answers).await.into_iter().all(|kept| kept.is_ok()));
     let refused = post(&house, PROJECTS, &owner, "one more", &body).await;
-    assert!(problem(&refused, 429).contains("1000"));
+    assert!(problem(&refused, 429).contains("this API key used 250"));
     assert_eq!(refused.header("retry-after"), "86400");
     assert_eq!(post(&house, PROJECTS, &owner, "7", &body).await.status, 200);
-    // Without one, it is done as ever, and another account has room of its own.
+    // Without one, it is done as ever, and another API key and another account have room of their own.
     assert_eq!(house.post(PROJECTS, &owner, body.clone()).await.status, 201);
+    let (_, second) = house.key(&SCOPES, json!({})).await;
+    assert_eq!(post(&house, PROJECTS, &second, "one more", &body).await.status, 201);
     let two = house.gateway.account("two").await;
     let (_, other) = house.key_of(&two, &SCOPES, json!({})).await;
     assert_eq!(post(&house, PROJECTS, &other, "one more", &body).await.status, 201);

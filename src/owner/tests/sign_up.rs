@@ -155,6 +155,10 @@ async fn the_same_request_sent_again_is_answered_with_a_secret_that_works() {
     let again = with(same, wish("ada@example.com")).await;
     assert_eq!(again.status, 201);
     let again = again.json();
+    let other = json!({ "name": "Another", "email": "ada@example.com" });
+    for other in [other, wish("ada+1@example.com")] {
+        assert!(problem(&with(same, other).await, 422).contains("another request"));
+    }
     assert_eq!(again["account"]["id"], first["account"]["id"]);
     assert_eq!(again["account"]["balance_usd"], "5");
     assert_eq!((&again["key"]["id"], &first["key"]["id"]), (&json!("key_1"), &json!("key_1")));
@@ -162,6 +166,12 @@ async fn the_same_request_sent_again_is_answered_with_a_secret_that_works() {
     assert_eq!(house.gateway.chat(&text(&again["key"]["secret"])).await, 200);
     problem(&with("another-request-altogether", wish("ada@example.com")).await, 409);
     problem(&with("short", wish("bob@example.com")).await, 400);
+    let two = Request::post("/api/v1/signup")
+        .header(header::CONTENT_TYPE, "application/json")
+        .header("idempotency-key", same)
+        .header("idempotency-key", "another-request-altogether")
+        .body(Full::from(wish("bob@example.com").to_string()));
+    problem(&send(house.gateway.data, two.unwrap()).await, 400);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

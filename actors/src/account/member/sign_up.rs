@@ -11,6 +11,8 @@ use crate::money::{Markup, NanoUsd};
 
 /// What the trial's grant is known by in every account.
 const TRIAL_REFERENCE: &str = "trial";
+/// Whose it is.
+const OWNER: MemberId = MemberId(1);
 /// Who added the owner.
 const BY: &str = "sign-up";
 /// How long the same request, sent again, is answered with a new secret.
@@ -63,7 +65,7 @@ impl Account {
         if self.number > 0 {
             return self.sign_up_again(wish, now_ms);
         }
-        let id = MemberId(1);
+        let id = OWNER;
         let owner = Member {
             id,
             email: wish.email.clone(),
@@ -113,6 +115,10 @@ impl Account {
         let key = self.keys.first().filter(|_| is_same && !is_late).ok_or(Denial::EmailTaken)?;
         if !self.is_as_signed_up(key.id, wish) {
             return Err(Denial::EmailTaken);
+        }
+        let owner = self.tenancy.members.as_deref().and_then(|members| members.get(OWNER));
+        if self.name != wish.name || owner.is_none_or(|owner| owner.email != wish.email) {
+            return Err(Denial::RequestReused);
         }
         let (hash, hint) = (wish.key.hash, wish.key.hint.clone());
         self.rotated(key.id, hash, hint, NEVER_MS, now_ms)

@@ -24,7 +24,9 @@ pub enum OnceEvent {
 /// What is to be done once, however often it is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Once {
-    /// Of the key that names it, and of the API key it came with.
+    /// The API key it came with.
+    pub asker: KeyId,
+    /// Of the key that names it, and of the API key.
     pub key: Digest,
     /// Of all that is asked: another under the same key is a mistake.
     pub fingerprint: Digest,
@@ -45,6 +47,6 @@ impl Once {
     /// What whoever has the API key `asker` names `name`.
     pub fn new(asker: KeyId, name: &str, fingerprint: Digest) -> Self {
         let key = Digest::of(&[&asker.0.to_be_bytes(), name.as_bytes()].concat());
-        Self { key, fingerprint }
+        Self { asker, key, fingerprint }
     }
 }

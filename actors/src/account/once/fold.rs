@@ -6,22 +6,25 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Answered, Once, OnceEvent};
 use crate::account::Account;
+use crate::id::KeyId;
 
 /// How long one is remembered.
 pub(super) const REMEMBERED_MS: u64 = 24 * 60 * 60 * 1_000;
 /// How many are remembered at one time: some 90 KB.
 pub(super) const KEYS_MAX: usize = 1_000;
+/// How many of one API key: one that used them all leaves three quarters of what there may be.
+pub(super) const KEYS_OF_ASKER_MAX: usize = 250;
 
 /// The keys of the last day.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::account) struct State {
     /// The oldest first.
-    keys: Vec<Remembered>,
+    pub(super) keys: Vec<Remembered>,
 }
 
 /// What was asked under one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Remembered {
+pub(super) struct Remembered {
     once: Once,
     at_ms: u64,
     /// The numbers of the first event that it left, and of the mark behind the last.
@@ -53,11 +56,25 @@ pub enum OnceDenial {
         /// Until the oldest of them is forgotten.
         retry_after: Duration,
     },
+    /// As many were used with this API key as it may use.
+    #[error(
+        "this API key used {KEYS_OF_ASKER_MAX} idempotency keys within a day: try again later, or use \
+         another API key"
+    )]
+    TooManyKeysOfAsker {
+        /// Until the oldest of them is forgotten.
+        retry_after: Duration,
+    },
 }
 
 impl Remembered {
+    /// Whether it is of no use any more: a day has passed, or it is of a time that the clock came back from.
     fn is_over(&self, now_ms: u64) -> bool {
-        self.at_ms.saturating_add(REMEMBERED_MS) <= now_ms
+        self.ends_at_ms() <= now_ms || self.at_ms > now_ms.saturating_add(REMEMBERED_MS)
+    }
+
+    fn ends_at_ms(&self) -> u64 {
+        self.at_ms.saturating_add(REMEMBERED_MS)
     }
 }
 
@@ -78,7 +95,8 @@ impl State {
         }
     }
 
-    /// Forgets what is over. Returns whether nothing is left.
+    /// Forgets what is over, as far as it stands before what is not: where the clock went back, the rest
+    /// waits for the next key. Returns whether nothing is left.
     pub(in crate::account) fn forget_old(&mut self, now_ms: u64) -> bool {
         let over = self.keys.iter().take_while(|known| known.is_over(now_ms)).count();
         self.keys.drain(..over);
@@ -87,7 +105,7 @@ impl State {
 
     fn note(&mut self, once: &Once, at_ms: u64, note: impl FnOnce(&mut Remembered)) {
         // One that is over may stand behind another that is not, where the clock went back.
-        self.keys.retain(|known| known.once.key != once.key || !known.is_over(at_ms));
+        self.keys.retain(|known| !known.is_over(at_ms));
         if let Some(known) = self.keys.iter_mut().find(|known| known.once.key == once.key) {
             return note(known);
         }
@@ -102,16 +120,7 @@ impl State {
 
     fn recall(&self, once: &Once, now_ms: u64) -> Result<Recalled, OnceDenial> {
         let Some(known) = self.find(once, now_ms) else {
-            let is_full = self.keys.len() >= KEYS_MAX;
-            // Writing to it forgets what is over.
-            return match self.keys.first().filter(|oldest| is_full && !oldest.is_over(now_ms)) {
-                None => Ok(Recalled::New),
-                Some(oldest) => {
-                    let over_ms = oldest.at_ms.saturating_add(REMEMBERED_MS);
-                    let retry_after = Duration::from_millis(over_ms.saturating_sub(now_ms));
-                    Err(OnceDenial::TooManyKeys { retry_after })
-                }
-            };
+            return self.has_room(once.asker, now_ms).map(|()| Recalled::New);
         };
         if known.once.fingerprint != once.fingerprint {
             return Err(OnceDenial::KeyReused);
@@ -121,6 +130,25 @@ impl State {
             (None, Some((first, last))) => Recalled::Done(first, last),
             (None, None) => Recalled::New,
         })
+    }
+
+    /// Refuses one more key of this API key, until one of those that take its room is over.
+    fn has_room(&self, asker: KeyId, now_ms: u64) -> Result<(), OnceDenial> {
+        // Writing the new one forgets what is over.
+        let held = || self.keys.iter().filter(|known| !known.is_over(now_ms));
+        let own = || held().filter(|known| known.once.asker == asker);
+        let until = |ends_at_ms: Option<u64>| {
+            Duration::from_millis(ends_at_ms.unwrap_or(now_ms).saturating_sub(now_ms))
+        };
+        if own().count() >= KEYS_OF_ASKER_MAX {
+            let retry_after = until(own().map(Remembered::ends_at_ms).min());
+            return Err(OnceDenial::TooManyKeysOfAsker { retry_after });
+        }
+        if held().count() >= KEYS_MAX {
+            let retry_after = until(held().map(Remembered::ends_at_ms).min());
+            return Err(OnceDenial::TooManyKeys { retry_after });
+        }
+        Ok(())
     }
 }
 

@@ -4,11 +4,15 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::account::KeptAnswer;
+use crate::id::KeyId;
 use crate::ledger::Digest;
 
 fn once() -> impl Strategy<Value = Once> {
-    any::<([u8; 16], [u8; 16])>()
-        .prop_map(|(key, print)| Once { key: Digest(key), fingerprint: Digest(print) })
+    any::<(u32, [u8; 16], [u8; 16])>().prop_map(|(asker, key, print)| Once {
+        asker: KeyId(asker),
+        key: Digest(key),
+        fingerprint: Digest(print),
+    })
 }
 
 /// Any of them.

@@ -1,7 +1,8 @@
 //! What is asked of an account under an idempotency key: done once, and answered again as it was.
 //!
 //! Whoever owns an account may name what they ask by a key of their choice. The account remembers it for
-//! a day, by the digest of the key and of the API key that asked, so that no two of those share one.
+//! a day, by the digest of the key and of the API key that asked, so that no two of those share one
+//! and none takes all there may be.
 //!
 //! ```text
 //! Recall ── not known ──▶ orders, each with `Did` in one batch ──▶ the answer ──▶ `Answered`

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::fold::{KEYS_MAX, REMEMBERED_MS};
+use super::fold::{KEYS_MAX, KEYS_OF_ASKER_MAX, REMEMBERED_MS};
 use super::*;
 use crate::account::{Account, Event, KeptAnswer, Limits, Machine, Mark, Order};
 use crate::clock::Now;
@@ -58,6 +58,10 @@ fn at(now_ms: u64) -> Now {
     Now { wall_ms: now_ms, mono: Duration::from_millis(now_ms - NOW_MS) }
 }
 
+fn once_of(asker: u32, name: &str) -> Once {
+    Once::new(KeyId(asker), name, Digest::of(b"a"))
+}
+
 fn once(name: &str, what: &str) -> Once {
     Once::new(KeyId(1), name, Digest::of(what.as_bytes()))
 }
@@ -109,11 +113,14 @@ fn a_refusal_frees_the_key_unless_something_was_done() {
 fn there_is_room_for_so_many_keys_and_for_more_when_the_oldest_are_over() {
     let mut desk = Desk::new();
     for number in 0..KEYS_MAX {
-        desk.change(once(&number.to_string(), "a"));
+        let asker = u32::try_from(number / KEYS_OF_ASKER_MAX).unwrap() + 1;
+        desk.change(once_of(asker, &number.to_string()));
         desk.now_ms += 1;
     }
     let retry_after = Duration::from_millis(REMEMBERED_MS - u64::try_from(KEYS_MAX).unwrap());
     let full = |retry_after| Err(OnceDenial::TooManyKeys { retry_after });
+    assert_eq!(desk.recall(once_of(5, "another's")), full(retry_after));
+    let full = |retry_after| Err(OnceDenial::TooManyKeysOfAsker { retry_after });
     assert_eq!(desk.recall(once("one more", "a")), full(retry_after));
     assert!(matches!(desk.recall(once("0", "a")), Ok(Recalled::Done(..))));
     desk.now_ms += u64::try_from(retry_after.as_millis()).unwrap();
@@ -121,6 +128,45 @@ fn there_is_room_for_so_many_keys_and_for_more_when_the_oldest_are_over() {
     desk.change(once("one more", "a"));
     // The next oldest is over a millisecond later.
     assert_eq!(desk.recall(once("two more", "a")), full(Duration::from_millis(1)));
+}
+
+#[test]
+fn an_api_key_that_used_all_its_keys_leaves_room_for_others() {
+    let mut desk = Desk::new();
+    for number in 0..KEYS_OF_ASKER_MAX {
+        desk.answer(once_of(1, &number.to_string()), 200);
+    }
+    let retry_after = Duration::from_millis(REMEMBERED_MS);
+    let full = Err(OnceDenial::TooManyKeysOfAsker { retry_after });
+    assert_eq!(desk.recall(once_of(1, "one more")), full);
+    assert!(matches!(desk.recall(once_of(1, "0")), Ok(Recalled::Answered(_))));
+    assert_eq!(desk.recall(once_of(2, "another's")), Ok(Recalled::New));
+}
+
+#[test]
+fn a_key_of_a_time_that_the_clock_came_back_from_takes_no_room_and_keeps_none_behind_it() {
+    let mut desk = Desk::new();
+    let used_at = |desk: &mut Desk, after: u64, name: &str| {
+        desk.now_ms = NOW_MS + after;
+        desk.change(once_of(1, name));
+    };
+    // Years ahead, then half a day ahead, and then as it is.
+    used_at(&mut desk, 1_000 * REMEMBERED_MS, "years");
+    used_at(&mut desk, REMEMBERED_MS / 2, "half a day");
+    for number in 2..KEYS_OF_ASKER_MAX {
+        used_at(&mut desk, 0, &number.to_string());
+    }
+    assert_eq!(desk.recall(once_of(1, "years")), Ok(Recalled::New));
+    used_at(&mut desk, 0, "the last");
+    let full = OnceDenial::TooManyKeysOfAsker { retry_after: Duration::from_millis(REMEMBERED_MS) };
+    assert_eq!(desk.recall(once_of(1, "one more")), Err(full));
+    desk.now_ms = NOW_MS + REMEMBERED_MS;
+    assert!(matches!(desk.recall(once_of(1, "half a day")), Ok(Recalled::Done(..))));
+    assert_eq!(desk.recall(once_of(1, "one more")), Ok(Recalled::New));
+    desk.change(once_of(1, "one more"));
+    // The one of half a day ahead, and the new one.
+    let kept = desk.machine.account().tenancy.once.as_deref();
+    assert_eq!(kept.map(|kept| kept.keys.len()), Some(2));
 }
 
 #[test]

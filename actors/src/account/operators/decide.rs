@@ -1,14 +1,12 @@
 //! What the operators' actor answers. Pure.
 
 use super::event::{Asked, Ended, Idempotency, OperatorEvent, OperatorRole, RotatedToken, Token};
-use super::fold::{Remembered, State};
+use super::fold::{KEYS_MAX, State};
 use super::keys::{KEYS_OF_TOKEN_MAX, TokenKeys};
 use crate::id::{KeyHash, TokenId};
 
 /// Tokens that may be there at one time, revoked ones apart.
 const TOKENS_MAX: usize = 1_000;
-/// Idempotency keys that are remembered at one time: some 10 MB.
-const KEYS_MAX: usize = 100_000;
 
 /// What the operators' actor is asked to do.
 #[derive(Clone, Debug)]
@@ -180,10 +178,8 @@ impl State {
     ) -> Result<Option<Begun>, OperatorDenial> {
         let remembered = self.keys.get(&wish.digest(token));
         let Some(remembered) = remembered.filter(|remembered| !remembered.is_over(now_ms)) else {
-            let ended = |it: &&Remembered| it.end.is_some();
-            let mut by_age = self.keys_by_age.values().filter_map(|key| self.keys.get(key));
-            let oldest = by_age.find(ended);
-            let is_room = self.keys.len() < KEYS_MAX || oldest.is_some_and(|it| it.is_over(now_ms));
+            // Writing to it forgets what is over.
+            let is_room = !self.is_full() || self.over(now_ms).next().is_some();
             return if is_room { Ok(None) } else { Err(OperatorDenial::TooManyKeys) };
         };
         if remembered.fingerprint != wish.fingerprint {

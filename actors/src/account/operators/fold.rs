@@ -12,6 +12,8 @@ use crate::ledger::Digest;
 
 /// How long an idempotency key is remembered.
 pub(super) const REMEMBERED_MS: u64 = 24 * 60 * 60 * 1_000;
+/// Idempotency keys that are remembered at one time: some 10 MB.
+pub(super) const KEYS_MAX: usize = 100_000;
 /// How many revoked tokens are kept to be shown.
 const REVOKED_MAX: usize = 1_000;
 
@@ -47,8 +49,12 @@ pub(super) struct Remembered {
 }
 
 impl Remembered {
+    /// Whether it is of no use any more: it has ended, and a day has passed, or it is of a time that the
+    /// clock came back from.
     pub(super) fn is_over(&self, now_ms: u64) -> bool {
-        self.end.is_some() && self.at_ms.saturating_add(REMEMBERED_MS) <= now_ms
+        let is_past = self.at_ms.saturating_add(REMEMBERED_MS) <= now_ms;
+        let is_ahead = self.at_ms > now_ms.saturating_add(REMEMBERED_MS);
+        self.end.is_some() && (is_past || is_ahead)
     }
 }
 
@@ -104,7 +110,8 @@ impl State {
         let is_repeatable = asked.idempotency.as_ref().is_some_and(|wish| wish.is_repeatable);
         self.open.insert(number, Open { request: asked.request, key, is_repeatable });
         let (Some(wish), Some(key)) = (&asked.idempotency, key) else { return };
-        self.forget_old_keys(at_ms, owners);
+        let is_full = self.is_full() || owners.are_all_used(asked.token);
+        self.forget_old_keys(is_full, at_ms, owners);
         self.forget_key(key, owners);
         let fingerprint = wish.fingerprint;
         self.keys.insert(key, Remembered { fingerprint, action: number, at_ms, end: None });
@@ -134,10 +141,15 @@ impl State {
         Ok(())
     }
 
-    /// What is remembered of an action that has ended.
-    pub(super) fn ended_by(&self, action: u64) -> Option<&Remembered> {
-        let remembered = self.keys_by_age.get(&action).and_then(|key| self.keys.get(key));
-        remembered.filter(|remembered| remembered.end.is_some())
+    /// Whether as many idempotency keys are remembered as may be.
+    pub(super) fn is_full(&self) -> bool {
+        self.keys.len() >= KEYS_MAX
+    }
+
+    /// What is remembered and over. All are looked through: where the clock went back, the oldest are not
+    /// the first that are over.
+    pub(super) fn over(&self, now_ms: u64) -> impl Iterator<Item = &Remembered> {
+        self.keys.values().filter(move |remembered| remembered.is_over(now_ms))
     }
 
     fn forget_key(&mut self, key: Digest, owners: &mut TokenKeys) {
@@ -147,19 +159,19 @@ impl State {
         }
     }
 
-    fn forget_old_keys(&mut self, now_ms: u64, owners: &mut TokenKeys) {
+    /// Forgets the oldest that are over, and where there is no room all that are.
+    fn forget_old_keys(&mut self, is_full: bool, now_ms: u64, owners: &mut TokenKeys) {
         // What is under way for that long must not keep all that came behind it.
         let is_open = |key: &Digest| self.keys.get(key).is_some_and(|it| it.end.is_none());
-        let ended = self.keys_by_age.iter().filter(|(_, key)| !is_open(key));
+        let ended = self.keys_by_age.values().filter(|key| !is_open(key));
         let is_over = |key: &Digest| self.keys.get(key).is_none_or(|it| it.is_over(now_ms));
-        let over: Vec<(u64, Digest)> = ended
-            .take_while(|(_, key)| is_over(key))
-            .map(|(action, key)| (*action, *key))
-            .collect();
-        for (action, key) in over {
-            self.keys_by_age.remove(&action);
-            self.keys.remove(&key);
-            owners.forget(action);
+        let over: Vec<Digest> = if is_full {
+            ended.filter(|key| is_over(key)).copied().collect()
+        } else {
+            ended.take_while(|key| is_over(key)).copied().collect()
+        };
+        for key in over {
+            self.forget_key(key, owners);
         }
     }
 }

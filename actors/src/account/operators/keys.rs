@@ -39,13 +39,14 @@ impl TokenKeys {
 
     /// Whether this token may use one more.
     pub(super) fn has_room(&self, token: TokenId, operators: &State, now_ms: u64) -> bool {
-        let count = self.counts.get(&token).copied().unwrap_or_default();
-        if usize::try_from(count).is_ok_and(|count| count < KEYS_OF_TOKEN_MAX) {
-            return true;
-        }
         // Writing to it forgets what is over.
-        let mut own = self.tokens.iter().filter(|(_, owner)| **owner == token);
-        let oldest = own.find_map(|(action, _)| operators.ended_by(*action));
-        oldest.is_some_and(|it| it.is_over(now_ms))
+        let is_own = |action: &u64| self.tokens.get(action) == Some(&token);
+        !self.are_all_used(token) || operators.over(now_ms).any(|it| is_own(&it.action))
+    }
+
+    /// Whether as many are remembered of this token as may be.
+    pub(super) fn are_all_used(&self, token: TokenId) -> bool {
+        let count = self.counts.get(&token).copied().unwrap_or_default();
+        usize::try_from(count).map_or(true, |count| count >= KEYS_OF_TOKEN_MAX)
     }
 }

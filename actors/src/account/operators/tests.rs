@@ -174,6 +174,33 @@ fn a_token_that_used_all_its_keys_leaves_room_for_others() {
     assert_eq!(desk.owners, owners(&desk.state, TokenId(1)));
 }
 
+#[test]
+fn a_key_of_a_time_that_the_clock_came_back_from_takes_no_room_and_keeps_none_behind_it() {
+    let mut desk = Desk::default();
+    let ask = |desk: &mut Desk, name: &str, at_ms| {
+        desk.requests += 1;
+        desk.begin_with(TokenId(1), desk.requests, (Some(name), "a"), at_ms)
+    };
+    // Years ahead, then half a day ahead, and then as it is.
+    let ahead = [1_000 * REMEMBERED_MS, REMEMBERED_MS / 2].into_iter();
+    let times = ahead.chain(std::iter::repeat_n(0, KEYS_OF_TOKEN_MAX - 2));
+    for (number, after) in times.enumerate() {
+        let begun = ask(&mut desk, &number.to_string(), NOW_MS + after).unwrap();
+        desk.end(begun, Some(200), vec![]);
+    }
+    // What is not over is still done once; what is years ahead is nothing any more.
+    assert!(matches!(ask(&mut desk, "2", NOW_MS), Ok(Begun::Before(..))));
+    let last = ask(&mut desk, "the last", NOW_MS).unwrap();
+    desk.end(last, Some(200), vec![]);
+    let full = Err(OperatorDenial::TooManyKeysOfToken);
+    assert_eq!(ask(&mut desk, "one more", NOW_MS), full);
+    let day = NOW_MS + REMEMBERED_MS;
+    assert!(matches!(ask(&mut desk, "one more", day), Ok(Begun::Now(_))));
+    // The one of half a day ahead, and the new one.
+    assert_eq!((desk.state.keys.len(), desk.state.keys_by_age.len()), (2, 2));
+    assert_eq!(desk.owners, owners(&desk.state, TokenId(1)));
+}
+
 /// Whose the keys are that are remembered, all of them this token's.
 fn owners(state: &State, token: TokenId) -> TokenKeys {
     let mut owners = TokenKeys::default();

@@ -62,6 +62,9 @@ async fn the_same_again_is_answered_the_same_and_something_else_is_refused() {
     for wrong in ["", "\"\"", too_long.as_str()] {
         assert_eq!(post(&gateway, ACCOUNTS, wrong, &new).await.status, 400, "{wrong}");
     }
+    let two = [("idempotency-key", "a"), ("idempotency-key", "a")];
+    let reply = gateway.ask_as(TOKEN, (Method::POST, ACCOUNTS), &two, Some(&new)).await;
+    assert!(reply.status == 400 && text(&reply.json()["detail"]).contains("more than one"));
     // A refusal did nothing, so its key is free for what is right.
     assert_eq!(post(&gateway, ACCOUNTS, "r", &json!({ "name": "" })).await.status, 422);
     assert_eq!(post(&gateway, ACCOUNTS, "r", &new).await.status, 201);
