@@ -23,6 +23,8 @@ const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1_000;
 /// More patterns than models anybody offers.
 pub(crate) const MODELS_MAX: usize = 1_000;
+/// All lists of a key or project together. A thousand models of usual names fit.
+const LISTS_BYTES_MAX: usize = 64 << 10;
 const TAGS_MAX: usize = 100;
 const ALLOWED_IPS_MAX: usize = 100;
 const REFERRERS_MAX: usize = 100;
@@ -238,6 +240,7 @@ impl KeyWanted {
         text("name", &name)?;
         check_models(&models)?;
         check_expiry(expires_at_ms, now_ms)?;
+        check_lists(&[&models, &self.tags, &self.allowed_referrers])?;
         let mut rest = Vec::new();
         let budgets = self.budgets.over(&[])?;
         if !budgets.is_empty() {
@@ -274,6 +277,14 @@ impl KeyWanted {
 impl KeyUpdate {
     /// What there is to change of a key that is so.
     pub(crate) fn over(self, before: &KeyView, now_ms: u64) -> Result<Vec<KeyChange>, Problem> {
+        // What is too long from before stays where it is not named.
+        if [&self.models, &self.tags, &self.allowed_referrers].iter().any(|list| list.is_some()) {
+            check_lists(&[
+                self.models.as_ref().unwrap_or(&before.key.models),
+                self.tags.as_ref().unwrap_or(&before.settings.tags),
+                self.allowed_referrers.as_ref().unwrap_or(&before.referrers),
+            ])?;
+        }
         let mut changes = vec![
             KeyChange::Limits(self.limits.over(before.key.limits)),
             KeyChange::Budgets(self.budgets.over(&before.settings.budgets)?),
@@ -339,6 +350,18 @@ pub(crate) fn check_models(models: &[String]) -> Result<(), Problem> {
         return Err(Problem::invalid(format!("`models` has more than {MODELS_MAX}")));
     }
     models.iter().try_for_each(|model| text("models", model))
+}
+
+/// The lists of a key or project: each event and each look carries all of them.
+pub(crate) fn check_lists(lists: &[&[String]]) -> Result<(), Problem> {
+    let bytes: usize = lists.iter().flat_map(|list| list.iter()).map(String::len).sum();
+    if bytes > LISTS_BYTES_MAX {
+        return Err(Problem::invalid(format!(
+            "the lists of models, tags and referrers have {bytes} bytes together: at most \
+             {LISTS_BYTES_MAX}"
+        )));
+    }
+    Ok(())
 }
 
 fn check_expiry(expires_at_ms: Option<u64>, now_ms: u64) -> Result<(), Problem> {

@@ -38,8 +38,8 @@ pub(crate) use account::{Account, AccountLine, CreatedKey, Granted, Key, Moved, 
 pub(crate) use code::{Code, MadeCodes, Redeemed, Redemption};
 pub(crate) use event::{Events, EventsSought, PAGE_MAX as EVENTS_MAX};
 pub(crate) use key::{
-    Compromised, KeyUpdate, KeyWanted, Keys, KeysPage, MODELS_MAX, Rotation, Why, check_models,
-    creation, find, new_secret, shown_once,
+    Compromised, KeyUpdate, KeyWanted, Keys, KeysPage, MODELS_MAX, Rotation, Why, check_lists,
+    check_models, creation, find, new_secret, shown_once,
 };
 pub(crate) use member::{
     MemberLine, MemberLines, MemberUpdate, MemberWanted, MembersPage, RemoveMember, email,
@@ -52,7 +52,7 @@ pub(crate) use project::{
     Project, ProjectUpdate, ProjectWanted, Projects, ProjectsPage, find_project,
 };
 pub(crate) use request::{
-    Asked, Json, id, named, page_limit, params, read, text, unknown_path, wrong_method,
+    Asked, Json, id, named, page_limit, params, read, read_within, text, unknown_path, wrong_method,
 };
 pub(crate) use strict::or_default;
 pub(crate) use subscription::{OwnSubscription, Subscription};

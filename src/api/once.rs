@@ -19,6 +19,11 @@ const KEY_BYTES_MAX: usize = 255;
 const LOST: &str = "this was carried out, and the gateway stopped before it could answer; these are \
                     the events that it left, and a secret that was made is lost";
 
+/// Whether a request brings a key.
+pub(crate) fn is_asked(headers: &HeaderMap) -> bool {
+    headers.contains_key(KEY)
+}
+
 /// The key that a request brings, quoted or not; none is no wish that it be done once.
 pub(crate) fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = only(headers)? else { return Ok(None) };

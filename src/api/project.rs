@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::account::Buckets;
 use super::budget::Budgets;
 use super::change::{BudgetsChange, LimitsChange};
-use super::{MODELS_MAX, Problem, check_models, id, or_default, page_limit, text};
+use super::{MODELS_MAX, Problem, check_lists, check_models, id, or_default, page_limit, text};
 use crate::openapi::{self, pattern};
 use crate::operate::amount::{Amounts, wide};
 
@@ -110,6 +110,7 @@ impl ProjectWanted {
         let Self { name, models, limits, budgets } = self;
         text("name", &name)?;
         check_models(&models)?;
+        check_lists(&[&models])?;
         let budgets = budgets.over(&[])?;
         Ok(Order::CreateProject(NewProject { name, models, limits, budgets }))
     }
@@ -129,6 +130,7 @@ impl ProjectUpdate {
         }
         if let Some(models) = self.models {
             check_models(&models)?;
+            check_lists(&[&models])?;
             changes.push(ProjectChange::Models(models));
         }
         Ok(changes)

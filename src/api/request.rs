@@ -135,15 +135,20 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// A whole body, within its limits.
 pub(crate) async fn read(body: Body) -> Result<Bytes, Problem> {
-    let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
-    tokio::time::timeout(BODY_TIMEOUT, collected(body)).await.map_err(late)?
+    read_within(body, BODY_BYTES_MAX).await
 }
 
-async fn collected(body: Body) -> Result<Bytes, Problem> {
-    match Limited::new(body, BODY_BYTES_MAX).collect().await {
+/// The same of no more than so many bytes.
+pub(crate) async fn read_within(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
+    tokio::time::timeout(BODY_TIMEOUT, collected(body, bytes_max)).await.map_err(late)?
+}
+
+async fn collected(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    match Limited::new(body, bytes_max).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
-            let detail = format!("the body is longer than {BODY_BYTES_MAX} bytes");
+            let detail = format!("the body is longer than {bytes_max} bytes");
             Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
         }
         Err(_) => Err(Problem::bad_request("the body broke off")),

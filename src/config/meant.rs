@@ -73,6 +73,8 @@ pub struct Server {
     pub idle_timeout: Duration,
     /// Requests in flight over all accounts; more are answered 503.
     pub requests_in_flight_max: u32,
+    /// Changes that an account may make under `/api/v1` in a minute; zero: as many as it likes.
+    pub owner_changes_per_minute: u32,
     /// How long streams in flight may go on after a stop was asked for.
     pub shutdown_grace: Duration,
     /// A client that takes nothing of its stream for this long is dropped.

@@ -66,6 +66,7 @@ pub use route::{
     Strategy, Target, When,
 };
 pub use secret::Secret;
+pub(crate) use settings::OWNER_CHANGES_PER_MINUTE;
 pub use sign_up::{SignUp, SignUpPolicy};
 pub(crate) use unit::duration;
 

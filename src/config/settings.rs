@@ -23,6 +23,10 @@ const DAY: Duration = Duration::from_hours(24);
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
+/// Changes that an account may make under `/api/v1` in a minute, where nothing else is said: a person makes
+/// fewer, and a program that makes a key for each of its users as many at once.
+pub(crate) const OWNER_CHANGES_PER_MINUTE: u32 = 60;
+
 /// What routes do where they do not say otherwise.
 #[derive(Clone, Copy)]
 pub(super) struct Routing {
@@ -65,6 +69,9 @@ pub(super) fn server(section: Section<'_>) -> (Server, Listen) {
         requests_in_flight_max: s
             .optional("requests_in_flight_max", |node| node.number_u32(1..=1_000_000))
             .unwrap_or(10_000),
+        owner_changes_per_minute: s
+            .optional("owner_changes_per_minute", |node| node.number_u32(0..=1_000_000))
+            .unwrap_or(OWNER_CHANGES_PER_MINUTE),
         shutdown_grace: duration(&mut s, "shutdown_grace", 30 * SECOND, Duration::ZERO, DAY),
         client_stall: duration(&mut s, "client_stall", MINUTE, MS, DAY),
         allowed_origins: s.optional("allowed_origins", origins).unwrap_or_default(),

@@ -76,6 +76,12 @@ impl Front {
         self.0.office.set_sign_up(policy);
     }
 
+    /// Changes how much each account may change under `/api/v1` in a minute, for requests from now on;
+    /// zero: as much as it likes.
+    pub fn set_owner_changes(&self, per_minute: u32) {
+        self.0.office.set_changes(per_minute);
+    }
+
     /// Changes the limits on bodies, for requests from now on.
     pub fn set_limits(&self, limits: BodyLimits) {
         self.0.limits.store(Arc::new(limits));

@@ -152,6 +152,7 @@ impl Setup {
         let front = Front::new(Arc::clone(&world), self.body, notifier.clone());
         front.set_origins(&config.server.allowed_origins);
         front.set_sign_up(config.sign_up.clone());
+        front.set_owner_changes(config.server.owner_changes_per_minute);
         let before_cut = {
             let world = Arc::clone(&world);
             move || world.cut()
@@ -225,6 +226,7 @@ impl Gateway {
         self.world.accounts.set_guard(config.guard.clone());
         self.world.accounts.set_plans(config.plans.clone());
         self.front.set_sign_up(config.sign_up.clone());
+        self.front.set_owner_changes(config.server.owner_changes_per_minute);
         self.world.catalog.store(Arc::new(catalog.unwrap()));
     }
 

@@ -83,16 +83,6 @@ impl Reach {
         &self.scopes
     }
 
-    /// Whether it is good for more than asking models.
-    pub(super) fn is_for_more_than_asking(&self) -> bool {
-        self.scopes.iter().any(|scope| *scope != KeyScope::Inference)
-    }
-
-    /// Whether it goes further than a key goes now.
-    pub(super) fn is_further_than(&self, key: &KeyView) -> bool {
-        self.wider_than(key).is_some()
-    }
-
     /// Refuses what goes further than the key that asks for it.
     pub(super) fn within(&self, own: &KeyView) -> Result<(), Problem> {
         match self.wider_than(own) {

@@ -111,13 +111,12 @@ pub(super) async fn change(
     let now_ms = owners.world.clock.now().wall_ms;
     let before = principal.find_key(key)?;
     let changes = update.over(before, now_ms)?;
-    let (reach, after) = (Reach::of(before), Reach::of(before).after(&changes));
-    // A name and tags are no power.
-    if after != reach {
+    let after = Reach::of(before).after(&changes);
+    // A name and tags are no power. Also what makes a key less takes what having it takes: it could be
+    // made as little as theirs, then rotated, and would be whole again when somebody mends it.
+    if after != Reach::of(before) {
+        principal.may_have(before)?;
         principal.bounds(before.member, &after)?;
-    }
-    if after.is_further_than(before) {
-        principal.may_have(before, &after)?;
     }
     let view = owners.world.accounts.order(account, Order::ChangeKey { key, changes }).await?;
     tracing::info!(%account, %key, by, "key changed");
@@ -136,10 +135,7 @@ pub(super) async fn rotate(
     let (hash, hint) = (auth::hash(&secret), auth::hint(&secret));
     let (account, by) = (principal.id(), principal.by().name);
     // Whoever rotates a key has it then.
-    let before = principal.find_key(key)?;
-    let reach = Reach::of(before);
-    principal.bounds(before.member, &reach)?;
-    principal.may_have(before, &reach)?;
+    principal.may_have(principal.find_key(key)?)?;
     let order = Order::RotateKey { key, hash, hint, overlap };
     let view = owners.world.accounts.order(account, order).await?;
     tracing::info!(%account, %key, by, "key rotated");

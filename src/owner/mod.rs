@@ -9,8 +9,10 @@
 //! | `keys`, `members` | its keys and its people |
 //! | `projects` | its projects |
 //! | `watch`, `webhooks` | what it is watched for and what happened to it, and where that is told |
+//! | `intake` | bodies that are being read |
 //! | `turn` | one change at a time, by whoever may make it then |
 //! | `need` | what a change takes of whoever asks for it |
+//! | `pace` | how much each account changes in a minute |
 //! | `version` | versions of all that, and changes that are meant for one |
 //! | `once` | what is asked under an idempotency key is done once |
 //! | `sign_up`, `tries` | an account of one's own, and how often that may be tried |
@@ -20,10 +22,12 @@
 
 mod account;
 mod bounds;
+mod intake;
 mod keys;
 mod members;
 mod need;
 mod once;
+mod pace;
 mod principal;
 mod projects;
 mod sign_up;
@@ -42,19 +46,20 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::response::IntoResponse;
 use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tower_service::Service as _;
 
 use crate::api::{Problem, onto_socket, unknown_path, wrong_method};
-use crate::config::SignUp;
+use crate::config::{OWNER_CHANGES_PER_MINUTE, SignUp};
 use crate::exchange::World;
 use crate::front::{AnswerBody, Sentry};
 use crate::notify::Notifier;
 use crate::openapi::{Common, Routes, Served};
+use intake::Intake;
+use pace::Pace;
 use sign_up::Desk;
 
 /// Who asks from where.
@@ -73,41 +78,63 @@ struct Owners {
     world: Arc<World>,
     sentry: Arc<Sentry>,
     notifier: Notifier,
-    desk: Arc<ArcSwap<Desk>>,
+    desk: ArcSwap<Desk>,
+    pace: Pace,
+    intake: Intake,
+    in_flight: Semaphore,
 }
 
-/// Requests in the works at one time. Nobody waits for a provider here, so more would only wait for the
-/// disk, each with its body in memory.
+/// Requests in the works at one time, those whose body is still to come left out. Nobody waits for a
+/// provider here, so more would only wait for the disk, each with its body in memory.
 const IN_FLIGHT_MAX: usize = 256;
+
+impl Owners {
+    /// Leave to work on a request, until it is dropped. Not to be kept while a client is waited for.
+    fn at_work(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        self.in_flight.try_acquire().map_err(|_| {
+            let problem = Problem::unavailable("too many requests are in the works");
+            Problem { retry_after: Some(Duration::from_secs(1)), ..problem }
+        })
+    }
+}
 
 /// The API as the clients' port has it.
 pub(crate) struct Office {
     router: Router,
-    world: Arc<World>,
-    desk: Arc<ArcSwap<Desk>>,
-    in_flight: Semaphore,
+    owners: Arc<Owners>,
 }
 
 impl Office {
     /// Works on `world`. Nobody may sign up until that is said.
     pub(crate) fn new(world: Arc<World>, sentry: Arc<Sentry>, notifier: Notifier) -> Self {
-        let desk = Arc::new(ArcSwap::from_pointee(Desk::new(SignUp::default())));
-        let owners =
-            Owners { world: Arc::clone(&world), sentry, notifier, desk: Arc::clone(&desk) };
-        let in_flight = Semaphore::new(IN_FLIGHT_MAX);
-        Self { router: router(Arc::new(owners)), world, desk, in_flight }
+        let owners = Arc::new(Owners {
+            world,
+            sentry,
+            notifier,
+            desk: ArcSwap::from_pointee(Desk::new(SignUp::default())),
+            pace: Pace::new(OWNER_CHANGES_PER_MINUTE),
+            intake: Intake::default(),
+            in_flight: Semaphore::new(IN_FLIGHT_MAX),
+        });
+        Self { router: router(Arc::clone(&owners)), owners }
     }
 
     /// From here on, this holds of those who sign up. What was tried counts on, unless how often it may
     /// be is another.
     pub(crate) fn set_sign_up(&self, policy: SignUp) {
-        let desk = self.desk.load().with(policy);
-        self.desk.store(Arc::new(desk));
+        let desk = self.owners.desk.load().with(policy);
+        self.owners.desk.store(Arc::new(desk));
+    }
+
+    /// From here on, each account may change so much in a minute; zero: as much as it likes.
+    pub(crate) fn set_changes(&self, per_minute: u32) {
+        self.owners.pace.set(per_minute);
     }
 
     /// To be called every few seconds.
     pub(crate) fn tidy(&self) {
-        self.desk.load().tidy();
+        self.owners.desk.load().tidy();
+        self.owners.pace.tidy(self.owners.world.clock.mono());
     }
 
     /// Answers a request under `/api/v1/`.
@@ -117,17 +144,10 @@ impl Office {
         client: SocketAddr,
     ) -> Response<AnswerBody> {
         request.extensions_mut().insert(Client(client.ip()));
-        let response = if let Ok(_turn) = self.in_flight.try_acquire() {
-            // A router never fails and is always ready.
-            let Ok(response) = self.router.clone().call(request).await;
-            response
-        } else {
-            let problem = Problem::unavailable("too many requests are in the works");
-            let retry_after = Some(Duration::from_secs(1));
-            Problem { retry_after, ..problem }.into_response()
-        };
+        // A router never fails and is always ready.
+        let Ok(response) = self.router.clone().call(request).await;
         if response.status().is_client_error() || response.status().is_server_error() {
-            self.world.metrics.refused(response.status().as_u16());
+            self.owners.world.metrics.refused(response.status().as_u16());
         }
         onto_socket(response).await
     }

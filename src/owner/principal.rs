@@ -120,22 +120,22 @@ impl Principal {
         Err(Problem::forbidden("whoever made that key may more with it than this one may"))
     }
 
-    /// Refuses to have the secret of `key`, or to have it go further than before, as `reach` says, where such
-    /// a key would not be theirs to make. Their own is theirs.
-    pub(super) fn may_have(&self, key: &KeyView, reach: &Reach) -> Result<(), Problem> {
+    /// Refuses to have the secret of `key`, or to set how far it goes, where such a key would not be theirs to
+    /// make as it is now. Their own is theirs.
+    pub(super) fn may_have(&self, key: &KeyView) -> Result<(), Problem> {
         if key.key.id == self.key.key.id {
             return Ok(());
         }
         self.may_give_keys()?;
+        self.bounds(key.member, &Reach::of(key))?;
         match key.member {
             Some(member) => self.may_give(member),
-            // When they are removed, what they made does no more than ask models; this one goes on.
-            None if self.member.is_some() && reach.is_for_more_than_asking() => {
+            // When they are removed, what they made stops with them; this one goes on.
+            None if self.member.is_some() => {
                 let no_members = |_| {
                     let id = key.key.id;
                     Problem::forbidden(format!(
-                        "{id} is no member's and does more than ask models: that is for whoever manages \
-                         members"
+                        "{id} is no member's: that is for whoever manages members"
                     ))
                 };
                 self.may(Permission::ManageMembers).map_err(no_members)

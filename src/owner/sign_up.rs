@@ -39,6 +39,7 @@ pub(super) struct Desk {
 }
 
 /// Whoever may try, and by which policy.
+#[derive(Clone)]
 pub(super) struct Admitted(Arc<Desk>);
 
 /// What is asked.
@@ -87,6 +88,10 @@ impl FromRequestParts<Arc<Owners>> for Admitted {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, owners: &Arc<Owners>) -> Result<Self, Problem> {
+        // Whoever was let in just before, where their body came next.
+        if let Some(admitted) = parts.extensions.remove() {
+            return Ok(admitted);
+        }
         let desk = owners.desk.load_full();
         let metrics = &owners.world.metrics;
         if desk.policy.policy == SignUpPolicy::Closed {

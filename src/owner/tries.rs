@@ -28,7 +28,7 @@ impl Tries {
     pub(super) fn count(&self, address: IpAddr) -> Result<(), Duration> {
         let now = || DefaultClock::default().now();
         if let Some(limiter) = &self.by_address {
-            let checked = limiter.check_key(&whose(address));
+            let checked = limiter.check_key(&network(address));
             checked.map_err(|refused| refused.wait_time_from(now()))?;
         }
         if let Some(limiter) = &self.all {
@@ -47,7 +47,7 @@ impl Tries {
 }
 
 /// Whom an address stands for: of IPv6, whoever is given one is given all that share its first 64 bits.
-fn whose(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => {

@@ -153,6 +153,7 @@ impl Gateway {
         let front = Front::new(Arc::clone(&world), body_limits(&config), notifier.clone());
         front.set_origins(&config.server.allowed_origins);
         front.set_sign_up(config.sign_up.clone());
+        front.set_owner_changes(config.server.owner_changes_per_minute);
         Ok(Self {
             config,
             accept,

@@ -106,6 +106,7 @@ impl Reloader {
         self.front.set_limits(body_limits(config));
         self.front.set_origins(&config.server.allowed_origins);
         self.front.set_sign_up(config.sign_up.clone());
+        self.front.set_owner_changes(config.server.owner_changes_per_minute);
     }
 }
 

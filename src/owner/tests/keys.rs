@@ -266,3 +266,29 @@ async fn a_key_that_the_guard_has_stopped_can_be_ended_and_nothing_else() {
         problem(&house.get("/api/v1/account", key).await, 401);
     }
 }
+
+/// 366 changes of a thousand such names took 184 MB of disk.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_lists_of_a_key_and_of_a_project_have_an_end() {
+    let house = House::new().await;
+    let (_, owner) = house.key(&SCOPES, json!({})).await;
+    let names = |count: usize| -> Vec<String> {
+        (0..count).map(|number| format!("{number:0>248}")).collect()
+    };
+    let (fits, longer) = (names(264), names(265));
+    let new = |models: &Vec<String>| json!({ "name": "k", "models": models });
+    for path in ["/api/v1/keys", "/api/v1/projects"] {
+        let told = problem(&house.post(path, &owner, new(&longer)).await, 422);
+        assert!(told.contains("at most 65536"), "{told}");
+        assert_eq!(house.post(path, &owner, new(&fits)).await.status, 201, "{path}");
+    }
+    for path in ["/api/v1/keys/key_2", "/api/v1/projects/proj_1"] {
+        problem(&house.patch(path, &owner, json!({ "models": longer })).await, 422);
+        assert_eq!(house.patch(path, &owner, json!({ "name": "n" })).await.status, 200);
+    }
+    // All together, those that stay with those that come.
+    let tags = json!({ "tags": ["t".repeat(100)] });
+    problem(&house.patch("/api/v1/keys/key_2", &owner, tags).await, 422);
+    let fewer = json!({ "tags": ["t".repeat(100)], "models": ["small"] });
+    assert_eq!(house.patch("/api/v1/keys/key_2", &owner, fewer).await.status, 200);
+}

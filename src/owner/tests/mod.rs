@@ -4,6 +4,7 @@ mod keys;
 mod members;
 mod money;
 mod once;
+mod pace;
 mod powers;
 mod projects;
 mod scopes;

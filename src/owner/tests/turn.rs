@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-use super::{House, SCOPES, with_webhooks};
+use super::{House, SCOPES, problem, with_webhooks};
+use crate::operate::fixture::Setup;
 
 /// What can be changed with a body, and that body.
 fn changes() -> Vec<(&'static str, &'static str, Value)> {
@@ -38,10 +39,22 @@ impl Halfway {
     /// The same with more headers, each with its end of line.
     async fn ask_with(
         house: &House,
-        (method, path, body): &(&str, &str, Value),
+        change: &(&str, &str, Value),
         key: &str,
         headers: &str,
     ) -> Self {
+        let (halfway, line) = Self::begin(house, change, key, headers).await;
+        assert_eq!(line, "HTTP/1.1 100 Continue\r\n", "{}", change.1);
+        halfway
+    }
+
+    /// The same of one that may be refused: with the first line of what is answered to its head.
+    async fn begin(
+        house: &House,
+        (method, path, body): &(&str, &str, Value),
+        key: &str,
+        headers: &str,
+    ) -> (Self, String) {
         let mut rest = body.to_string().into_bytes();
         let mut stream = BufReader::new(TcpStream::connect(house.gateway.data).await.unwrap());
         let head = format!(
@@ -53,11 +66,12 @@ impl Halfway {
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut line = String::new();
         stream.read_line(&mut line).await.unwrap();
-        assert_eq!(line, "HTTP/1.1 100 Continue\r\n", "{path}");
-        stream.read_line(&mut line).await.unwrap();
         let end = rest.split_off(rest.len() / 2);
-        stream.write_all(&rest).await.unwrap();
-        Self { stream, rest: end }
+        if line.contains("100") {
+            stream.read_line(&mut String::new()).await.unwrap();
+            stream.write_all(&rest).await.unwrap();
+        }
+        (Self { stream, rest: end }, line)
     }
 
     /// The status that it is answered with once all of it is there.
@@ -115,4 +129,63 @@ async fn a_version_is_compared_with_the_one_that_there_is_when_the_request_has_c
     assert_eq!(house.patch("/api/v1/account", &secret, first).await.status, 200);
     assert_eq!(halfway.finish().await, 412);
     assert_eq!(house.account().await["budgets"]["day"]["limit_usd"], "4");
+}
+
+/// Whoever sends only half of what they announce takes a place until they are given up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_that_do_not_end_keep_nobody_elses_request_out() {
+    let house = House::new().await;
+    let (_, owner) = house.key(&SCOPES, json!({})).await;
+    let change = ("PATCH", "/api/v1/account", json!({ "budgets": { "day_usd": "5" } }));
+    let mut under_way = Vec::new();
+    let mut secrets = Vec::new();
+    // As many as are worked on at one time, of accounts that have all that one may have.
+    for number in 0..4 {
+        let account = house.gateway.account(&format!("other {number}")).await;
+        let (id, secret) = house.key_of(&account, &["inference"], json!({})).await;
+        for _ in 0..64 {
+            under_way.push(Halfway::ask(&house, &change, &secret).await);
+        }
+        let (mut refused, line) = Halfway::begin(&house, &change, &secret, "").await;
+        assert_eq!(line, "HTTP/1.1 429 Too Many Requests\r\n", "{number}");
+        let mut answer = String::new();
+        refused.stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.contains("retry-after: 1\r\n"), "{answer}");
+        secrets.push((id, secret));
+    }
+    assert_eq!(house.get("/api/v1/account", &owner).await.status, 200);
+    assert_eq!(house.patch(change.1, &owner, change.2.clone()).await.status, 200);
+    // Nor does it keep anybody from ending a key.
+    for (id, secret) in &secrets {
+        let ended = house.delete("/api/v1/key", secret).await;
+        assert_eq!((ended.status, ended.json()["id"].as_str()), (200, Some(id.as_str())));
+    }
+    let last = under_way.pop().unwrap();
+    assert_eq!(last.finish().await, 401, "its key was ended");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_of_whoever_signs_up_are_bounded_by_address() {
+    let mut setup = Setup::default();
+    setup.config.push_str("[signup]\npolicy = \"open\"\nper_hour_and_address = 0\n");
+    let house = House::with(setup).await;
+    let wish = json!({ "name": "ACME", "email": "ada@example.com" });
+    let change = ("POST", "/api/v1/signup", wish);
+    let mut under_way = Vec::new();
+    for _ in 0..64 {
+        under_way.push(Halfway::ask(&house, &change, "").await);
+    }
+    let (_, line) = Halfway::begin(&house, &change, "", "").await;
+    assert_eq!(line, "HTTP/1.1 429 Too Many Requests\r\n");
+    assert_eq!(under_way.pop().unwrap().finish().await, 201);
+    assert_eq!(Halfway::ask(&house, &change, "").await.finish().await, 409);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_is_read_as_far_as_anybody_needs_it() {
+    let house = House::new().await;
+    let (_, owner) = house.key(&SCOPES, json!({})).await;
+    let long = json!({ "name": "k", "models": ["m".repeat(256 << 10)] });
+    let told = problem(&house.post("/api/v1/keys", &owner, long).await, 413);
+    assert!(told.contains("262144"), "{told}");
 }
