@@ -52,7 +52,8 @@ pub(crate) use project::{
     Project, ProjectUpdate, ProjectWanted, Projects, ProjectsPage, find_project,
 };
 pub(crate) use request::{
-    Asked, Json, id, named, page_limit, params, read, read_within, text, unknown_path, wrong_method,
+    Asked, Json, id, is_disguise, named, page_limit, params, read, read_within, text, unknown_path,
+    wrong_method,
 };
 pub(crate) use strict::or_default;
 pub(crate) use subscription::{OwnSubscription, Subscription};

@@ -29,8 +29,7 @@ pub(crate) fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = only(headers)? else { return Ok(None) };
     let text = value.to_str().unwrap_or_default().trim();
     let key = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-    let is_printable = key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-    if key.is_empty() || key.len() > KEY_BYTES_MAX || !is_printable {
+    if !is_key(key) {
         let detail = format!("`{KEY}` must have 1 to {KEY_BYTES_MAX} ASCII characters");
         return Err(Problem::bad_request(detail));
     }
@@ -45,6 +44,12 @@ pub(crate) fn only(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Problem>
         return Err(Problem::bad_request(format!("there is more than one `{KEY}`: send one")));
     }
     Ok(first)
+}
+
+/// Whether a text can be a key.
+pub(crate) fn is_key(text: &str) -> bool {
+    let is_printable = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    !text.is_empty() && text.len() <= KEY_BYTES_MAX && is_printable
 }
 
 /// Of all that is asked: another under the same key is a mistake.

@@ -11,6 +11,7 @@ use infergate_actors::clock::Clock;
 use serde_json::Value;
 
 use super::{Console, Exit, Gateway};
+use crate::api::once::is_key;
 use crate::config::BaseUrl;
 use crate::upstream::{Options, TlsSetupError, Upstream};
 
@@ -26,6 +27,8 @@ pub(super) enum Error {
     NoToken,
     #[error("`{0}` is no address of an admin port such as `http://127.0.0.1:8081`")]
     Address(String),
+    #[error("an idempotency key must have 1 to 255 visible ASCII characters")]
+    IdempotencyKey,
     #[error(transparent)]
     Tls(#[from] TlsSetupError),
     #[error("no gateway answers at {0}: is it running, and is this its admin port?")]
@@ -46,6 +49,7 @@ impl Error {
             Self::Refused { .. } => Exit::Wrong,
             Self::NoToken
             | Self::Address(_)
+            | Self::IdempotencyKey
             | Self::Tls(_)
             | Self::NoAnswer(_)
             | Self::Shape(_)
@@ -95,6 +99,9 @@ pub(super) async fn ask_once(
         .header(header::AUTHORIZATION, authorization)
         .header(header::CONTENT_TYPE, "application/json");
     if let Some(key) = idempotency_key {
+        if !is_key(key) {
+            return Err(Error::IdempotencyKey);
+        }
         request = request.header("idempotency-key", key);
     }
     let request = request
@@ -161,7 +168,7 @@ pub(super) fn query(path: &str, asked: &[(&str, Option<&str>)]) -> String {
 
 /// Writes an answer as it came.
 pub(super) fn raw(answer: &[u8], console: &mut Console<'_>) -> Result<(), Error> {
-    console.out.write_all(answer)?;
+    console.out.raw().write_all(answer)?;
     writeln!(console.out)?;
     Ok(())
 }

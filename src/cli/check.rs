@@ -28,7 +28,7 @@ pub(super) fn run(path: &Path, strict: bool, console: &mut Console<'_>) -> io::R
                 return Ok(Exit::Wrong);
             }
             writeln!(console.out, "{} is good", path.display())?;
-            write!(console.out, "{}", Summary(&config))?;
+            console.out.block(&Summary(&config))?;
             let warnings = config.warnings(Clock::real().now().wall_ms);
             for warning in &warnings {
                 writeln!(console.out, "  warning: {warning}")?;
@@ -36,7 +36,7 @@ pub(super) fn run(path: &Path, strict: bool, console: &mut Console<'_>) -> io::R
             Ok(if strict && !warnings.is_empty() { Exit::Wrong } else { Exit::Well })
         }
         Err(faults) => {
-            writeln!(console.err, "{faults}")?;
+            console.err.block(&faults)?;
             Ok(Exit::Wrong)
         }
     }

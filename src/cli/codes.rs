@@ -178,7 +178,7 @@ fn tell(answer: &[u8], console: &mut Console<'_>) -> Result<(), Error> {
 async fn list(gateway: &Gateway, console: &mut Console<'_>) -> Result<(), Error> {
     let batches: Vec<Batch> = all(gateway, (PATH, "codes"), console).await?;
     if gateway.json {
-        writeln!(console.out, "{}", serde_json::to_string(&batches)?)?;
+        console.out.json(&batches)?;
         return Ok(());
     }
     let out = &mut console.out;

@@ -106,7 +106,7 @@ async fn create(gateway: &Gateway, body: &Value, console: &mut Console<'_>) -> R
 async fn list(gateway: &Gateway, console: &mut Console<'_>) -> Result<(), Error> {
     let batches: Vec<Batch> = all(gateway, (PATH, "invites"), console).await?;
     if gateway.json {
-        writeln!(console.out, "{}", serde_json::to_string(&batches)?)?;
+        console.out.json(&batches)?;
         return Ok(());
     }
     let out = &mut console.out;
@@ -124,7 +124,7 @@ async fn revoke(gateway: &Gateway, path: &str, console: &mut Console<'_>) -> Res
     let answer = ask(gateway, Method::DELETE, path, None, console).await?;
     let batch: Batch = serde_json::from_slice(&answer)?;
     if gateway.json {
-        writeln!(console.out, "{}", serde_json::to_string(&batch)?)?;
+        console.out.json(&batch)?;
     } else {
         writeln!(console.out, "{} opens no account any more", batch.id)?;
     }

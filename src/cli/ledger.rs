@@ -1,7 +1,7 @@
 //! `infergate ledger`: verify, repair, export and import a data directory that no gateway has open.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
 use infergate_actors::account::Account;
@@ -172,7 +172,7 @@ fn export(
 ) -> io::Result<Exit> {
     if file == Path::new(DASH) {
         // The export itself goes where a report would: that goes to the complaints.
-        let exported = ledger::export_directory(path, first, &mut &mut *console.out);
+        let exported = ledger::export_directory(path, first, &mut console.out.raw());
         return match exported {
             Ok(report) => {
                 let (events, head) = (report.events, report.head.sequence);
@@ -278,7 +278,7 @@ fn failed(error: &LedgerError, json: bool, console: &mut Console<'_>) -> io::Res
 }
 
 fn write_json(console: &mut Console<'_>, value: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut console.out, value)?;
+    serde_json::to_writer_pretty(console.out.raw(), value)?;
     writeln!(console.out)
 }
 

@@ -158,7 +158,7 @@ async fn list(
         asked = query(&first, &[("after", Some(&next))]);
     }
     if gateway.json {
-        writeln!(console.out, "{}", serde_json::to_string(&members)?)?;
+        console.out.json(&members)?;
         return Ok(());
     }
     let out = &mut console.out;
@@ -213,7 +213,7 @@ fn tell(
 ) -> Result<(), Error> {
     let member: Member = serde_json::from_slice(answer)?;
     if gateway.json {
-        writeln!(console.out, "{}", serde_json::to_string(&member)?)?;
+        console.out.json(&member)?;
         return Ok(());
     }
     let Member { id, email, role, status, .. } = member;

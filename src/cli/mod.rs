@@ -21,6 +21,7 @@ mod plans;
 mod program;
 mod projects;
 mod providers;
+mod screen;
 mod set_plan;
 mod statement;
 mod subscriptions;
@@ -51,6 +52,7 @@ pub use payments::Payments;
 pub use plans::Plans;
 pub use projects::Projects;
 pub use providers::Providers;
+pub use screen::Screen;
 pub use statement::Statement;
 pub use subscriptions::Subscriptions;
 pub use tokens::Tokens;
@@ -72,9 +74,9 @@ pub enum Exit {
 /// Where a command writes, and what it reads besides its arguments.
 pub struct Console<'c> {
     /// Results.
-    pub out: &'c mut dyn Write,
+    pub out: Screen<'c>,
     /// Complaints.
-    pub err: &'c mut dyn Write,
+    pub err: Screen<'c>,
     /// The environment's variables.
     pub environment: Environment<'c>,
 }
@@ -85,7 +87,8 @@ pub async fn run(tool: Tool) -> ExitCode {
     let mut out = io::stdout();
     let mut err = io::stderr();
     let environment = |name: &str| std::env::var(name).ok();
-    let mut console = Console { out: &mut out, err: &mut err, environment: &environment };
+    let (to_out, to_err) = (Screen::new(&mut out), Screen::new(&mut err));
+    let mut console = Console { out: to_out, err: to_err, environment: &environment };
     let exit = carry_out(tool, &mut console).await;
     // Who does not read any more has seen enough.
     let _ = out.flush();

@@ -43,7 +43,7 @@ async fn list(gateway: &Gateway, console: &mut Console<'_>) -> Result<(), Error>
     let answer = ask(gateway, Method::GET, "/admin/v1/plans", None, console).await?;
     if gateway.json {
         let answer: Value = serde_json::from_slice(&answer)?;
-        writeln!(console.out, "{}", answer.get("plans").unwrap_or(&Value::Null))?;
+        console.out.json(answer.get("plans").unwrap_or(&Value::Null))?;
         return Ok(());
     }
     let Answer { plans } = serde_json::from_slice(&answer)?;

@@ -53,7 +53,7 @@ pub(super) async fn set_plan(wanted: &SetPlan, console: &mut Console<'_>) -> Res
     let changed = ask(&wanted.gateway, Method::PATCH, &path, Some(&body), console).await?;
     if wanted.gateway.json {
         let changed: Value = serde_json::from_slice(&changed)?;
-        writeln!(console.out, "{}", changed.get("plan").unwrap_or(&Value::Null))?;
+        console.out.json(changed.get("plan").unwrap_or(&Value::Null))?;
         return Ok(());
     }
     let Account { plan } = serde_json::from_slice(&changed)?;

@@ -68,7 +68,7 @@ async fn tell(wanted: &Statement, console: &mut Console<'_>) -> Result<(), Error
     }
     if *csv {
         // Its last line ends as every other.
-        console.out.write_all(&answer)?;
+        console.out.raw().write_all(&answer)?;
         return Ok(());
     }
     let statement: Told = serde_json::from_slice(&answer)?;
@@ -86,9 +86,10 @@ async fn tell(wanted: &Statement, console: &mut Console<'_>) -> Result<(), Error
     ] {
         writeln!(out, "{name:<24} {usd:>16}")?;
     }
+    writeln!(out)?;
     writeln!(
         out,
-        "\n{:<13} {:<24} {:<28} {:>9} {:>16} REFERENCE",
+        "{:<13} {:<24} {:<28} {:>9} {:>16} REFERENCE",
         "LINE", "AT", "ITEM", "REQUESTS", "USD"
     )?;
     for Entry { line, at, item, reference, requests, amount_usd } in statement.lines {

@@ -71,7 +71,7 @@ async fn sum_up(wanted: &Usage, console: &mut Console<'_>) -> Result<(), Error> 
     let answer = ask(&wanted.gateway, Method::GET, &path, None, console).await?;
     let answer: Value = serde_json::from_slice(&answer)?;
     if wanted.gateway.json {
-        writeln!(console.out, "{answer}")?;
+        console.out.json(&answer)?;
         return Ok(());
     }
     let by: Vec<&str> = wanted.by.split(',').map(str::trim).collect();

@@ -123,7 +123,7 @@ async fn list(
     let answer: Value =
         serde_json::from_slice(&ask(gateway, Method::GET, &path, None, console).await?)?;
     if gateway.json {
-        writeln!(console.out, "{answer}")?;
+        console.out.json(&answer)?;
         return Ok(());
     }
     let out = &mut console.out;
@@ -168,7 +168,7 @@ async fn replay(asked: &ReplayArgs, console: &mut Console<'_>) -> Result<(), Err
     let answer = ask(gateway, Method::POST, &path, Some(&body), console).await?;
     let webhook: Value = serde_json::from_slice(&answer)?;
     if gateway.json {
-        writeln!(console.out, "{webhook}")?;
+        console.out.json(&webhook)?;
     } else {
         writeln!(console.out, "{name} has {} messages to send", field(&webhook, "waiting"))?;
     }
@@ -182,7 +182,7 @@ async fn test(gateway: &Gateway, name: &str, console: &mut Console<'_>) -> Resul
     let tried: Value = serde_json::from_slice(&answer)?;
     let arrived = field(&tried, "arrived").as_bool().unwrap_or(false);
     if gateway.json {
-        writeln!(console.out, "{tried}")?;
+        console.out.json(&tried)?;
     } else if arrived {
         writeln!(console.out, "{name} took it, with status {}", field(&tried, "status"))?;
     } else {
@@ -199,7 +199,7 @@ async fn events(asked: &EventsArgs, console: &mut Console<'_>) -> Result<(), Err
     let answer: Value =
         serde_json::from_slice(&ask(gateway, Method::GET, &path, None, console).await?)?;
     if gateway.json {
-        writeln!(console.out, "{answer}")?;
+        console.out.json(&answer)?;
         return Ok(());
     }
     let out = &mut console.out;

@@ -1,6 +1,6 @@
 //! One client request from its head to the settled bill.
 //!
-//! [`chat`] is the whole story; each stage is a file: `admit` (the most it can cost, and a hold for
+//! `chat` is the whole story; each stage is a file: `admit` (the most it can cost, and a hold for
 //! that), `cache` (where the answer is there, or coming, already), [`crate::route`] (who may answer, in
 //! which order), `attempt` (one try at one provider),
 //! `relay` (the stream to the client, metered in passing), `bill` and `settle` (the charge, written

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use http::{HeaderMap, Method, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use infergate_actors::account::{Origin, origin_of};
 use tower::service_fn;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, Any, CorsLayer};
@@ -20,14 +20,18 @@ const METHODS: [Method; 5] =
     [Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE];
 
 /// What browsers are told.
-pub(super) struct Cors(Option<CorsLayer>);
+pub(super) struct Cors {
+    layer: Option<CorsLayer>,
+    /// Whether one page is told another thing than the next.
+    differs: bool,
+}
 
 impl Cors {
     /// Pages of these origins may use the port: patterns, or [`EVERY_ORIGIN`]. None: no page of another
     /// origin.
     pub(super) fn new(origins: &[String]) -> Self {
         if origins.is_empty() {
-            return Self(None);
+            return Self { layer: None, differs: false };
         }
         let layer = CorsLayer::new()
             .allow_methods(AllowMethods::list(METHODS))
@@ -37,19 +41,26 @@ impl Cors {
             .expose_headers(Any)
             .max_age(KEPT);
         if origins.iter().any(|origin| origin == EVERY_ORIGIN) {
-            return Self(Some(layer.allow_origin(Any)));
+            return Self { layer: Some(layer.allow_origin(Any)), differs: false };
         }
         let origins = origins.to_vec();
-        let is_allowed = move |origin: &http::HeaderValue, _: &http::request::Parts| {
+        let is_allowed = move |origin: &HeaderValue, _: &http::request::Parts| {
             let origin = origin.to_str().map(origin_of).unwrap_or_default();
             Origin::Of(origin.into()).fits(&origins)
         };
-        Self(Some(layer.allow_origin(AllowOrigin::predicate(is_allowed))))
+        let layer = layer.allow_origin(AllowOrigin::predicate(is_allowed));
+        Self { layer: Some(layer), differs: true }
     }
 
     /// What is told to whoever sends this head. Whoever is no browser names no origin, and costs nothing.
     pub(super) fn of(&self, headers: &HeaderMap) -> Option<CorsLayer> {
-        self.0.as_ref().filter(|_| headers.contains_key(header::ORIGIN)).cloned()
+        self.layer.as_ref().filter(|_| headers.contains_key(header::ORIGIN)).cloned()
+    }
+
+    /// What an answer to whoever names no origin says all the same, or a cache would give it to a page that
+    /// is told more.
+    pub(super) fn vary(&self) -> Option<HeaderValue> {
+        self.differs.then(|| HeaderValue::from_static("origin"))
     }
 }
 

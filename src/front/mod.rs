@@ -116,7 +116,10 @@ impl Service for Front {
     ) -> Response<AnswerBody> {
         let shared = &self.0;
         let id = shared.world.ids.next();
-        let cors = shared.cors.load().of(request.headers());
+        let (cors, vary) = {
+            let cors = shared.cors.load();
+            (cors.of(request.headers()), cors.vary())
+        };
         let answer = async |request| {
             let answered = shared.route(request, client, id, &active).await;
             answered.unwrap_or_else(|error| {
@@ -125,7 +128,13 @@ impl Service for Front {
             })
         };
         let mut response = match cors {
-            None => answer(request).await,
+            None => {
+                let mut response = answer(request).await;
+                if let Some(vary) = vary {
+                    response.headers_mut().append(header::VARY, vary);
+                }
+                response
+            }
             // On the heap, or every request would be as large as one of a browser.
             Some(layer) => Box::pin(cors::over(layer, request, answer)).await,
         };

@@ -34,7 +34,7 @@ impl<const N: usize> Serialize for Amounts<N> {
     }
 }
 
-/// Of more than one, the type does not know the names: see [`openapi::amounts`].
+/// Of more than one, the type does not know the names: see `openapi::amounts`.
 impl JsonSchema for Amounts<1> {
     fn inline_schema() -> bool {
         true

@@ -61,6 +61,9 @@ impl Reloader {
         if changes.is_empty() {
             return Ok(0);
         }
+        let kept = self.notifier.kept().await?;
+        let catalog = self.catalog(&config).await?;
+        // Said of what is in force, and so of nothing that is refused.
         for change in &changes {
             tracing::info!(?change, "configuration");
         }
@@ -68,8 +71,6 @@ impl Reloader {
         if !waiting.is_empty() {
             tracing::warn!(keys = waiting.join(", "), "taken up at the next start, not before");
         }
-        let kept = self.notifier.kept().await?;
-        let catalog = self.catalog(&config).await?;
         self.put_to_use(&config, catalog, &kept);
         self.config = config;
         Ok(changes.len())
@@ -168,14 +169,22 @@ mod tests {
             "{new}[[providers]]\nname = \"two\"\nkind = \"openai\"\nbase_url = \"{far}\"\n"
         );
         std::fs::write(&path, wrong).unwrap();
+        let log = gateway.directory.path().join("log");
+        let writer = std::sync::Mutex::new(std::fs::File::create(&log).unwrap());
+        let logger = tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish();
+        let _logging = tracing::subscriber::set_default(logger);
+        let changes_told = || {
+            let log = std::fs::read_to_string(&log).unwrap();
+            log.lines().filter(|line| line.contains("configuration change=")).count()
+        };
         let catalog = gateway.world.catalog.load_full();
         let refused = reloader.reload().await.unwrap_err().to_string();
         assert!(refused.contains("provider `two`"), "{refused}");
         assert_eq!(in_flight_max().await, Some(3));
         assert!(Arc::ptr_eq(&catalog, &gateway.world.catalog.load_full()));
-        assert_eq!(gateway.notifier.readings().webhooks, 0);
+        assert_eq!((gateway.notifier.readings().webhooks, changes_told()), (0, 0));
         std::fs::write(&path, new).unwrap();
-        assert_eq!(reloader.reload().await.unwrap(), 2);
+        assert_eq!((reloader.reload().await.unwrap(), changes_told()), (2, 2));
         assert_eq!((in_flight_max().await, gateway.notifier.readings().webhooks), (Some(4), 1));
         assert_eq!(reloader.reload().await.unwrap(), 0);
     }

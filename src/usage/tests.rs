@@ -254,6 +254,8 @@ async fn who_asks_for_what_is_not_kept_is_told_from_when_on_there_is_something()
     let account: AccountId = gateway.account("one").await.parse().unwrap();
     gateway.post(&format!("/admin/v1/accounts/{account}/keys"), &json!({ "name": "k" }), 201).await;
     grant(world, account, 1_000_000_000, None).await;
+    // From here on the clock stands.
+    world.ledger.roll_up().unwrap();
     for _ in 0..29 {
         exchange(world, account, "a", 1).await;
         world.clock.advance(Duration::from_millis(DAY_MS));

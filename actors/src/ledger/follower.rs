@@ -9,8 +9,8 @@
 //! It reads the store and writes nothing itself: what it makes goes to the committer as one more batch,
 //! with the cursor in it, so that rows and cursor can't disagree, and a stretch that a crash lost is read
 //! again. What is too old is told by a clock that has stood for a while ([`super::steady`]): no clock that
-//! is set wrong for some hours takes anything out. It takes turns with itself only: each turn is bounded, and after one that found more to do it
-//! rests as long as that one took.
+//! is set wrong for some hours takes anything out, also not over restarts. It takes turns with itself
+//! only: each turn is bounded, and after one that found more to do it rests as long as that one took.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
@@ -26,7 +26,7 @@ use super::record::Record;
 use super::rollup::{
     DAY_MS, Kept, Rows, cursor_key, cursor_value, day_of, read_cursor, row_sums, row_value,
 };
-use super::steady::Steady;
+use super::steady::{Belief, Steady};
 use super::store::{Area, Bytes, Store, StoreError, View};
 use crate::account::Event;
 use crate::clock::Clock;
@@ -177,13 +177,18 @@ impl Follower {
         let (before, now) = (kept(&view)?, self.clock.now());
         let steady = match &mut turns.steady {
             Some(steady) => steady,
-            none => none.insert(Steady::new(newest(&view)?, now)),
+            none => none.insert(Steady::new(belief(&view)?, now)),
         };
         let wanted = before.max(self.keep.from(steady.at_ms(now)));
+        let mut upkeep = Upkeep::default();
+        if let Some(belief) = steady.unwritten(now) {
+            upkeep.put.push((Area::Meta, Bytes::from(Belief::key()), belief.to_value()));
+        }
         if wanted != before {
             // Said before it is done: nobody looks for what may be gone.
-            let mut upkeep = Upkeep::default();
             upkeep.put.push((Area::Meta, Bytes::from(Kept::key()), wanted.to_value()));
+        }
+        if !upkeep.put.is_empty() {
             self.write(upkeep)?;
             self.shared.kept.set(wanted);
         }
@@ -291,13 +296,10 @@ pub(super) fn settled(entry: &[u8]) -> Result<Option<Record>, StoreError> {
     Ok(Some(Record::decode(bytes).map_err(damaged)?))
 }
 
-/// When the newest event was written, in milliseconds since 1970.
-fn newest(view: &View<'_>) -> Result<Option<u64>, StoreError> {
-    let Some(pair) = view.from(Area::Journal, &[]).next_back() else { return Ok(None) };
-    let (_, entry) = pair?;
-    let (_, bytes) = split_entry(&entry).ok_or_else(|| unreadable("the journal"))?;
-    let glance = Glance::read(bytes).map_err(|error| StoreError(error.to_string()))?;
-    Ok(Some(glance.at_ms))
+/// What time was believed last. What can't be read is as what was never written: all it costs is a day.
+fn belief(view: &View<'_>) -> Result<Option<Belief>, StoreError> {
+    let value = view.get(Area::Meta, Belief::key())?;
+    Ok(value.and_then(|value| Belief::from_value(&value)))
 }
 
 /// The last event that is in the rows.

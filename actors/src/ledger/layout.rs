@@ -17,6 +17,7 @@
 //! | `deliveries` | name | bytes ‖ seal (16) |
 //! | `meta` | `epoch` ‖ epoch (4) | at, ms (8) |
 //! | `meta` | `kept` | at, ms (8) ‖ day (4) ‖ seal (16), see [`super::rollup::Kept`] |
+//! | `meta` | `clock` | at, ms (8) ‖ of a leap: at, ms (8) ‖ stood, ms (8) ‖ seal (16), see [`super::steady`] |
 //! | `meta` | `ids` | place (8) ‖ seal (16): no account is given an id with this place or one before it |
 //! | `meta` | `notices` | the first event that is in the index of notices, if it is one (8) |
 //! | `meta` | `due` ‖ account (8) | at, ms (8), all ones where it is not; of accounts with a subscription |

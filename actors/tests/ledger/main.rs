@@ -8,9 +8,11 @@
 //! - `offline`: repair, export, import
 //! - `records`, `members`, `plan_records`, `projects`, `operators`: the journal's format
 //! - `rollups`: daily sums of usage are what a walk would find, at any moment; what is too old goes
+//! - `clocks`: what is too old is told by a clock that has stood for a while
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail anywhere")]
 
+mod clocks;
 mod commits;
 mod crash;
 mod damage;

@@ -57,7 +57,7 @@ pub(super) fn run(command: Catalog, console: &mut Console<'_>) -> io::Result<Exi
         match Offer::new(name, listed, to.as_deref()) {
             Ok(offer) => {
                 imported += 1;
-                write!(console.out, "{}", offer.at(markup))?;
+                write!(console.out.raw(), "{}", offer.at(markup))?;
             }
             Err(reason) => {
                 skipped += 1;

@@ -16,7 +16,7 @@ use args::{KeyPlace, KeyUpdate, NewKey, Time};
 
 use super::bounds::{Budget, OrNone, budgets, spent};
 use super::call::{Error, ask, date, escaped, from_now_ms, told};
-use super::{Console, Exit, Gateway};
+use super::{Console, Exit, Gateway, Screen};
 
 /// What is read of an account.
 #[derive(Deserialize)]
@@ -111,7 +111,7 @@ fn tell_secret(
 ) -> Result<(), Error> {
     let key: Key = serde_json::from_slice(answer)?;
     if gateway.json {
-        writeln!(console.out, "{}", serde_json::to_string(&key)?)?;
+        console.out.json(&key)?;
         return Ok(());
     }
     let Key { id, name, .. } = &key;
@@ -127,7 +127,7 @@ async fn update(wanted: &KeyUpdate, console: &mut Console<'_>) -> Result<(), Err
     let changed = ask(gateway, Method::PATCH, &path, Some(&body), console).await?;
     let key: Key = serde_json::from_slice(&changed)?;
     if gateway.json {
-        writeln!(console.out, "{}", serde_json::to_string(&key)?)?;
+        console.out.json(&key)?;
     } else {
         writeln!(console.out, "{} of {account} (`{}`) is changed", key.id, key.name)?;
     }
@@ -181,7 +181,7 @@ async fn list(
     let shown = ask(gateway, Method::GET, &path, None, console).await?;
     let account: Account = serde_json::from_slice(&shown)?;
     if gateway.json {
-        writeln!(console.out, "{}", serde_json::to_string(&account.keys)?)?;
+        console.out.json(&account.keys)?;
         return Ok(());
     }
     let out = &mut console.out;
@@ -240,18 +240,18 @@ async fn told_why(
     let changed = ask(gateway, method, &path, None, console).await?;
     let key: Key = serde_json::from_slice(&changed)?;
     if gateway.json {
-        writeln!(console.out, "{}", serde_json::to_string(&key)?)?;
+        console.out.json(&key)?;
     } else {
         writeln!(console.out, "{} of {account} {then}", key.id)?;
         if let Some(used) = &key.recent_use {
-            used.write(console.out)?;
+            used.write(&mut console.out)?;
         }
     }
     Ok(())
 }
 
 impl RecentUse {
-    fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
+    fn write(&self, out: &mut Screen<'_>) -> io::Result<()> {
         let Self { from_ms, addresses, other_requests } = self;
         writeln!(out, "used since {} from:", date(*from_ms))?;
         for Seen { address, requests, first_seen_ms, last_seen_ms, charged_usd } in addresses {

@@ -61,7 +61,7 @@ async fn create(wanted: &ProjectWanted, console: &mut Console<'_>) -> Result<(),
     let created = ask(&wanted.gateway, Method::POST, &path, Some(&body), console).await?;
     let project: Project = serde_json::from_slice(&created)?;
     if wanted.gateway.json {
-        writeln!(console.out, "{}", serde_json::to_string(&project)?)?;
+        console.out.json(&project)?;
     } else {
         writeln!(console.out, "{}", project.id)?;
     }
@@ -77,7 +77,7 @@ async fn list(
     let shown = ask(gateway, Method::GET, &path, None, console).await?;
     let Page { projects } = serde_json::from_slice(&shown)?;
     if gateway.json {
-        writeln!(console.out, "{}", serde_json::to_string(&projects)?)?;
+        console.out.json(&projects)?;
         return Ok(());
     }
     let out = &mut console.out;
@@ -133,7 +133,7 @@ async fn tell(
     let changed = ask(gateway, method, &path, body, console).await?;
     let project: Project = serde_json::from_slice(&changed)?;
     if gateway.json {
-        writeln!(console.out, "{}", serde_json::to_string(&project)?)?;
+        console.out.json(&project)?;
     } else {
         writeln!(console.out, "{} of {account} (`{}`) {then}", project.id, project.name)?;
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::Parser;
 use serde_json::{Value, json};
 
-use super::{Cli, Command, Console, Exit, carry_out};
+use super::{Cli, Command, Console, Exit, Screen, carry_out};
 use crate::operate::fixture::{Gateway, TOKEN, text};
 
 /// What a command came to: how it ended, what it said, what it complained of.
@@ -19,7 +19,8 @@ pub(super) async fn run(words: &[&str]) -> Done {
     };
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let environment = |name: &str| (name == "INFERGATE_ADMIN_TOKEN").then(|| TOKEN.to_owned());
-    let mut console = Console { out: &mut out, err: &mut err, environment: &environment };
+    let (to_out, to_err) = (Screen::new(&mut out), Screen::new(&mut err));
+    let mut console = Console { out: to_out, err: to_err, environment: &environment };
     let exit = carry_out(tool, &mut console).await;
     (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
 }
@@ -87,6 +88,29 @@ async fn keys_are_created_listed_and_revoked() {
     assert!(exit == Exit::Wrong && err.contains("404 Not Found: the key is unknown"), "{err}");
     let (exit, _, err) = run(&["keys", "list", "--admin-url", "127.0.0.1", "--account", &id]).await;
     assert!(exit == Exit::NotDone && err.contains("no address"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn words_of_clients_do_nothing_to_a_terminal_and_stay_for_programs() {
+    let (gateway, _, key) = used().await;
+    let user = "\u{1b}]0;mine\u{7}\u{202e}\u{9b}2J\nfaked";
+    let body = json!({
+        "model": "small", "max_tokens": 20, "user": user,
+        "messages": [{ "role": "user", "content": "hello" }],
+    });
+    let chat = "/v1/chat/completions";
+    let reply = gateway.ask_data(http::Method::POST, chat, &key, Some(&body)).await;
+    assert_eq!(reply.status, 200);
+    let url = format!("http://{}", gateway.admin);
+    let usage = ["usage", "--by", "user", "--admin-url", &url];
+    let (exit, table, err) = run(&usage).await;
+    assert_eq!((exit, err.as_str()), (Exit::Well, ""));
+    assert!(table.contains(r"\u{1b}]0;mine\u{7}\u{202e}\u{9b}2J\u{a}faked"), "{table:?}");
+    assert_eq!(table.lines().count(), 3, "{table:?}");
+    let (_, told, _) = run(&[&usage[..], &["--json"]].concat()).await;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let groups = told["groups"].as_array().unwrap();
+    assert!(groups.iter().any(|group| group["user"] == user), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -336,6 +360,12 @@ async fn accounts_are_opened_shown_suspended_and_given_credit() {
     assert_eq!((exit, err.as_str()), (Exit::Well, ""));
     let id = out.trim();
     assert_eq!(at(&create).await.1.trim(), id);
+    for wrong in ["", "a\nb", "\u{eb}", &"k".repeat(256)] {
+        let create = ["accounts", "create", "--name", "ACME", "--idempotency-key", wrong];
+        let (exit, _, err) = at(&create).await;
+        let said = "error: an idempotency key must have 1 to 255 visible ASCII characters\n";
+        assert_eq!((exit, err.as_str()), (Exit::NotDone, said), "{wrong:?}");
+    }
     let (_, out, _) = at(&["accounts", "list"]).await;
     assert!(out.lines().count() == 2 && out.contains(id) && out.contains("ACME"), "{out}");
     let grant =

@@ -79,17 +79,25 @@ async fn other_pages_are_told_nothing_and_what_is_allowed_changes_while_running(
         let reply = from(&stage, page, Method::GET, "/v1/models", String::new()).await;
         assert_eq!((reply.status, allowed(&reply)), (200, None), "{page}");
     }
-    // Whoever is no browser is told nothing of it.
+    // Whoever is no browser is told only that a page would be told something else, where it would be.
     let key = stage.key.clone();
-    let reply = stage.gateway.ask_data(Method::GET, "/v1/models", &key, None).await;
-    assert_eq!((reply.status, allowed(&reply)), (200, None));
-    assert_eq!(reply.headers.get(header::VARY), None);
+    let no_page = async |vary: Option<&str>| {
+        for (path, status) in [("/v1/models", 200), ("/v1/nothing", 404)] {
+            let reply = stage.gateway.ask_data(Method::GET, path, &key, None).await;
+            assert_eq!((reply.status, allowed(&reply)), (status, None));
+            let told = reply.headers.get(header::VARY).map(|it| it.to_str().unwrap());
+            assert_eq!(told, vary, "{path}");
+        }
+    };
+    no_page(Some("origin")).await;
 
     stage.gateway.set_origins(&["*".to_owned()]);
+    no_page(None).await;
     for page in ["https://evil.org", "null"] {
         assert_eq!(allowed(&preflight(&stage, page, CHAT).await), Some("*"), "{page}");
     }
     stage.gateway.set_origins(&[]);
+    no_page(None).await;
     let reply = preflight(&stage, PAGE, CHAT).await;
     assert_eq!((reply.status, allowed(&reply)), (405, None));
     let body = reply.json();

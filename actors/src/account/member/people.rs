@@ -47,7 +47,7 @@ pub struct Removal {
     pub reason: String,
 }
 
-/// What somebody is in an account. See [`super::permission`] for what that means.
+/// What somebody is in an account. See [`Permissions`] for what that means.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
