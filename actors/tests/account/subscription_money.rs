@@ -1,6 +1,9 @@
 //! Money of subscriptions that goes back, or is more than is due, by the same scripts.
 
-use infergate_actors::account::TransferKind;
+use std::sync::Arc;
+
+use infergate_actors::account::{CreditRules, Denial, GrantKind, KindRule, TransferKind};
+use infergate_actors::id::GrantId;
 
 use crate::subscriptions::{act, bench, check, nano, standing, tell};
 
@@ -119,4 +122,33 @@ pay p4 4500         => active large 2027-03-01..2027-04-01 5600 suspended
 end                 => ended - 2027-03-01..2027-04-01 5600 suspended
 ",
     );
+}
+
+fn back(grant: u32, amount: Option<i64>) -> TransferKind {
+    TransferKind::GrantRefund { grant: GrantId(grant), amount: amount.map(nano) }
+}
+
+#[test]
+fn an_allowance_that_nobody_paid_for_is_not_paid_back_even_where_allowances_are() {
+    let mut bench = bench("2027-01-01");
+    let mut rules = CreditRules::default();
+    rules.set(GrantKind::Subscription, KindRule { models: Vec::new(), refundable: true });
+    bench.machine.set_rules(Arc::new(rules));
+    act(&mut bench, &["start", "gift"]).unwrap();
+    assert_eq!(tell(&mut bench, "r1", back(1, None)), Err(Denial::NotRefundable));
+    assert_eq!(tell(&mut bench, "r2", back(1, Some(1))), Err(Denial::NotRefundable));
+    act(&mut bench, &["end"]).unwrap();
+    act(&mut bench, &["start", "meagre", "p1"]).unwrap();
+    let done = tell(&mut bench, "r3", back(2, None)).unwrap();
+    assert_eq!((done.asked, done.moved), (nano(1_000), nano(200)));
+}
+
+#[test]
+fn what_may_not_be_paid_back_may_not_when_it_is_used_up_either() {
+    let mut bench = bench("2027-01-01");
+    act(&mut bench, &["start", "large", "p1"]).unwrap();
+    assert_eq!(tell(&mut bench, "r1", back(1, Some(4_000))), Err(Denial::NotRefundable));
+    bench.admit(1, 5_000, 5_000).unwrap();
+    bench.settle(1, 5_000).unwrap();
+    assert_eq!(tell(&mut bench, "r2", back(1, Some(4_000))), Err(Denial::NotRefundable));
 }

@@ -11,6 +11,7 @@
 //!
 //! What open holds count on of that credit is taken when they have ended.
 
+mod origin;
 mod part;
 
 use std::collections::BTreeMap;
@@ -161,10 +162,10 @@ impl Account {
         if !(1..=self.grants_made).contains(&grant.0) {
             return Err(Denial::UnknownGrant);
         }
-        let lot = self.lot(grant);
-        if lot.is_some_and(|lot| !rules.rule(lot.kind).refundable) {
+        if !self.is_refundable(grant, rules) {
             return Err(Denial::NotRefundable);
         }
+        let lot = self.lot(grant);
         if amount.is_some_and(|amount| !amount.is_positive()) {
             return Err(Denial::BadAmount);
         }
