@@ -152,3 +152,44 @@ fn what_may_not_be_paid_back_may_not_when_it_is_used_up_either() {
     bench.settle(1, 5_000).unwrap();
     assert_eq!(tell(&mut bench, "r2", back(1, Some(4_000))), Err(Denial::NotRefundable));
 }
+
+#[test]
+fn no_two_allowances_that_nobody_paid_for_are_given_for_the_same_time() {
+    check(
+        "2027-01-01",
+        "
+start gift          => active gift 2027-01-01..2027-02-01 100
+end                 => ended - 2027-01-01..2027-02-01 100
+start gift          => active gift 2027-01-01..2027-02-01 100
+end                 => ended - 2027-01-01..2027-02-01 100
+at 2027-01-16       => ended - 2027-01-01..2027-02-01 100
+start gift          => active gift 2027-01-16..2027-02-16 100
+at 2027-02-01       => active gift 2027-01-16..2027-02-16 0
+at 2027-02-16       => active gift 2027-02-16..2027-03-16 100
+end                 => ended - 2027-02-16..2027-03-16 100
+start small p1      => active small 2027-02-16..2027-03-16 1100
+end                 => ended - 2027-02-16..2027-03-16 1100
+start gift          => active gift 2027-02-16..2027-03-16 1100
+end                 => ended - 2027-02-16..2027-03-16 1100
+at 2027-03-16       => ended - 2027-02-16..2027-03-16 0
+start gift          => active gift 2027-03-16..2027-04-16 100
+",
+    );
+}
+
+#[test]
+fn what_is_paid_for_a_plan_that_costs_nothing_is_all_credit_of_its_own_and_buys_no_allowance() {
+    check(
+        "2027-01-01",
+        "
+start gift p1 50    => active gift 2027-01-01..2027-02-01 150
+refund p1           => active gift 2027-01-01..2027-02-01 100
+end                 => ended - 2027-01-01..2027-02-01 100
+start gift p2 50    => active gift 2027-01-01..2027-02-01 150
+pay p3 70           => active gift 2027-01-01..2027-02-01 220 ahead
+at 2027-02-01       => active gift 2027-02-01..2027-03-01 220
+refund p3           => active gift 2027-02-01..2027-03-01 150
+refund p2           => active gift 2027-02-01..2027-03-01 100
+",
+    );
+}

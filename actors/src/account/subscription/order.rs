@@ -97,11 +97,19 @@ impl Account {
             Err(denial) => return Err(denial),
         }
         let received = self.received(paid, offer.price)?;
-        let beside = Beside { allowance: offer.allowance, ..received };
+        let is_given = offer.price.is_positive() || self.is_last_period_over(now_ms);
+        let allowance = if is_given { offer.allowance } else { NanoUsd::ZERO };
+        let beside = Beside { allowance, ..received };
         let contract = Contract::begun(plan, offer, now_ms);
         let mut events = self.changed(SubscriptionStep::Started, contract, beside);
         events.extend(self.assigned(Some(plan)));
         Ok(events)
+    }
+
+    /// Whether the last period of the former subscription would have ended too. Until then one that costs
+    /// nothing gives nothing: ending and beginning it again would give its allowance as often as one likes.
+    fn is_last_period_over(&self, now_ms: u64) -> bool {
+        self.subscription().is_none_or(|former| former.to_ms <= now_ms)
     }
 
     fn change_plan(
