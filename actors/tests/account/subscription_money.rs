@@ -193,3 +193,60 @@ refund p2           => active gift 2027-02-01..2027-03-01 100
 ",
     );
 }
+
+#[test]
+fn a_dearer_plan_waits_for_the_next_period_once_something_of_the_presents_payment_went_back() {
+    check(
+        "2027-01-01",
+        "
+start meagre p1     => active meagre 2027-01-01..2027-02-01 200
+refund p1 1         => active meagre 2027-01-01..2027-02-01 199
+change large p2     => NothingDue
+change large        => active meagre 2027-01-01..2027-02-01 199 then large
+end                 => ended - 2027-01-01..2027-02-01 199
+at 2027-01-02       => ended - 2027-01-01..2027-02-01 199
+start small p3 1500 => active small 2027-01-02..2027-02-02 1699
+refund p3 500       => active small 2027-01-02..2027-02-02 1199
+pay p4              => active small 2027-01-02..2027-02-02 1199 ahead
+refund p4           => active small 2027-01-02..2027-02-02 1199
+change large p5     => active large 2027-01-02..2027-02-02 5199
+",
+    );
+    // Paid ahead.
+    check(
+        "2027-01-01",
+        "
+start small p1      => active small 2027-01-01..2027-02-01 1000
+refund p1           => active small 2027-01-01..2027-02-01 0
+pay p2              => active small 2027-01-01..2027-02-01 0 ahead
+at 2027-02-01       => active small 2027-02-01..2027-03-01 1000
+change large p3     => active large 2027-02-01..2027-03-01 5000
+refund p2           => active large 2027-02-01..2027-03-01 4000
+dispute p3          => active large 2027-02-01..2027-03-01 0 suspended
+at 2027-03-01       => past_due large 2027-02-01..2027-03-01 0 suspended
+",
+    );
+    check(
+        "2027-01-01",
+        "
+start small p1      => active small 2027-01-01..2027-02-01 1000
+pay p2              => active small 2027-01-01..2027-02-01 1000 ahead
+refund p2           => active small 2027-01-01..2027-02-01 1000
+change large p3     => active large 2027-01-01..2027-02-01 5000
+pay p4              => active large 2027-01-01..2027-02-01 5000 ahead
+at 2027-02-01       => active large 2027-02-01..2027-03-01 5000
+refund p4 1         => active large 2027-02-01..2027-03-01 4998
+",
+    );
+    check(
+        "2027-01-01",
+        "
+start small p1      => active small 2027-01-01..2027-02-01 1000
+pay p2              => active small 2027-01-01..2027-02-01 1000 ahead
+at 2027-02-01       => active small 2027-02-01..2027-03-01 1000
+at 2027-02-02       => active small 2027-02-01..2027-03-01 1000
+dispute p2 1        => active small 2027-02-01..2027-03-01 999 suspended
+change large p3     => NothingDue
+",
+    );
+}

@@ -13,6 +13,7 @@
 
 mod origin;
 mod part;
+mod period;
 
 use std::collections::BTreeMap;
 

@@ -127,7 +127,7 @@ impl Account {
             }
         }
         let is_same = contract.plan == plan && contract.offer == offer;
-        let proration = contract.proration(&offer, now_ms);
+        let proration = contract.proration(&offer, self.is_period_whole(contract), now_ms);
         if is_same || !proration.is_at_once {
             if paid.is_some() {
                 return Err(Denial::NothingDue);

@@ -147,6 +147,8 @@ impl Credit {
             (self.given, self.given_max) = (0, 0);
         } else if change.allowance.is_some() {
             assert_eq!(change.step, SubscriptionStep::PlanChanged);
+            let payment = change.allowance.as_ref().and_then(|it| it.payment.as_ref());
+            assert!(payment.is_some(), "given for a change that nobody paid for");
         }
         self.state = Some(contract.state);
         let allowance = change.allowance.as_ref();
