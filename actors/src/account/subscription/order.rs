@@ -181,8 +181,14 @@ impl Account {
         }
     }
 
+    /// Ends it; one that has ended stays so, told again or not.
     fn cancel_now(&self) -> Result<Decided, Denial> {
-        let contract = self.running()?;
+        let contract = match self.running() {
+            Err(Denial::NoSubscription) if self.subscription().is_some() => {
+                return Ok(Decided::new());
+            }
+            running => running?,
+        };
         // What was paid for the next period would be lost.
         if contract.ahead.is_some() {
             return Err(Denial::PaidAhead);
