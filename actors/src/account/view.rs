@@ -34,6 +34,8 @@ pub struct AccountView {
     pub paid_denial: Option<Denial>,
     /// Its subscription: the present one, or the last.
     pub subscription: Option<Box<Contract>>,
+    /// Whether nothing went back of what its present period was paid with.
+    pub is_period_whole: bool,
     /// What its newest payment was above what was due, where it was, and what that is known by.
     pub surplus: Option<(String, Surplus)>,
     /// Its own budgets.
@@ -144,6 +146,9 @@ impl AccountView {
             plan: Box::new(machine.plan_view()),
             paid_denial: machine.paid_denial(),
             subscription: account.subscription().cloned().map(Box::new),
+            is_period_whole: account
+                .subscription()
+                .is_none_or(|contract| account.is_period_whole(contract)),
             surplus: account.newest_surplus().map(|(of, surplus)| (of.to_owned(), surplus)),
             budgets: account.budget_views(now.wall_ms),
             totals: account.totals,

@@ -1,6 +1,9 @@
 //! Money of subscriptions that goes back, or is more than is due, by the same scripts.
 
-use infergate_actors::account::TransferKind;
+use std::sync::Arc;
+
+use infergate_actors::account::{CreditRules, Denial, GrantKind, KindRule, TransferKind};
+use infergate_actors::id::GrantId;
 
 use crate::subscriptions::{act, bench, check, nano, standing, tell};
 
@@ -117,6 +120,133 @@ dispute p1          => active large 2027-02-01..2027-03-01 100 suspended
 at 2027-03-01       => past_due large 2027-02-01..2027-03-01 100 suspended
 pay p4 4500         => active large 2027-03-01..2027-04-01 5600 suspended
 end                 => ended - 2027-03-01..2027-04-01 5600 suspended
+",
+    );
+}
+
+fn back(grant: u32, amount: Option<i64>) -> TransferKind {
+    TransferKind::GrantRefund { grant: GrantId(grant), amount: amount.map(nano) }
+}
+
+#[test]
+fn an_allowance_that_nobody_paid_for_is_not_paid_back_even_where_allowances_are() {
+    let mut bench = bench("2027-01-01");
+    let mut rules = CreditRules::default();
+    rules.set(GrantKind::Subscription, KindRule { models: Vec::new(), refundable: true });
+    bench.machine.set_rules(Arc::new(rules));
+    act(&mut bench, &["start", "gift"]).unwrap();
+    assert_eq!(tell(&mut bench, "r1", back(1, None)), Err(Denial::NotRefundable));
+    assert_eq!(tell(&mut bench, "r2", back(1, Some(1))), Err(Denial::NotRefundable));
+    act(&mut bench, &["end"]).unwrap();
+    act(&mut bench, &["start", "meagre", "p1"]).unwrap();
+    let done = tell(&mut bench, "r3", back(2, None)).unwrap();
+    assert_eq!((done.asked, done.moved), (nano(1_000), nano(200)));
+}
+
+#[test]
+fn what_may_not_be_paid_back_may_not_when_it_is_used_up_either() {
+    let mut bench = bench("2027-01-01");
+    act(&mut bench, &["start", "large", "p1"]).unwrap();
+    assert_eq!(tell(&mut bench, "r1", back(1, Some(4_000))), Err(Denial::NotRefundable));
+    bench.admit(1, 5_000, 5_000).unwrap();
+    bench.settle(1, 5_000).unwrap();
+    assert_eq!(tell(&mut bench, "r2", back(1, Some(4_000))), Err(Denial::NotRefundable));
+}
+
+#[test]
+fn no_two_allowances_that_nobody_paid_for_are_given_for_the_same_time() {
+    check(
+        "2027-01-01",
+        "
+start gift          => active gift 2027-01-01..2027-02-01 100
+end                 => ended - 2027-01-01..2027-02-01 100
+start gift          => active gift 2027-01-01..2027-02-01 100
+end                 => ended - 2027-01-01..2027-02-01 100
+at 2027-01-16       => ended - 2027-01-01..2027-02-01 100
+start gift          => active gift 2027-01-16..2027-02-16 100
+at 2027-02-01       => active gift 2027-01-16..2027-02-16 0
+at 2027-02-16       => active gift 2027-02-16..2027-03-16 100
+end                 => ended - 2027-02-16..2027-03-16 100
+start small p1      => active small 2027-02-16..2027-03-16 1100
+end                 => ended - 2027-02-16..2027-03-16 1100
+start gift          => active gift 2027-02-16..2027-03-16 1100
+end                 => ended - 2027-02-16..2027-03-16 1100
+at 2027-03-16       => ended - 2027-02-16..2027-03-16 0
+start gift          => active gift 2027-03-16..2027-04-16 100
+",
+    );
+}
+
+#[test]
+fn what_is_paid_for_a_plan_that_costs_nothing_is_all_credit_of_its_own_and_buys_no_allowance() {
+    check(
+        "2027-01-01",
+        "
+start gift p1 50    => active gift 2027-01-01..2027-02-01 150
+refund p1           => active gift 2027-01-01..2027-02-01 100
+end                 => ended - 2027-01-01..2027-02-01 100
+start gift p2 50    => active gift 2027-01-01..2027-02-01 150
+pay p3 70           => active gift 2027-01-01..2027-02-01 220 ahead
+at 2027-02-01       => active gift 2027-02-01..2027-03-01 220
+refund p3           => active gift 2027-02-01..2027-03-01 150
+refund p2           => active gift 2027-02-01..2027-03-01 100
+",
+    );
+}
+
+#[test]
+fn a_dearer_plan_waits_for_the_next_period_once_something_of_the_presents_payment_went_back() {
+    check(
+        "2027-01-01",
+        "
+start meagre p1     => active meagre 2027-01-01..2027-02-01 200
+refund p1 1         => active meagre 2027-01-01..2027-02-01 199
+change large p2     => NothingDue
+change large        => active meagre 2027-01-01..2027-02-01 199 then large
+end                 => ended - 2027-01-01..2027-02-01 199
+at 2027-01-02       => ended - 2027-01-01..2027-02-01 199
+start small p3 1500 => active small 2027-01-02..2027-02-02 1699
+refund p3 500       => active small 2027-01-02..2027-02-02 1199
+pay p4              => active small 2027-01-02..2027-02-02 1199 ahead
+refund p4           => active small 2027-01-02..2027-02-02 1199
+change large p5     => active large 2027-01-02..2027-02-02 5199
+",
+    );
+    // Paid ahead.
+    check(
+        "2027-01-01",
+        "
+start small p1      => active small 2027-01-01..2027-02-01 1000
+refund p1           => active small 2027-01-01..2027-02-01 0
+pay p2              => active small 2027-01-01..2027-02-01 0 ahead
+at 2027-02-01       => active small 2027-02-01..2027-03-01 1000
+change large p3     => active large 2027-02-01..2027-03-01 5000
+refund p2           => active large 2027-02-01..2027-03-01 4000
+dispute p3          => active large 2027-02-01..2027-03-01 0 suspended
+at 2027-03-01       => past_due large 2027-02-01..2027-03-01 0 suspended
+",
+    );
+    check(
+        "2027-01-01",
+        "
+start small p1      => active small 2027-01-01..2027-02-01 1000
+pay p2              => active small 2027-01-01..2027-02-01 1000 ahead
+refund p2           => active small 2027-01-01..2027-02-01 1000
+change large p3     => active large 2027-01-01..2027-02-01 5000
+pay p4              => active large 2027-01-01..2027-02-01 5000 ahead
+at 2027-02-01       => active large 2027-02-01..2027-03-01 5000
+refund p4 1         => active large 2027-02-01..2027-03-01 4998
+",
+    );
+    check(
+        "2027-01-01",
+        "
+start small p1      => active small 2027-01-01..2027-02-01 1000
+pay p2              => active small 2027-01-01..2027-02-01 1000 ahead
+at 2027-02-01       => active small 2027-02-01..2027-03-01 1000
+at 2027-02-02       => active small 2027-02-01..2027-03-01 1000
+dispute p2 1        => active small 2027-02-01..2027-03-01 999 suspended
+change large p3     => NothingDue
 ",
     );
 }

@@ -318,13 +318,17 @@ fn going_to_a_plan_that_gives_less_and_back_gives_nothing_again() {
         "2027-01-01",
         "
 start meagre p1     => active meagre 2027-01-01..2027-02-01 200
-change small        => active small 2027-01-01..2027-02-01 1000
-change meagre       => active small 2027-01-01..2027-02-01 1000 then meagre
-change small        => active small 2027-01-01..2027-02-01 1000
-change meagre       => active small 2027-01-01..2027-02-01 1000 then meagre
-change fine p2      => NothingDue
-change fine         => active small 2027-01-01..2027-02-01 1000 then fine
-change large p2     => active large 2027-01-01..2027-02-01 5000
+change small p2     => NothingDue
+change small        => active meagre 2027-01-01..2027-02-01 200 then small
+change meagre       => active meagre 2027-01-01..2027-02-01 200
+change small        => active meagre 2027-01-01..2027-02-01 200 then small
+pay p2              => active meagre 2027-01-01..2027-02-01 200 then small ahead
+at 2027-02-01       => active small 2027-02-01..2027-03-01 1000
+change meagre       => active small 2027-02-01..2027-03-01 1000 then meagre
+change small        => active small 2027-02-01..2027-03-01 1000
+change fine p3      => NothingDue
+change fine         => active small 2027-02-01..2027-03-01 1000 then fine
+change large p3     => active large 2027-02-01..2027-03-01 5000
 ",
     );
 }
@@ -407,7 +411,7 @@ end                 => PaidAhead
 refund p2           => active large 2027-01-01..2027-02-01 5000
 refund p1           => active large 2027-01-01..2027-02-01 0
 end                 => ended - 2027-01-01..2027-02-01 0
-end                 => NoSubscription
+end                 => ended - 2027-01-01..2027-02-01 0
 start small p3      => active small 2027-01-01..2027-02-01 1000
 cancel              => cancelled small 2027-01-01..2027-02-01 1000
 end                 => ended - 2027-01-01..2027-02-01 1000

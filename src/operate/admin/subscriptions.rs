@@ -149,7 +149,8 @@ pub(super) async fn preview(
     let contract = view.subscription.as_deref().filter(is_running).ok_or(Denial::NoSubscription)?;
     let plans = accounts.plans();
     let offer = plans.get(&other.plan).ok_or(Denial::UnknownPlan)?.offer.ok_or(Denial::NoOffer)?;
-    let proration = contract.proration(&offer, operator.world.clock.now().wall_ms);
+    let now_ms = operator.world.clock.now().wall_ms;
+    let proration = contract.proration(&offer, view.is_period_whole, now_ms);
     Ok(Answer(Preview::of(&other.plan, &proration)).into_response())
 }
 

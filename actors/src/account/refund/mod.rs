@@ -11,8 +11,10 @@
 //!
 //! What open holds count on of that credit is taken when they have ended.
 
+mod origin;
 mod paid;
 mod part;
+mod period;
 
 use std::collections::BTreeMap;
 
@@ -162,10 +164,10 @@ impl Account {
         if !(1..=self.grants_made).contains(&grant.0) {
             return Err(Denial::UnknownGrant);
         }
-        let lot = self.lot(grant);
-        if lot.is_some_and(|lot| !rules.rule(lot.kind).refundable) {
+        if !self.is_refundable(grant, rules) {
             return Err(Denial::NotRefundable);
         }
+        let lot = self.lot(grant);
         if amount.is_some_and(|amount| !amount.is_positive()) {
             return Err(Denial::BadAmount);
         }

@@ -232,6 +232,8 @@ impl Account {
         beside: Beside,
     ) -> Decided {
         let Beside { payment, surplus, allowance: amount, paid_with } = beside;
+        // What is paid for a plan that costs nothing is all surplus: the allowance does not go back with it.
+        let paid_with = paid_with.filter(|_| contract.offer.price.is_positive());
         // One that fits in no sum is not given: the books stay whole.
         let granted = self.totals.granted.saturating_add(surplus);
         let gives = amount.is_positive() && granted.checked_add(amount).is_some();

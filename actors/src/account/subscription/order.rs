@@ -97,11 +97,19 @@ impl Account {
             Err(denial) => return Err(denial),
         }
         let received = self.received(paid, offer.price)?;
-        let beside = Beside { allowance: offer.allowance, ..received };
+        let is_given = offer.price.is_positive() || self.is_last_period_over(now_ms);
+        let allowance = if is_given { offer.allowance } else { NanoUsd::ZERO };
+        let beside = Beside { allowance, ..received };
         let contract = Contract::begun(plan, offer, now_ms);
         let mut events = self.changed(SubscriptionStep::Started, contract, beside);
         events.extend(self.assigned(Some(plan)));
         Ok(events)
+    }
+
+    /// Whether the last period of the former subscription would have ended too. Until then one that costs
+    /// nothing gives nothing: ending and beginning it again would give its allowance as often as one likes.
+    fn is_last_period_over(&self, now_ms: u64) -> bool {
+        self.subscription().is_none_or(|former| former.to_ms <= now_ms)
     }
 
     fn change_plan(
@@ -119,7 +127,7 @@ impl Account {
             }
         }
         let is_same = contract.plan == plan && contract.offer == offer;
-        let proration = contract.proration(&offer, now_ms);
+        let proration = contract.proration(&offer, self.is_period_whole(contract), now_ms);
         if is_same || !proration.is_at_once {
             if paid.is_some() {
                 return Err(Denial::NothingDue);
@@ -173,8 +181,14 @@ impl Account {
         }
     }
 
+    /// Ends it; one that has ended stays so, told again or not.
     fn cancel_now(&self) -> Result<Decided, Denial> {
-        let contract = self.running()?;
+        let contract = match self.running() {
+            Err(Denial::NoSubscription) if self.subscription().is_some() => {
+                return Ok(Decided::new());
+            }
+            running => running?,
+        };
         // What was paid for the next period would be lost.
         if contract.ahead.is_some() {
             return Err(Denial::PaidAhead);

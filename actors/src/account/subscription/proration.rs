@@ -1,12 +1,14 @@
 //! What a change of plan in the middle of a period costs and gives. Pure.
 //!
-//! A change to a plan that costs as much or more, and gives as much or more, takes effect at once, where its
-//! periods are as long: due is the difference of the prices for the time left, and given the difference of
-//! the allowances for it. Both are rounded up to the nano-dollar. Any other change takes effect with the next
-//! period.
+//! A change to a plan that costs more, and gives as much or more, takes effect at once, where its periods are
+//! as long and nothing went back of what the present period was paid with: due is the difference of the prices
+//! for the time left, and given the difference of the allowances for it. Both are rounded up to the
+//! nano-dollar. So does one to a plan that costs and gives the same. Any other change takes effect with the next
+//! period: also one that gives more for the same price, since nothing could be paid back of what it gives.
 //!
-//! So within a period the allowance of the plan never falls, and all that is given for it, share by share, is
-//! never more than that of the last plan: no way back to less and up again gives the difference twice.
+//! So within a period the allowance of the plan never falls, all that is given for it, share by share, is
+//! never more than that of the last plan, and each share was paid for: no way back to less and up again gives
+//! the difference twice.
 
 use super::{Contract, Offer, SubscriptionState};
 use crate::money::NanoUsd;
@@ -29,14 +31,16 @@ pub struct Proration {
 }
 
 impl Contract {
-    /// What a change to `offer` costs and gives now.
-    pub fn proration(&self, offer: &Offer, now_ms: u64) -> Proration {
+    /// What a change to `offer` costs and gives now; `is_whole`: nothing went back of what the present period
+    /// was paid with.
+    pub fn proration(&self, offer: &Offer, is_whole: bool, now_ms: u64) -> Proration {
         let period_ms = self.to_ms.saturating_sub(self.from_ms);
         let left_ms = self.to_ms.saturating_sub(now_ms).min(period_ms);
+        let is_more = offer.price > self.offer.price && offer.allowance >= self.offer.allowance;
+        let is_equal = offer.price == self.offer.price && offer.allowance == self.offer.allowance;
         let is_at_once = self.state == SubscriptionState::Active
             && offer.period == self.offer.period
-            && offer.price >= self.offer.price
-            && offer.allowance >= self.offer.allowance;
+            && (is_equal || (is_more && is_whole));
         let of_rest = |new: NanoUsd, old: NanoUsd| {
             let more = new.saturating_sub(old).max(NanoUsd::ZERO);
             if is_at_once { share(more, left_ms, period_ms) } else { NanoUsd::ZERO }

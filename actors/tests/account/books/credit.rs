@@ -144,12 +144,17 @@ impl Credit {
             let is_paid = !contract.offer.price.is_positive() || change.payment.is_some();
             let was_paid = change.allowance.as_ref().is_none_or(|it| it.payment.is_some());
             assert!(is_paid || was_paid, "a period that nobody paid for");
+            let is_free = change.allowance.as_ref().is_some_and(|it| it.payment.is_none());
+            let is_next = contract.from_ms >= self.last_end_ms;
+            assert!(!is_free || is_next, "given for nothing before the last period's end");
             let is_new = self.periods.insert(contract.from_ms);
             assert!(is_new || change.step == SubscriptionStep::Started, "a period given for twice");
             self.last_end_ms = contract.to_ms;
             (self.given, self.given_max) = (0, 0);
         } else if change.allowance.is_some() {
             assert_eq!(change.step, SubscriptionStep::PlanChanged);
+            let payment = change.allowance.as_ref().and_then(|it| it.payment.as_ref());
+            assert!(payment.is_some(), "given for a change that nobody paid for");
         }
         self.state = Some(contract.state);
         let allowance = change.allowance.as_ref();
@@ -180,9 +185,7 @@ impl Credit {
         for (payment, paid) in &self.paid {
             if *paid > 0 && self.back.get(payment) == Some(paid) {
                 let surplus = self.surpluses.get(payment);
-                // What a plan gives that costs nothing was not paid for.
-                let is_bought = surplus.is_none_or(|(_, amount)| amount < paid);
-                let bought = self.payments[payment].as_ref().filter(|_| is_bought);
+                let bought = self.payments[payment].as_ref();
                 let lots = bought.into_iter().chain(surplus.map(|(grant, _)| grant));
                 let left: i64 = lots.map(|grant| self.lots[grant].0).sum();
                 assert_eq!(left, 0, "{payment} went back, and its credit is there");
