@@ -273,6 +273,7 @@ fn span(ms: u64) -> String {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::Screen;
     use super::super::tests::run;
     use super::*;
     use crate::operate::fixture::Gateway;
@@ -348,7 +349,8 @@ mod tests {
             let answer = crate::api::once::lost(json!({}), did).to_string();
             let (mut out, mut err) = (Vec::new(), Vec::new());
             let environment = |_: &str| None;
-            let mut console = Console { out: &mut out, err: &mut err, environment: &environment };
+            let (to_out, to_err) = (Screen::new(&mut out), Screen::new(&mut err));
+            let mut console = Console { out: to_out, err: to_err, environment: &environment };
             tell(answer.as_bytes(), &mut console).unwrap();
             let err = String::from_utf8(err).unwrap();
             assert!(out.is_empty() && err.contains("are lost") && err.contains(what), "{err}");

@@ -26,8 +26,8 @@ const SNAPSHOT_1: u8 = 1;
 /// three empty maps, two sums of nothing, and twice nothing.
 const LACKING_IN_1: [u8; 7] = [0; 7];
 
-/// The fields at the end of the tenancy that version 3 lacks: twice nothing.
-const LACKING_IN_3: [u8; 2] = [0; 2];
+/// The field at the end of the tenancy that version 3 lacks: nothing.
+const LACKING_IN_3: [u8; 1] = [0; 1];
 
 /// Bytes that are not a snapshot of an account.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -338,8 +338,7 @@ impl Account {
         }
         let number = self.number.saturating_add(1);
         let operators = self.tenancy.operators.get_or_insert_default();
-        let owners = self.tenancy.operators_keys.get_or_insert_default();
-        operators.fold(event, (number, at_ms), owners)
+        operators.fold(event, number, at_ms)
     }
 
     fn begin_hold(&mut self, hold: HoldId, entry: Hold) -> Result<(), &'static str> {

@@ -26,8 +26,6 @@ pub(super) struct Tenancy {
     pub(super) keyring: Option<Box<Keyring>>,
     /// What its owners asked under idempotency keys within a day.
     pub(super) once: Option<Box<once::State>>,
-    /// Whose the idempotency keys of operators are.
-    pub(super) operators_keys: Option<Box<operators::TokenKeys>>,
 }
 
 impl Tenancy {

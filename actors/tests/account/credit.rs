@@ -399,10 +399,10 @@ fn a_snapshot_of_an_account_that_had_none_of_this_reads_as_it_always_did() {
     let (version, rest) = bytes.split_first().unwrap();
     assert_eq!(*version, 4);
     // Version 1 ended before the seven bytes that say that there was none, the three of no rules, the
-    // seven of no tenancy, the two of no idempotency keys, and the two of movements that have nothing
+    // seven of no tenancy, the one of no idempotency keys, and the two of movements that have nothing
     // else.
-    let (rest, lacking) = rest.split_at(rest.len() - 21);
-    assert_eq!(lacking, [0; 21]);
+    let (rest, lacking) = rest.split_at(rest.len() - 20);
+    assert_eq!(lacking, [0; 20]);
     let old = [&[1], rest].concat();
     assert_eq!(Account::restore(&old).unwrap(), account);
     assert!(Account::restore(&[&[2], rest].concat()).is_err());

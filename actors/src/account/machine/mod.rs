@@ -13,6 +13,7 @@ use super::credit_rules::{CreditRules, Kinds};
 use super::decide::{Cover, Reach};
 use super::guard::GuardRules;
 use super::limits::Limiter;
+use super::operators::TokenKeys;
 use super::payment::{Movement, Transfer};
 use super::plan::{InForce, PlanPlace};
 use super::project::Spender;
@@ -49,6 +50,8 @@ pub struct Machine {
     /// All plans at present, and which of them is this account's.
     plans: Arc<Plans>,
     plan: PlanPlace,
+    /// Whose the operators' idempotency keys are, where it is theirs.
+    token_keys: Option<Box<TokenKeys>>,
 }
 
 /// Why there is no answer: either a refusal, or the account's own events do not fit together, which
@@ -90,6 +93,7 @@ impl Machine {
             account,
             limiter,
             key_limiters,
+            token_keys: None,
             project_limiters,
             token_estimates: BTreeMap::new(),
             rules: Arc::clone(&DEFAULT_RULES),

@@ -117,15 +117,25 @@ impl Machine {
         batch: &mut Batch,
     ) -> Result<Result<Outcome, OperatorDenial>, Inconsistency> {
         let number = self.account.number.saturating_add(1);
-        let (fresh, no_keys) = (operators::State::default(), operators::TokenKeys::default());
+        let fresh = operators::State::default();
         let operators = self.account.operators().unwrap_or(&fresh);
-        let keys = self.account.operators_keys().unwrap_or(&no_keys);
+        let asker = match operation {
+            Operation::Begin(asked) if asked.idempotency.is_some() => Some(asked.token),
+            _ => None,
+        };
+        let keys = self.token_keys.get_or_insert_default();
+        if let Some(token) = asker {
+            keys.make_room(token, |action| operators.remembers(action, now.wall_ms));
+        }
         let decided = operators.decide(operation, keys, number, now.wall_ms);
         let (event, outcome) = match decided {
             Ok(decided) => decided,
             Err(denial) => return Ok(Err(denial)),
         };
         if let Some(event) = event {
+            if let Some(token) = asker {
+                keys.remember(number, token);
+            }
             self.write(Event::Operator(Box::new(event)), now, batch)?;
             self.mark(mark, 0, now, batch)?;
         }

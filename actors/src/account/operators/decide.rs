@@ -162,7 +162,7 @@ impl State {
             if let Some(before) = self.done_before(asked.token, wish, now_ms)? {
                 return Ok((None, Outcome::Begun(before)));
             }
-            if !owners.has_room(asked.token, self, now_ms) {
+            if !owners.has_room(asked.token) {
                 return Err(OperatorDenial::TooManyKeysOfToken);
             }
         }

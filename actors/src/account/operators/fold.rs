@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Asked, Ended, OperatorEvent, RotatedToken, Token};
-use super::keys::TokenKeys;
 use crate::account::Account;
 use crate::id::{ExchangeId, TokenId};
 use crate::ledger::Digest;
@@ -59,12 +58,12 @@ impl Remembered {
 }
 
 impl State {
-    /// Folds one fact in; `number` is its own. `owners` follows which idempotency keys are remembered.
+    /// Folds one fact in; `number` is its own.
     pub(in crate::account) fn fold(
         &mut self,
         event: &OperatorEvent,
-        (number, at_ms): (u64, u64),
-        owners: &mut TokenKeys,
+        number: u64,
+        at_ms: u64,
     ) -> Result<(), &'static str> {
         match event {
             OperatorEvent::TokenCreated(token) => {
@@ -76,8 +75,8 @@ impl State {
                 self.token_mut(*token)?.revoked_at_ms = Some(at_ms);
                 self.drop_revoked();
             }
-            OperatorEvent::Asked(asked) => self.begin(asked, number, at_ms, owners),
-            OperatorEvent::Ended(ended) => self.end(ended, number, owners)?,
+            OperatorEvent::Asked(asked) => self.begin(asked, number, at_ms),
+            OperatorEvent::Ended(ended) => self.end(ended, number)?,
             OperatorEvent::NotBegun(..) | OperatorEvent::Did { .. } => {}
         }
         Ok(())
@@ -105,26 +104,19 @@ impl State {
         }
     }
 
-    fn begin(&mut self, asked: &Asked, number: u64, at_ms: u64, owners: &mut TokenKeys) {
+    fn begin(&mut self, asked: &Asked, number: u64, at_ms: u64) {
         let key = asked.idempotency.as_ref().map(|wish| wish.digest(asked.token));
         let is_repeatable = asked.idempotency.as_ref().is_some_and(|wish| wish.is_repeatable);
         self.open.insert(number, Open { request: asked.request, key, is_repeatable });
         let (Some(wish), Some(key)) = (&asked.idempotency, key) else { return };
-        let is_full = self.is_full() || owners.are_all_used(asked.token);
-        self.forget_old_keys(is_full, at_ms, owners);
-        self.forget_key(key, owners);
+        self.forget_old_keys(at_ms);
+        self.forget_key(key);
         let fingerprint = wish.fingerprint;
         self.keys.insert(key, Remembered { fingerprint, action: number, at_ms, end: None });
         self.keys_by_age.insert(number, key);
-        owners.remember(number, asked.token);
     }
 
-    fn end(
-        &mut self,
-        ended: &Ended,
-        number: u64,
-        owners: &mut TokenKeys,
-    ) -> Result<(), &'static str> {
+    fn end(&mut self, ended: &Ended, number: u64) -> Result<(), &'static str> {
         let open = self.open.remove(&ended.action).ok_or("it ends what is not under way")?;
         let Some(key) = open.key else { return Ok(()) };
         // Asked again, it would be answered the same, or has left what must not be done twice.
@@ -134,7 +126,7 @@ impl State {
             Some(_) | None => !open.is_repeatable && !ended.deeds.is_empty(),
         };
         if !is_done {
-            self.forget_key(key, owners);
+            self.forget_key(key);
         } else if let Some(remembered) = self.keys.get_mut(&key) {
             remembered.end = Some(number);
         }
@@ -152,26 +144,31 @@ impl State {
         self.keys.values().filter(move |remembered| remembered.is_over(now_ms))
     }
 
-    fn forget_key(&mut self, key: Digest, owners: &mut TokenKeys) {
+    /// Whether the key of this action is remembered.
+    pub(in crate::account) fn remembers(&self, action: u64, now_ms: u64) -> bool {
+        let key = self.keys_by_age.get(&action).and_then(|key| self.keys.get(key));
+        key.is_some_and(|remembered| !remembered.is_over(now_ms))
+    }
+
+    fn forget_key(&mut self, key: Digest) {
         if let Some(remembered) = self.keys.remove(&key) {
             self.keys_by_age.remove(&remembered.action);
-            owners.forget(remembered.action);
         }
     }
 
     /// Forgets the oldest that are over, and where there is no room all that are.
-    fn forget_old_keys(&mut self, is_full: bool, now_ms: u64, owners: &mut TokenKeys) {
+    fn forget_old_keys(&mut self, now_ms: u64) {
         // What is under way for that long must not keep all that came behind it.
         let is_open = |key: &Digest| self.keys.get(key).is_some_and(|it| it.end.is_none());
         let ended = self.keys_by_age.values().filter(|key| !is_open(key));
         let is_over = |key: &Digest| self.keys.get(key).is_none_or(|it| it.is_over(now_ms));
-        let over: Vec<Digest> = if is_full {
+        let over: Vec<Digest> = if self.is_full() {
             ended.filter(|key| is_over(key)).copied().collect()
         } else {
             ended.take_while(|key| is_over(key)).copied().collect()
         };
         for key in over {
-            self.forget_key(key, owners);
+            self.forget_key(key);
         }
     }
 }
@@ -180,10 +177,5 @@ impl Account {
     /// The operators, where it is theirs and not an account.
     pub(in crate::account) fn operators(&self) -> Option<&State> {
         self.tenancy.operators.as_deref()
-    }
-
-    /// Whose their idempotency keys are.
-    pub(in crate::account) fn operators_keys(&self) -> Option<&TokenKeys> {
-        self.tenancy.operators_keys.as_deref()
     }
 }
