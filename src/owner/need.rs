@@ -57,6 +57,11 @@ pub(super) fn may_change(
     }
 }
 
+/// Whether a path is this one, or below it.
+pub(super) fn is_below(path: &str, top: &str) -> bool {
+    path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 impl Need {
     /// Of a route; of the paths that are above it, the nearest says.
     fn of(method: &Method, path: &str) -> Option<Self> {
@@ -64,10 +69,7 @@ impl Need {
         if let Some((.., need)) = exception {
             return Some(*need);
         }
-        let is_below = |top: &str| {
-            path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        let above = NEEDS.iter().filter(|(top, _)| is_below(top));
+        let above = NEEDS.iter().filter(|(top, _)| is_below(path, top));
         above.max_by_key(|(top, _)| top.len()).map(|(_, need)| *need)
     }
 }

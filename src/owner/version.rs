@@ -15,7 +15,7 @@ use infergate_actors::account::AccountView;
 use infergate_actors::id::KeyId;
 
 use super::Owners;
-use super::need::may_change;
+use super::need::{is_below, may_change};
 use super::principal::Principal;
 use crate::api::version::{self, Part, Seen, check_match, put_etag};
 use crate::api::{OwnAccount, Problem, named, params};
@@ -126,10 +126,7 @@ pub(super) fn describe(served: &Served, common: &mut Common) {
 impl Subject {
     /// Of a path as the router has it.
     fn of(path: &str) -> Option<Self> {
-        let is_below = |top: &str| {
-            path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        SUBJECTS.iter().find(|(top, _)| is_below(top)).map(|(_, subject)| *subject)
+        SUBJECTS.iter().find(|(top, _)| is_below(path, top)).map(|(_, subject)| *subject)
     }
 
     async fn named(self, parts: &mut Parts, principal: &Principal) -> Result<Named, Problem> {

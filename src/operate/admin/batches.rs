@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::request::text;
+use super::who::Who;
 use super::{Operator, Problem};
 use crate::api::{named, page_limit, params};
 use crate::openapi::{Operation, Takes, pattern};
@@ -43,7 +44,7 @@ pub(super) struct Why {
 }
 
 /// The batch that the path names.
-pub(super) struct BatchOf(pub(super) AccountId);
+pub(super) struct BatchOf(AccountId);
 
 impl FromRequestParts<Arc<Operator>> for BatchOf {
     type Rejection = Problem;
@@ -86,11 +87,28 @@ impl BatchesPage {
     }
 }
 
-impl Why {
-    pub(super) fn reason(self) -> Result<String, Problem> {
-        let reason = self.reason.unwrap_or_else(|| REASON_DEFAULT.to_owned());
+impl BatchOf {
+    /// The batch as it is, if it is one of this kind.
+    pub(super) async fn show(
+        self,
+        operator: &Operator,
+        what: CodeKind,
+    ) -> Result<BatchView, Problem> {
+        let shown = operator.system.accounts.inspect_batch(what, self.0).await;
+        shown.map_err(|refusal| unknown(what, refusal))
+    }
+
+    /// Takes it back, if it is one of this kind: the batch as it is then.
+    pub(super) async fn revoke(
+        self,
+        operator: &Operator,
+        what: CodeKind,
+        (who, why): (Who, Why),
+    ) -> Result<BatchView, Problem> {
+        let reason = why.reason.unwrap_or_else(|| REASON_DEFAULT.to_owned());
         text("reason", &reason)?;
-        Ok(reason)
+        let revoked = operator.system.accounts.revoke_batch(what, self.0, who.name, reason).await;
+        revoked.map_err(|refusal| unknown(what, refusal))
     }
 }
 
@@ -117,12 +135,12 @@ pub(super) fn check_batch(
 }
 
 /// What is told of a batch that is not there, or not of this kind.
-pub(super) fn unknown(what: CodeKind) -> impl Fn(Refusal) -> Problem {
+fn unknown(what: CodeKind, refusal: Refusal) -> Problem {
     let detail = match what {
         CodeKind::Credit => "no such batch of codes",
         CodeKind::Invite => "no such batch of invites",
     };
-    move |refusal| match refusal {
+    match refusal {
         Refusal::Denied(Denial::NoSuchAccount) => Problem::not_found(detail),
         refusal => refusal.into(),
     }

@@ -11,9 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::batches::{
-    BatchOf, BatchesPage, CODES_MAX, USES_MAX, Why, check_batch, one, or_one, unknown,
-};
+use super::batches::{BatchOf, BatchesPage, CODES_MAX, USES_MAX, Why, check_batch, one, or_one};
 use super::credit::amount;
 use super::request::{AccountOf, Asked, Json};
 use super::who::Who;
@@ -128,22 +126,19 @@ pub(super) async fn list(
 
 pub(super) async fn show(
     State(operator): State<Arc<Operator>>,
-    BatchOf(batch): BatchOf,
+    batch: BatchOf,
 ) -> Result<impl IntoResponse, Problem> {
-    let shown = operator.system.accounts.inspect_batch(CodeKind::Credit, batch).await;
-    Ok(Answer(Batch::of(shown.map_err(unknown(CodeKind::Credit))?)))
+    Ok(Answer(Batch::of(batch.show(&operator, CodeKind::Credit).await?)))
 }
 
 pub(super) async fn revoke(
     State(operator): State<Arc<Operator>>,
     who: Who,
-    BatchOf(batch): BatchOf,
+    batch: BatchOf,
     Asked(why): Asked<Why>,
 ) -> Result<impl IntoResponse, Problem> {
-    let (accounts, reason) = (&operator.system.accounts, why.reason()?);
-    let revoked = accounts.revoke_batch(CodeKind::Credit, batch, who.name, reason).await;
-    let revoked = revoked.map_err(unknown(CodeKind::Credit))?;
-    tracing::info!(%batch, "codes taken back");
+    let revoked = batch.revoke(&operator, CodeKind::Credit, (who, why)).await?;
+    tracing::info!(batch = %revoked.id, "codes taken back");
     Ok(Answer(Batch::of(revoked)))
 }
 

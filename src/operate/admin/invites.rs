@@ -12,9 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::batches::{
-    BatchOf, BatchesPage, CODES_MAX, USES_MAX, Why, check_batch, one, or_one, unknown,
-};
+use super::batches::{BatchOf, BatchesPage, CODES_MAX, USES_MAX, Why, check_batch, one, or_one};
 use super::request::{Asked, Json};
 use super::who::Who;
 use super::{Operator, Problem};
@@ -114,22 +112,19 @@ pub(super) async fn list(
 
 pub(super) async fn show(
     State(operator): State<Arc<Operator>>,
-    BatchOf(batch): BatchOf,
+    batch: BatchOf,
 ) -> Result<impl IntoResponse, Problem> {
-    let shown = operator.system.accounts.inspect_batch(CodeKind::Invite, batch).await;
-    Ok(Answer(Batch::of(shown.map_err(unknown(CodeKind::Invite))?)))
+    Ok(Answer(Batch::of(batch.show(&operator, CodeKind::Invite).await?)))
 }
 
 pub(super) async fn revoke(
     State(operator): State<Arc<Operator>>,
     who: Who,
-    BatchOf(batch): BatchOf,
+    batch: BatchOf,
     Asked(why): Asked<Why>,
 ) -> Result<impl IntoResponse, Problem> {
-    let (accounts, reason) = (&operator.system.accounts, why.reason()?);
-    let revoked = accounts.revoke_batch(CodeKind::Invite, batch, who.name, reason).await;
-    let revoked = revoked.map_err(unknown(CodeKind::Invite))?;
-    tracing::info!(%batch, "invites taken back");
+    let revoked = batch.revoke(&operator, CodeKind::Invite, (who, why)).await?;
+    tracing::info!(batch = %revoked.id, "invites taken back");
     Ok(Answer(Batch::of(revoked)))
 }
 

@@ -119,10 +119,7 @@ impl Machine {
         let number = self.account.number.saturating_add(1);
         let fresh = operators::State::default();
         let operators = self.account.operators().unwrap_or(&fresh);
-        let asker = match operation {
-            Operation::Begin(asked) if asked.idempotency.is_some() => Some(asked.token),
-            _ => None,
-        };
+        let asker = operation.asker();
         let keys = self.token_keys.get_or_insert_default();
         if let Some(token) = asker {
             keys.make_room(token, |action| operators.remembers(action, now.wall_ms));

@@ -25,6 +25,16 @@ pub enum Operation {
     RevokeToken(TokenId),
 }
 
+impl Operation {
+    /// The token that it asks with under an idempotency key, if it does.
+    pub(in crate::account) fn asker(&self) -> Option<TokenId> {
+        match self {
+            Self::Begin(asked) => asked.idempotency.as_ref().map(|_| asked.token),
+            _ => None,
+        }
+    }
+}
+
 /// A token to be made.
 #[derive(Clone, Debug)]
 pub struct NewToken {

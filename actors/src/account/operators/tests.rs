@@ -45,10 +45,7 @@ fn asked(token: TokenId, request: u128, (key, body): (Option<&str>, &str)) -> As
 
 impl Desk {
     fn ask(&mut self, operation: &Operation, now_ms: u64) -> Result<Outcome, OperatorDenial> {
-        let asker = match operation {
-            Operation::Begin(asked) if asked.idempotency.is_some() => Some(asked.token),
-            _ => None,
-        };
+        let asker = operation.asker();
         if let Some(token) = asker {
             self.owners.make_room(token, |action| self.state.remembers(action, now_ms));
         }
